@@ -1,0 +1,1 @@
+//! What a kubelet journal line means for the gate.

@@ -1,0 +1,3 @@
+//! One question, one file.
+
+pub mod kubelet_journal;

@@ -1,0 +1,112 @@
+//! Certificates as facts: what a file says, never a key.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One certificate that a kubeadm host should have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateFact {
+    /// kubeadm's name (`apiserver`, `admin.conf`), or ours: `kubelet-client`, `kubelet-serving`, `ca`, `etcd-ca`, `front-proxy-ca`.
+    pub name: String,
+    /// The file it was read from.
+    pub path: String,
+    pub state: CertificateState,
+    /// Modification time of the file (the link's target), if the host told it.
+    pub modified: Option<Timestamp>,
+    pub key: KeyMatch,
+}
+
+/// What was found at the path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateState {
+    Present(Box<X509Facts>),
+    /// No such file.
+    Missing,
+    /// A symlink that leads nowhere; the target.
+    Dangling(String),
+    /// There is a file, but not one we can read; why.
+    Unreadable(String),
+}
+
+/// Whether certificate and private key belong together, as compared on the host by public parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyMatch {
+    Match,
+    Mismatch,
+    /// No private key where one is expected.
+    Absent,
+    /// Not compared (no openssl on the host, or not asked).
+    Unknown,
+}
+
+/// The public content of an X.509 certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct X509Facts {
+    /// RFC 4514-like: `CN=kube-apiserver`.
+    pub subject: String,
+    pub issuer: String,
+    /// Lower-case hex without leading zeros; `0` is legal for a CA made by kubeadm.
+    pub serial: String,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+    /// SHA-256 of the DER, lower-case hex.
+    pub sha256: String,
+    /// DNS names and IP addresses, as text.
+    pub sans: Vec<String>,
+    pub is_ca: bool,
+    /// Name of the CA certificate whose key signed this one, if a CA of the same host did (`ca`, `etcd-ca`, `front-proxy-ca`).
+    pub signed_by: Option<String>,
+}
+
+impl X509Facts {
+    /// notAfter has passed.
+    pub fn expired(&self, now: Timestamp) -> bool {
+        now > self.not_after
+    }
+
+    /// notBefore is still to come.
+    pub fn not_yet_valid(&self, now: Timestamp) -> bool {
+        now < self.not_before
+    }
+}
+
+impl CertificateFact {
+    /// The parsed certificate, if there is one.
+    pub fn x509(&self) -> Option<&X509Facts> {
+        match &self.state {
+            CertificateState::Present(x509) => Some(x509),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for CertificateState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CertificateState::Present(x509) => write!(f, "expires {}", x509.not_after),
+            CertificateState::Missing => f.write_str("missing"),
+            CertificateState::Dangling(target) => write!(f, "dangling symlink to {target}"),
+            CertificateState::Unreadable(why) => write!(f, "unreadable: {why}"),
+        }
+    }
+}
+
+/// The names that `kubeadm certs renew` knows, in its own order (kubernetes `cmd/kubeadm/app/phases/certs/renewal/manager.go`).
+/// `super-admin.conf` exists from 1.29, and only on the node of `kubeadm init`.
+pub const RENEWABLE: [&str; 11] = [
+    "admin.conf",
+    "apiserver",
+    "apiserver-etcd-client",
+    "apiserver-kubelet-client",
+    "controller-manager.conf",
+    "etcd-healthcheck-client",
+    "etcd-peer",
+    "etcd-server",
+    "front-proxy-client",
+    "scheduler.conf",
+    "super-admin.conf",
+];

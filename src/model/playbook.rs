@@ -1,0 +1,121 @@
+//! A playbook: phases in order, each a barrier. Data, no templates.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::duration;
+use super::gate::Gate;
+use super::selector::Selector;
+
+/// Phases in the order in which they run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Playbook {
+    pub name: String,
+    pub description: String,
+    pub phases: Vec<Phase>,
+}
+
+/// One barrier: no host enters the next phase before every host of this one has passed its gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Phase {
+    pub name: String,
+    pub hosts: Selector,
+    /// Hosts at the same time; the gate is passed after each batch.
+    pub max_parallel: Option<Share>,
+    /// Hosts that may fail before the run stops; a master's failure always stops it.
+    pub max_failures: Share,
+    /// `outage: accepted` in the file.
+    pub outage_accepted: bool,
+    pub steps: Vec<Operation>,
+    pub gate: Option<Gate>,
+}
+
+/// A number of hosts, or a part of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Share {
+    Count(u32),
+    Percent(u8),
+}
+
+impl Share {
+    /// How many of `total`: percent is rounded down.
+    pub fn of(self, total: usize) -> usize {
+        match self {
+            Share::Count(n) => n as usize,
+            Share::Percent(p) => total * usize::from(p) / 100,
+        }
+    }
+
+    /// As [`Share::of`], but at least one: a batch without hosts would never end.
+    pub fn at_least_one_of(self, total: usize) -> usize {
+        self.of(total).max(1)
+    }
+}
+
+/// A kind of step. In YAML a single-key map: `service: { unit: kubelet, state: stopped }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// Keep /etc/kubernetes and the kubelet's PKI in a root-only directory of the host.
+    Backup,
+    /// `kubeadm certs renew`, name by name, proven by serial and notAfter.
+    RenewCertificates { names: CertificateNames },
+    /// Start or stop a systemd unit. `runtime` means the container runtime found on the host, `kubelet` its kubelet unit.
+    Service { unit: String, state: ServiceState },
+    /// Stop the control-plane containers, so that new processes load the new files. Needs a stopped kubelet.
+    RecycleStaticPods,
+    /// Delete the CNI pods that deletion can cure, one node at a time.
+    DeletePods {
+        /// How long a pod may be not ready after its node became Ready before it counts as stuck.
+        #[serde(with = "duration")]
+        grace: Duration,
+    },
+    /// An operator's own command line, run by `sh -c`.
+    Run {
+        command: String,
+        /// A read-only check; exit status 0 means there is nothing to do.
+        unless: Option<String>,
+        #[serde(with = "duration")]
+        timeout: Duration,
+        /// Run as the login user instead of root.
+        as_login_user: bool,
+    },
+}
+
+impl Operation {
+    /// The word used in YAML, events and reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Operation::Backup => "backup",
+            Operation::RenewCertificates { .. } => "renew-certificates",
+            Operation::Service { .. } => "service",
+            Operation::RecycleStaticPods => "recycle-static-pods",
+            Operation::DeletePods { .. } => "delete-pods",
+            Operation::Run { .. } => "run",
+        }
+    }
+}
+
+/// `names: all` or `names: [apiserver, admin.conf]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CertificateNames {
+    All,
+    Only(Vec<String>),
+}
+
+/// The state a `service` step brings about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceState {
+    Started,
+    Stopped,
+}
+
+/// Where each part of a playbook stands in its file, for errors found after parsing: phase index to 1-based line.
+pub type PhaseLines = BTreeMap<usize, usize>;

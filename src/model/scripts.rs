@@ -1,0 +1,59 @@
+//! The POSIX shell scripts that certfleet runs on hosts. Their arguments and output formats are specified in
+//! `docs/reference/host-commands.md`; `probes` and `operations` build and parse them, `lab` answers them by name.
+//!
+//! They are data, and live here because three layers that never import each other share them.
+
+/// One script, sent whole with every call: nothing is installed on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Script {
+    pub name: &'static str,
+    pub text: &'static str,
+}
+
+impl Script {
+    /// `$0` of the script: `certfleet:NAME`.
+    pub fn tag(&self) -> String {
+        format!("certfleet:{}", self.name)
+    }
+}
+
+/// What the host is: one round trip for everything that is cheap to ask.
+pub const FACTS: Script = Script {
+    name: "facts",
+    text: include_str!("scripts/facts.sh"),
+};
+/// Public parts of every certificate.
+pub const READ_CERTIFICATES: Script = Script {
+    name: "read-certificates",
+    text: include_str!("scripts/read-certificates.sh"),
+};
+/// Running control-plane containers.
+pub const CONTAINERS: Script = Script {
+    name: "containers",
+    text: include_str!("scripts/containers.sh"),
+};
+/// Stops the control-plane containers while the kubelet is down.
+pub const STOP_STATIC_PODS: Script = Script {
+    name: "stop-static-pods",
+    text: include_str!("scripts/stop-static-pods.sh"),
+};
+/// Health and members of the local etcd.
+pub const ETCD_HEALTH: Script = Script {
+    name: "etcd-health",
+    text: include_str!("scripts/etcd-health.sh"),
+};
+/// Copies /etc/kubernetes and the kubelet's PKI to a root-only directory.
+pub const BACKUP: Script = Script {
+    name: "backup",
+    text: include_str!("scripts/backup.sh"),
+};
+
+/// All scripts, for tests that hold each of them to the same rules.
+pub const ALL: [&Script; 6] = [
+    &FACTS,
+    &READ_CERTIFICATES,
+    &CONTAINERS,
+    &STOP_STATIC_PODS,
+    &ETCD_HEALTH,
+    &BACKUP,
+];

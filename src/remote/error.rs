@@ -1,0 +1,162 @@
+//! Everything that can go wrong between us and a host's command, with what a person should do.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::model::duration::display as show;
+
+/// A failure of the way to the host, never of the command itself (that is an exit status).
+///
+/// No variant holds a secret. `Display` says what happened; [`RemoteError::remedy`] what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RemoteError {
+    /// The inventory has no such host: a mistake of the caller.
+    #[error("no host `{0}` in the inventory")]
+    NoSuchHost(String),
+    /// Name resolution, TCP, banner or key exchange failed, retries included.
+    #[error("cannot connect to {address}: {reason}")]
+    Unreachable { address: String, reason: String },
+    /// A deadline of the way in passed (TCP, key exchange or authentication).
+    #[error("{address} did not finish {stage} within {}", show(*after))]
+    ConnectTimeout {
+        address: String,
+        stage: &'static str,
+        after: Duration,
+    },
+    /// known_hosts has no key for this host and the policy is strict.
+    #[error("the host key of {address} is not known ({algorithm} {fingerprint})")]
+    HostKeyUnknown {
+        address: String,
+        algorithm: String,
+        fingerprint: String,
+    },
+    /// known_hosts has another key: a rebuilt host, or somebody in between.
+    #[error("THE HOST KEY OF {address} HAS CHANGED: it shows {fingerprint}, {file}:{line} says otherwise")]
+    HostKeyChanged {
+        address: String,
+        fingerprint: String,
+        file: String,
+        line: usize,
+    },
+    /// The key is marked @revoked.
+    #[error("the host key of {address} is revoked ({file}:{line})")]
+    HostKeyRevoked { address: String, file: String, line: usize },
+    /// A host certificate that is signed by a known authority but not acceptable; why.
+    #[error("the host certificate of {address} is not acceptable: {reason}")]
+    HostCertificate { address: String, reason: String },
+    /// All methods were refused. Never retried: hosts lock accounts.
+    #[error("{address} refused the login as {user} (tried: {tried})")]
+    AuthRefused {
+        address: String,
+        user: String,
+        tried: String,
+    },
+    /// Root rights were refused.
+    #[error("cannot become root: {0}")]
+    Become(BecomeError),
+    /// The server refused another channel, or the exec request.
+    #[error("the host refused {what}: {reason}")]
+    ChannelRefused { what: &'static str, reason: String },
+    /// The host would not open a tunnel to a port.
+    #[error("cannot reach {target} from the host: {reason}")]
+    TunnelRefused { target: String, reason: TunnelRefusal },
+    /// The connection ended. When the command had been sent, its outcome is unknown.
+    #[error("the connection was lost {}", if *sent { "while the command ran" } else { "before the command was sent" })]
+    Lost { sent: bool },
+    /// The command's own deadline passed; it may still run.
+    #[error("no answer within {}", show(*after))]
+    CommandTimeout { after: Duration },
+    /// A setting that cannot work: a missing key file, a wrong passphrase, `Match` without an ssh client …
+    #[error("{what}")]
+    Config { what: String, remedy: String },
+}
+
+/// Why a direct-tcpip channel was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TunnelRefusal {
+    /// Nothing listens there.
+    #[error("connection refused")]
+    Closed,
+    /// sshd has `AllowTcpForwarding no` or a `PermitOpen` list.
+    #[error("forwarding is forbidden by sshd")]
+    Forbidden,
+}
+
+/// Why root rights were not obtained.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BecomeError {
+    #[error("a password is required")]
+    PasswordRequired,
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error("the user may not run commands as root here")]
+    NotAllowed,
+    #[error("a terminal is required (requiretty)")]
+    TerminalRequired,
+    #[error("`{0}` is not installed")]
+    NotInstalled(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl RemoteError {
+    /// Whether the command cannot have had an effect: it was never sent.
+    pub fn never_sent(&self) -> bool {
+        !matches!(
+            self,
+            RemoteError::Lost { sent: true } | RemoteError::CommandTimeout { .. }
+        )
+    }
+
+    /// What the person should do.
+    pub fn remedy(&self) -> String {
+        match self {
+            RemoteError::NoSuchHost(_) => "Check the host name against `certfleet inventory`.".to_owned(),
+            RemoteError::Unreachable { .. } | RemoteError::ConnectTimeout { .. } => {
+                "Check that the host is up and that `ssh` reaches it from here; `address:`, `port:` and `jump:` are set in the inventory.".to_owned()
+            }
+            RemoteError::HostKeyUnknown { address, .. } => format!(
+                "Compare the fingerprint with the host's console, then record it with `ssh {address}`, or set `host-key-policy: accept-new`."
+            ),
+            RemoteError::HostKeyChanged { file, line, .. } => format!(
+                "If the host was rebuilt, remove line {line} of {file} and compare the new fingerprint at its console. If not, somebody may be in between: do not go on."
+            ),
+            RemoteError::HostKeyRevoked { file, line, .. } => {
+                format!("The key was revoked on purpose ({file}:{line}). Give the host a new key; do not remove the line.")
+            }
+            RemoteError::HostCertificate { .. } => "Have the host certificate issued again by your SSH authority.".to_owned(),
+            RemoteError::AuthRefused { address, user, .. } => {
+                format!("Try `ssh {user}@{address}`. Set `user:` and `identity:` in the inventory, load the key into the agent, or set `password: prompt`.")
+            }
+            RemoteError::Become(error) => error.remedy(),
+            RemoteError::ChannelRefused { .. } => "Raise MaxSessions in the host's sshd_config, or look at its log.".to_owned(),
+            RemoteError::TunnelRefused { reason: TunnelRefusal::Closed, .. } => "Nothing listens there; look at the process that should.".to_owned(),
+            RemoteError::TunnelRefused { reason: TunnelRefusal::Forbidden, .. } => "Set `AllowTcpForwarding yes` in sshd_config.".to_owned(),
+            RemoteError::Lost { .. } => "Look whether the host is up; the state is probed again on the next run.".to_owned(),
+            RemoteError::CommandTimeout { .. } => "The command may still run on the host; look there before repeating it.".to_owned(),
+            RemoteError::Config { remedy, .. } => remedy.clone(),
+        }
+    }
+}
+
+impl BecomeError {
+    /// What the person should do.
+    pub fn remedy(&self) -> String {
+        match self {
+            BecomeError::PasswordRequired => {
+                "Set `become: { password: prompt }` in the inventory, or allow the user NOPASSWD in sudoers."
+            }
+            BecomeError::WrongPassword => {
+                "Start again with the right password; no second attempt was made, so nothing is locked."
+            }
+            BecomeError::NotAllowed => "Log in as a user whom sudoers allows to run commands as root.",
+            BecomeError::TerminalRequired => {
+                "Remove `requiretty` for this user in sudoers (`Defaults:USER !requiretty`)."
+            }
+            BecomeError::NotInstalled(_) => "Set `become: { method: … }` to what the host has: sudo, doas, su or none.",
+            BecomeError::Other(_) => "Try the same by hand with `ssh HOST sudo -n true`.",
+        }
+        .to_owned()
+    }
+}

@@ -1,1 +1,5 @@
-//! An embedded fleet.
+//! An embedded fleet that behaves like kubeadm hosts.
+
+pub mod machine;
+
+pub use machine::{ExecIo, Machine};

@@ -1,1 +1,7 @@
-//! What happened.
+//! What happened: the events that the engine emits, and the one fold over them.
+
+mod kinds;
+mod run_state;
+
+pub use kinds::{Event, EventKind, GateReason, Tally};
+pub use run_state::{HostState, PhaseState, PhaseStatus, RunState, StepRecord, StepStatus};

@@ -1,0 +1,164 @@
+//! Events: owned, serialisable, numbered by the recorder alone. The same values go to the ledger, to the screen and to
+//! `--output json`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::exit::RunEnd;
+use crate::model::{ExitStatus, HostName, Outcome, RunId, duration};
+
+/// One line of a run's ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Counts from 1 without gaps: a missing number is a damaged ledger.
+    pub seq: u64,
+    /// The controller's clock.
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened. Every `…Started` has exactly one `…Finished`, `…Passed` or `…Failed`, unless the controller died.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum EventKind {
+    RunStarted {
+        run: RunId,
+        cluster: String,
+        playbook: String,
+        /// SHA-256 of the plan's canonical JSON; the plan itself lies beside the ledger.
+        plan: String,
+        /// certfleet's own version.
+        version: String,
+        /// `user@host` of the controller.
+        operator: String,
+        hosts: Vec<HostName>,
+    },
+    PhaseStarted {
+        phase: String,
+        hosts: Vec<HostName>,
+        outage: bool,
+    },
+    /// The intent, on disk before the first command is sent.
+    StepStarted {
+        step: String,
+        phase: String,
+        host: HostName,
+        title: String,
+        commands: Vec<String>,
+    },
+    /// A command of a step ended with a known exit status.
+    CommandFinished {
+        step: String,
+        host: HostName,
+        command: String,
+        status: ExitStatus,
+        /// The end of both streams, redacted and capped.
+        output: String,
+        #[serde(with = "duration")]
+        elapsed: Duration,
+    },
+    /// An attempt failed and another follows after a pause.
+    StepRetried {
+        step: String,
+        host: HostName,
+        why: String,
+        #[serde(with = "duration")]
+        pause: Duration,
+    },
+    StepFinished {
+        step: String,
+        phase: String,
+        host: HostName,
+        #[serde(flatten)]
+        outcome: Outcome,
+        #[serde(with = "duration")]
+        elapsed: Duration,
+    },
+    GateStarted {
+        phase: String,
+        hosts: Vec<HostName>,
+        probes: Vec<String>,
+        #[serde(with = "duration")]
+        timeout: Duration,
+    },
+    /// What a probe sees now; emitted only when it changed.
+    GateProgress {
+        phase: String,
+        host: HostName,
+        probe: String,
+        passed: bool,
+        detail: String,
+    },
+    GatePassed {
+        phase: String,
+        hosts: Vec<HostName>,
+        #[serde(with = "duration")]
+        elapsed: Duration,
+    },
+    GateFailed {
+        phase: String,
+        reasons: Vec<GateReason>,
+        #[serde(with = "duration")]
+        elapsed: Duration,
+    },
+    /// The host takes no further part; the failure budget of the phase allowed it.
+    HostExcluded {
+        phase: String,
+        host: HostName,
+        why: String,
+    },
+    PhaseFinished {
+        phase: String,
+        #[serde(with = "duration")]
+        elapsed: Duration,
+    },
+    /// A person asked to stop: steps in flight are finished, no new one starts.
+    StopRequested,
+    RunFinished {
+        end: RunEnd,
+        tally: Tally,
+        /// From the first step that takes the API away to the gate that proved it back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outage_ms: Option<u64>,
+        /// What to do now, one sentence each.
+        next: Vec<String>,
+        #[serde(with = "duration")]
+        elapsed: Duration,
+    },
+}
+
+/// What a failed gate saw last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateReason {
+    pub host: HostName,
+    pub probe: String,
+    pub last: String,
+    pub remedy: Option<String>,
+}
+
+/// How many steps ended how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tally {
+    pub changed: u32,
+    pub unchanged: u32,
+    pub skipped: u32,
+    pub failed: u32,
+    pub unknown: u32,
+}
+
+impl Tally {
+    /// Counts one more step.
+    pub fn count(&mut self, outcome: &Outcome) {
+        let slot = match outcome {
+            Outcome::Changed { .. } => &mut self.changed,
+            Outcome::Unchanged { .. } => &mut self.unchanged,
+            Outcome::Skipped { .. } => &mut self.skipped,
+            Outcome::Failed { .. } => &mut self.failed,
+            Outcome::Unknown { .. } => &mut self.unknown,
+        };
+        *slot += 1;
+    }
+}

@@ -110,3 +110,23 @@ pub const RENEWABLE: [&str; 11] = [
     "scheduler.conf",
     "super-admin.conf",
 ];
+
+/// What a certificate was before a change: the other half of "has it really been renewed".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateBefore {
+    pub name: String,
+    /// As in [`X509Facts::serial`].
+    pub serial: String,
+    pub not_after: Timestamp,
+}
+
+impl CertificateFact {
+    /// Name, serial and notAfter to compare with later; `None` for a file without a certificate.
+    pub fn before(&self) -> Option<CertificateBefore> {
+        self.x509().map(|x509| CertificateBefore {
+            name: self.name.clone(),
+            serial: x509.serial.clone(),
+            not_after: x509.not_after,
+        })
+    }
+}

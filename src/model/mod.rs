@@ -18,7 +18,7 @@ pub mod facts;
 pub mod outcome;
 pub mod exit;
 
-pub use certificate::{CertificateFact, CertificateState, KeyMatch, X509Facts};
+pub use certificate::{CertificateBefore, CertificateFact, CertificateState, KeyMatch, X509Facts};
 pub use command::{Command, ExitStatus, Output, RunAs};
 pub use facts::{Clock, HostFacts, RuntimeKind, UnitFacts};
 pub use gate::{Gate, ProbeSpec};

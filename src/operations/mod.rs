@@ -1,1 +1,43 @@
-//! One deed, one file.
+//! One deed, one file: arguments, host and facts to commands plus what is true afterwards. Pure; nothing runs here.
+
+pub mod types;
+pub mod backup;
+pub mod renew_certificates;
+pub mod service;
+pub mod recycle_static_pods;
+pub mod delete_pods;
+pub mod run;
+
+#[cfg(test)]
+mod fixtures;
+
+use crate::model::{Host, HostFacts, Operation};
+
+pub use types::{
+    Expect, OperationError, Planned, PodDeletion, PodQuery, Postcondition, RunContext, SkippedPart, fill_run_id,
+};
+
+/// Plans one operation on one host.
+///
+/// # Errors
+/// What makes the operation impossible here, before anything is touched.
+pub fn plan(
+    operation: &Operation,
+    host: &Host,
+    facts: &HostFacts,
+    context: RunContext,
+) -> Result<Planned, OperationError> {
+    match operation {
+        Operation::Backup => Ok(backup::plan(host)),
+        Operation::RenewCertificates { names } => renew_certificates::plan(names, host, facts),
+        Operation::Service { unit, state } => service::plan(unit, *state, host, facts),
+        Operation::RecycleStaticPods => recycle_static_pods::plan(host, facts, context),
+        Operation::DeletePods { grace } => Ok(delete_pods::plan(*grace, host, context)),
+        Operation::Run {
+            command,
+            unless,
+            timeout,
+            as_login_user,
+        } => Ok(run::plan(command, unless.as_deref(), *timeout, *as_login_user)),
+    }
+}

@@ -1,0 +1,114 @@
+//! Delete the CNI pods that deletion can cure. Which pods these are is asked when the step runs.
+
+use std::time::Duration;
+
+use crate::model::{Command, Host, Role};
+
+use super::types::{
+    Expect, NAMESPACE_PLACEHOLDER, POD_PLACEHOLDER, Planned, PodDeletion, PodQuery, Postcondition, RunContext,
+};
+
+/// kubectl's own `--request-timeout` is 10 s; discovery adds some requests.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Asked and done on one master, in the order of `cni.labels`.
+pub fn plan(grace: Duration, host: &Host, context: RunContext) -> Planned {
+    let title = "delete stuck CNI pods";
+    if host.role != Role::ControlPlane {
+        return Planned::skipped(title, "pods are deleted from a master");
+    }
+    if !context.speaks_for_cluster {
+        return Planned::skipped(title, "another master does it for the cluster");
+    }
+    let deletion = PodDeletion {
+        queries: queries(host),
+        nodes: kubectl(host, ["get", "nodes", "--output=json"]),
+        delete: delete(host, &[]),
+        force: delete(host, &["--grace-period=0", "--force"]),
+        grace,
+    };
+    let looks = deletion.queries.iter().map(|q| q.pods.clone()).collect();
+    Planned::work(
+        title,
+        looks,
+        Postcondition::PodsNotStuck,
+        Expect::DeletePods(Box::new(deletion)),
+    )
+}
+
+/// Label by label, so that typha comes before the nodes' agents in every namespace.
+fn queries(host: &Host) -> Vec<PodQuery> {
+    let cni = &host.kubernetes.cni;
+    let pairs = cni
+        .labels
+        .iter()
+        .flat_map(|l| cni.namespaces.iter().map(move |n| (n, l)));
+    pairs.map(|(namespace, label)| query(host, namespace, label)).collect()
+}
+
+fn query(host: &Host, namespace: &str, label: &str) -> PodQuery {
+    let (in_namespace, selector) = (format!("--namespace={namespace}"), format!("--selector={label}"));
+    let get = |kind| kubectl(host, ["get", kind, &in_namespace, &selector, "--output=json"]);
+    PodQuery {
+        namespace: namespace.to_owned(),
+        label: label.to_owned(),
+        pods: get("pods"),
+        daemonsets: get("daemonsets"),
+    }
+}
+
+fn delete(host: &Host, more: &[&str]) -> Command {
+    let namespace = format!("--namespace={NAMESPACE_PLACEHOLDER}");
+    let words = ["delete", "pod", POD_PLACEHOLDER, &namespace, "--wait=false"];
+    kubectl(host, words.into_iter().chain(more.iter().copied()))
+}
+
+fn kubectl<'a>(host: &'a Host, words: impl IntoIterator<Item = &'a str>) -> Command {
+    let head = [
+        host.kubernetes.kubectl.as_str(),
+        "--kubeconfig=/etc/kubernetes/admin.conf",
+        "--request-timeout=10s",
+    ];
+    Command::root(head.into_iter().chain(words)).with_timeout(TIMEOUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::fixtures;
+
+    #[test]
+    fn one_master_deletes_label_by_label() {
+        let host = fixtures::host("m1", Role::ControlPlane);
+        let planned = plan(Duration::from_secs(180), &host, fixtures::context());
+        let Expect::DeletePods(deletion) = planned.expect else {
+            panic!("another expectation");
+        };
+        assert_eq!(deletion.queries[0].label, "k8s-app=calico-typha");
+        assert_eq!(deletion.queries[3].label, "k8s-app=calico-typha");
+        assert_eq!(
+            deletion.force_command("kube-system", "calico-node-x").words.join(" "),
+            "kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=10s delete pod calico-node-x \
+             --namespace=kube-system --wait=false --grace-period=0 --force"
+        );
+    }
+
+    #[test]
+    fn other_hosts_leave_it_to_that_master() {
+        let quiet = RunContext {
+            speaks_for_cluster: false,
+            ..fixtures::context()
+        };
+        let grace = Duration::from_secs(180);
+        assert!(
+            plan(grace, &fixtures::host("m2", Role::ControlPlane), quiet)
+                .skip
+                .is_some()
+        );
+        assert!(
+            plan(grace, &fixtures::host("w1", Role::Worker), fixtures::context())
+                .skip
+                .is_some()
+        );
+    }
+}

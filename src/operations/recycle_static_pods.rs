@@ -1,0 +1,82 @@
+//! Stop the control-plane containers, so that new processes load the new files. The kubelet is down meanwhile.
+
+use std::time::Duration;
+
+use crate::model::{Command, Host, HostFacts, Role, RuntimeKind, scripts};
+
+use super::service::runtime_of;
+use super::types::{Expect, OperationError, Planned, Postcondition, RunContext};
+
+/// Seconds each container gets to end by itself; etcd and kube-apiserver need few.
+const GRACE_SECONDS: u64 = 30;
+/// Grace, removal, and a slow runtime.
+const TIMEOUT: Duration = Duration::from_secs(GRACE_SECONDS + 120);
+
+/// Skipped where there is no control plane, and on docker when dockerd is stopped anyway: that ends its containers,
+/// unless `live-restore` is on. containerd and CRI-O leave containers running when they stop.
+///
+/// # Errors
+/// The runtime is not known.
+pub fn plan(host: &Host, facts: &HostFacts, context: RunContext) -> Result<Planned, OperationError> {
+    let title = "recycle the control-plane containers";
+    if let Some(why) = without_control_plane(host, facts) {
+        return Ok(Planned::skipped(title, why));
+    }
+    let runtime = runtime_of(host, facts)?;
+    if runtime == RuntimeKind::Docker && context.runtime_will_stop && facts.live_restore == Some(false) {
+        return Ok(Planned::skipped(title, "stopping docker ends them"));
+    }
+    let arguments = [runtime.to_string(), GRACE_SECONDS.to_string()];
+    let command = Command::script(&scripts::STOP_STATIC_PODS, arguments).with_timeout(TIMEOUT);
+    let ids = facts.containers.iter().map(|c| c.id.clone()).collect();
+    let postcondition = Postcondition::ContainersGone { runtime, ids };
+    let forecast = facts.containers.is_empty().then(|| "none was seen running".to_owned());
+    Ok(Planned::work(title, vec![command], postcondition, Expect::StoppedPods).with_forecast(forecast))
+}
+
+/// Static pods decide; without an answer, the role.
+fn without_control_plane(host: &Host, facts: &HostFacts) -> Option<&'static str> {
+    const NAMES: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"];
+    let has = facts.static_pods.iter().any(|p| NAMES.contains(&p.as_str())) || !facts.containers.is_empty();
+    (!has && host.role == Role::Worker).then_some("a worker has no control-plane containers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operations::fixtures;
+
+    #[test]
+    fn docker_is_left_to_its_own_stop_only_when_that_ends_containers() {
+        let host = fixtures::host("m1", Role::ControlPlane);
+        let cases = [
+            (RuntimeKind::Docker, true, Some(false), true),
+            (RuntimeKind::Docker, true, Some(true), false),
+            (RuntimeKind::Docker, true, None, false),
+            (RuntimeKind::Docker, false, Some(false), false),
+            (RuntimeKind::Containerd, true, None, false),
+        ];
+        for (runtime, will_stop, live_restore, skipped) in cases {
+            let mut facts = fixtures::facts("m1");
+            facts.runtime = Some(runtime);
+            facts.live_restore = live_restore;
+            let context = RunContext {
+                runtime_will_stop: will_stop,
+                ..fixtures::context()
+            };
+            let planned = plan(&host, &facts, context).unwrap();
+            assert_eq!(
+                planned.skip.is_some(),
+                skipped,
+                "{runtime} {will_stop} {live_restore:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_worker_is_skipped_even_without_a_known_runtime() {
+        let host = fixtures::host("w1", Role::Worker);
+        let planned = plan(&host, &fixtures::facts("w1"), fixtures::context()).unwrap();
+        assert!(planned.skip.is_some());
+    }
+}

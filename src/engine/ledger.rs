@@ -17,7 +17,11 @@ use crate::model::RunId;
 #[derive(Debug, Error)]
 pub enum LedgerError {
     #[error("cannot {doing} {}: {source}. Nothing was changed on any host by this.", path.display())]
-    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     #[error("{}:{line}: not a ledger line: {why}", path.display())]
     Damaged { path: PathBuf, line: usize, why: String },
 }
@@ -39,8 +43,15 @@ impl Ledger {
     pub fn create(state: &Path, run: &RunId) -> Result<Self, LedgerError> {
         let directory = runs_directory(state).join(run.as_str());
         let parent = runs_directory(state);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&parent).map_err(io_error("create", &parent))?;
-        fs::DirBuilder::new().mode(0o700).create(&directory).map_err(io_error("create", &directory))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&parent)
+            .map_err(io_error("create", &parent))?;
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .map_err(io_error("create", &directory))?;
         let path = directory.join("ledger.jsonl");
         let file = private_file(&path).map_err(io_error("create", &path))?;
         sync_directory(&directory)?;
@@ -57,35 +68,55 @@ impl Ledger {
     pub fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), LedgerError> {
         let path = self.directory.join(name);
         let mut file = private_file(&path).map_err(io_error("create", &path))?;
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io_error("write", &path))?;
+        file.write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .map_err(io_error("write", &path))?;
         sync_directory(&self.directory)
     }
 
     /// Appends one event and waits until the disk has it.
     pub fn append(&mut self, event: &Event) -> Result<(), LedgerError> {
         let path = self.directory.join("ledger.jsonl");
-        let mut line = serde_json::to_vec(event)
-            .map_err(|e| LedgerError::Damaged { path: path.clone(), line: 0, why: e.to_string() })?;
+        let mut line = serde_json::to_vec(event).map_err(|e| LedgerError::Damaged {
+            path: path.clone(),
+            line: 0,
+            why: e.to_string(),
+        })?;
         line.push(b'\n');
-        self.file.write_all(&line).and_then(|()| self.file.sync_data()).map_err(io_error("write", &path))
+        self.file
+            .write_all(&line)
+            .and_then(|()| self.file.sync_data())
+            .map_err(io_error("write", &path))
     }
 
     /// Reads a ledger back. A torn last line is dropped; damage anywhere else is an error with its line.
     pub fn read(directory: &Path) -> Result<Vec<Event>, LedgerError> {
         let path = directory.join("ledger.jsonl");
         let mut text = Vec::new();
-        File::open(&path).and_then(|mut f| f.read_to_end(&mut text)).map_err(io_error("read", &path))?;
-        let whole = text.iter().rposition(|b| *b == b'\n').map_or(&text[..0], |end| &text[..end]);
+        File::open(&path)
+            .and_then(|mut f| f.read_to_end(&mut text))
+            .map_err(io_error("read", &path))?;
+        let whole = text
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(&text[..0], |end| &text[..end]);
         let lines = whole.split(|b| *b == b'\n').filter(|l| !l.is_empty()).enumerate();
         lines.map(|(index, line)| parse_line(&path, index + 1, line)).collect()
     }
 }
 
 fn parse_line(path: &Path, line: usize, bytes: &[u8]) -> Result<Event, LedgerError> {
-    let damaged = |why: String| LedgerError::Damaged { path: path.to_owned(), line, why };
+    let damaged = |why: String| LedgerError::Damaged {
+        path: path.to_owned(),
+        line,
+        why,
+    };
     let event: Event = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
     if event.seq != line as u64 {
-        return Err(damaged(format!("it is number {}, so lines are missing or were moved", event.seq)));
+        return Err(damaged(format!(
+            "it is number {}, so lines are missing or were moved",
+            event.seq
+        )));
     }
     Ok(event)
 }
@@ -95,7 +126,9 @@ fn private_file(path: &Path) -> io::Result<File> {
 }
 
 fn sync_directory(path: &Path) -> Result<(), LedgerError> {
-    File::open(path).and_then(|d| d.sync_all()).map_err(io_error("sync", path))
+    File::open(path)
+        .and_then(|d| d.sync_all())
+        .map_err(io_error("sync", path))
 }
 
 fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LedgerError {
@@ -110,7 +143,11 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn event(seq: u64) -> Event {
-        Event { seq, at: jiff::Timestamp::UNIX_EPOCH, kind: EventKind::StopRequested }
+        Event {
+            seq,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            kind: EventKind::StopRequested,
+        }
     }
 
     #[test]
@@ -120,9 +157,15 @@ mod tests {
         ledger.append(&event(1)).expect("appends");
         ledger.append(&event(2)).expect("appends");
         ledger.file.write_all(b"{\"seq\":3,\"at\":").expect("half a line");
-        assert_eq!(Ledger::read(ledger.directory()).expect("reads"), vec![event(1), event(2)]);
+        assert_eq!(
+            Ledger::read(ledger.directory()).expect("reads"),
+            vec![event(1), event(2)]
+        );
         let mode = |p: &Path| fs::metadata(p).expect("exists").permissions().mode() & 0o777;
-        assert_eq!((mode(ledger.directory()), mode(&ledger.directory().join("ledger.jsonl"))), (0o700, 0o600));
+        assert_eq!(
+            (mode(ledger.directory()), mode(&ledger.directory().join("ledger.jsonl"))),
+            (0o700, 0o600)
+        );
     }
 
     #[test]
@@ -131,8 +174,13 @@ mod tests {
         let mut ledger = Ledger::create(state.path(), &RunId::new("r1")).expect("a new run");
         ledger.append(&event(1)).expect("appends");
         ledger.append(&event(3)).expect("appends");
-        let error = Ledger::read(ledger.directory()).expect_err("a gap is damage").to_string();
+        let error = Ledger::read(ledger.directory())
+            .expect_err("a gap is damage")
+            .to_string();
         assert!(error.contains("ledger.jsonl:2"), "{error}");
-        assert!(Ledger::create(state.path(), &RunId::new("r1")).is_err(), "a run id is used once");
+        assert!(
+            Ledger::create(state.path(), &RunId::new("r1")).is_err(),
+            "a run id is used once"
+        );
     }
 }

@@ -13,7 +13,11 @@ use crate::model::RunId;
 #[derive(Debug, Error)]
 pub enum LockError {
     #[error("another run holds the lock of cluster `{cluster}`: {holder} ({})", path.display())]
-    Held { cluster: String, holder: String, path: PathBuf },
+    Held {
+        cluster: String,
+        holder: String,
+        path: PathBuf,
+    },
     #[error("cannot use the lock file {}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
@@ -28,21 +32,41 @@ impl ClusterLock {
     /// Takes the lock, or says who holds it.
     pub fn acquire(state: &Path, cluster: &str, run: &RunId) -> Result<Self, LockError> {
         let path = state.join("locks").join(format!("{}.lock", file_name(cluster)));
-        let io = |source| LockError::Io { path: path.clone(), source };
+        let io = |source| LockError::Io {
+            path: path.clone(),
+            source,
+        };
         let folder = path.parent().unwrap_or(state);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(io)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder).map_err(io)?;
-                return Err(LockError::Held { cluster: cluster.to_owned(), holder: holder.trim().to_owned(), path });
+                return Err(LockError::Held {
+                    cluster: cluster.to_owned(),
+                    holder: holder.trim().to_owned(),
+                    path,
+                });
             }
             Err(TryLockError::Error(source)) => return Err(LockError::Io { path, source }),
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(io)?;
-        writeln!(file, "run {run}, process {}", std::process::id()).and_then(|()| file.sync_all()).map_err(io)?;
+        writeln!(file, "run {run}, process {}", std::process::id())
+            .and_then(|()| file.sync_all())
+            .map_err(io)?;
         Ok(Self { _file: file })
     }
 }
@@ -50,7 +74,16 @@ impl ClusterLock {
 /// A cluster name as a file name: anything unusual becomes its code, so that two names never share a lock.
 fn file_name(cluster: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    cluster.chars().map(|c| if plain(c) { c.to_string() } else { format!("%{:x}", u32::from(c)) }).collect()
+    cluster
+        .chars()
+        .map(|c| {
+            if plain(c) {
+                c.to_string()
+            } else {
+                format!("%{:x}", u32::from(c))
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -61,7 +94,9 @@ mod tests {
     fn the_second_run_is_told_who_holds_it_and_a_dead_holder_frees_it() {
         let state = tempfile::tempdir().expect("a temporary directory");
         let first = ClusterLock::acquire(state.path(), "prod/eu", &RunId::new("r1")).expect("free");
-        let error = ClusterLock::acquire(state.path(), "prod/eu", &RunId::new("r2")).expect_err("held").to_string();
+        let error = ClusterLock::acquire(state.path(), "prod/eu", &RunId::new("r2"))
+            .expect_err("held")
+            .to_string();
         assert!(error.contains("run r1"), "{error}");
         ClusterLock::acquire(state.path(), "prod_eu", &RunId::new("r3")).expect("another cluster");
         drop(first);

@@ -38,14 +38,27 @@ impl Recorder {
     /// A recorder that writes to `ledger` (none in tests) and tells `observers`. An observer cannot steer the run: a
     /// closed channel is forgotten.
     pub fn new(ledger: Option<Ledger>, observers: Vec<UnboundedSender<Event>>, clock: WallClock) -> Self {
-        let inner = Inner { next: 1, ledger, state: RunState::default(), observers, broken: None };
-        Self { inner: Arc::new(Mutex::new(inner)), clock }
+        let inner = Inner {
+            next: 1,
+            ledger,
+            state: RunState::default(),
+            observers,
+            broken: None,
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            clock,
+        }
     }
 
     /// Records one event. On `Err` the event is not on disk: whatever it announces must not be done.
     pub fn record(&self, kind: EventKind) -> Result<(), LedgerError> {
         let mut inner = self.lock();
-        let event = Event { seq: inner.next, at: (self.clock)(), kind };
+        let event = Event {
+            seq: inner.next,
+            at: (self.clock)(),
+            kind,
+        };
         if let Some(ledger) = inner.ledger.as_mut()
             && let Err(error) = ledger.append(&event)
         {

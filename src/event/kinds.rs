@@ -105,11 +105,7 @@ pub enum EventKind {
         elapsed: Duration,
     },
     /// The host takes no further part; the failure budget of the phase allowed it.
-    HostExcluded {
-        phase: String,
-        host: HostName,
-        why: String,
-    },
+    HostExcluded { phase: String, host: HostName, why: String },
     PhaseFinished {
         phase: String,
         #[serde(with = "duration")]

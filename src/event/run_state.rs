@@ -94,7 +94,9 @@ impl RunState {
     pub fn apply(&mut self, event: &Event) {
         self.last = Some(event.at);
         match &event.kind {
-            EventKind::RunStarted { run, cluster, playbook, .. } => {
+            EventKind::RunStarted {
+                run, cluster, playbook, ..
+            } => {
                 self.run = Some(run.clone());
                 self.cluster.clone_from(cluster);
                 self.playbook.clone_from(playbook);
@@ -104,7 +106,13 @@ impl RunState {
             EventKind::HostExcluded { host, why, .. } => {
                 self.excluded.insert(host.clone(), why.clone());
             }
-            EventKind::RunFinished { end, outage_ms, next, elapsed, .. } => {
+            EventKind::RunFinished {
+                end,
+                outage_ms,
+                next,
+                elapsed,
+                ..
+            } => {
                 self.end = Some(*end);
                 self.outage = outage_ms.map(Duration::from_millis);
                 self.next.clone_from(next);
@@ -116,7 +124,13 @@ impl RunState {
 
     fn apply_step(&mut self, kind: &EventKind) -> Option<()> {
         match kind {
-            EventKind::StepStarted { step, phase, host, title, .. } => {
+            EventKind::StepStarted {
+                step,
+                phase,
+                host,
+                title,
+                ..
+            } => {
                 let record = StepRecord {
                     phase: phase.clone(),
                     host: host.clone(),
@@ -127,7 +141,13 @@ impl RunState {
                 self.steps.insert(step.clone(), record);
                 self.set_host(phase, host, HostState::Running);
             }
-            EventKind::StepFinished { step, phase, host, outcome, elapsed } => {
+            EventKind::StepFinished {
+                step,
+                phase,
+                host,
+                outcome,
+                elapsed,
+            } => {
                 self.tally.count(outcome);
                 let record = self.steps.entry(step.clone()).or_insert_with(|| StepRecord {
                     phase: phase.clone(),
@@ -148,10 +168,19 @@ impl RunState {
 
     fn apply_phase(&mut self, kind: &EventKind) {
         match kind {
-            EventKind::PhaseStarted { phase, hosts, outage } => self.phases.push(PhaseState::new(phase, hosts, *outage)),
+            EventKind::PhaseStarted { phase, hosts, outage } => {
+                self.phases.push(PhaseState::new(phase, hosts, *outage))
+            }
             EventKind::GateStarted { phase, .. } => self.with_phase(phase, |p| p.status = PhaseStatus::Gate),
-            EventKind::GateProgress { phase, host, probe, passed, detail } => self.with_phase(phase, |p| {
-                p.probes.insert((host.clone(), probe.clone()), (*passed, detail.clone()));
+            EventKind::GateProgress {
+                phase,
+                host,
+                probe,
+                passed,
+                detail,
+            } => self.with_phase(phase, |p| {
+                p.probes
+                    .insert((host.clone(), probe.clone()), (*passed, detail.clone()));
             }),
             EventKind::GatePassed { phase, hosts, .. } => self.with_phase(phase, |p| p.prove(hosts)),
             EventKind::GateFailed { phase, reasons, .. } => self.with_phase(phase, |p| p.fail(reasons)),

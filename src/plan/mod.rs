@@ -1,1 +1,15 @@
-//! Decisions.
+//! Decisions: a plan is a pure function of inventory, playbook, facts and time. Nothing here reads a clock or a host.
+
+mod types;
+mod batch;
+mod planner;
+mod gates;
+mod forecast;
+pub mod lint;
+
+pub use crate::operations::types::{Expect, Planned, PodDeletion, PodQuery, Postcondition, fill_run_id};
+pub use batch::batches;
+pub use planner::{PlanInput, plan};
+pub use types::{
+    Baseline, Note, OutageForecast, Plan, PlannedGate, PlannedHost, PlannedPhase, PlannedProbe, PlannedStep, Severity,
+};

@@ -1,0 +1,217 @@
+//! Rules about what was found on the hosts.
+
+use crate::model::facts::Clock;
+use crate::model::playbook::{Operation, ServiceState};
+use crate::model::{CertificateFact, Host, HostFacts, Role};
+
+use super::super::planner::PlanInput;
+use super::super::types::{Note, Plan};
+
+/// Certificates are backdated by 5 minutes and etcd elections suffer much earlier: a minute is a clock that nobody keeps.
+const MAX_SKEW_MS: i64 = 60_000;
+/// A backup is a few hundred kilobytes; less than this is a disk that is about to be full.
+const MIN_DISK: u64 = 64 * 1024 * 1024;
+
+/// A master that cannot be reached would keep its old certificates: the cluster could not be proven healthy.
+pub(super) fn unreachable(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
+    let silent = input.members().filter_map(|h| {
+        input
+            .facts
+            .get(&h.name)
+            .and_then(|f| f.unreachable.as_ref().map(|why| (h, why)))
+    });
+    silent.map(|(host, why)| unreachable_note(host, why)).collect()
+}
+
+fn unreachable_note(host: &Host, why: &str) -> Note {
+    match host.role {
+        Role::ControlPlane | Role::Etcd => Note::error(
+            "master-unreachable",
+            Some(&host.name),
+            format!(
+                "cannot be reached: {why}. A plan without one of the {}s cannot be proven",
+                host.role
+            ),
+            format!(
+                "Bring {0} back, or take it out of the inventory if it no longer exists (`ssh {1}` must work).",
+                host.name, host.address
+            ),
+        ),
+        Role::Worker => Note::warning(
+            "worker-unreachable",
+            Some(&host.name),
+            format!("cannot be reached and is left out: {why}"),
+            format!("Afterwards run `certfleet restart --limit {}`.", host.name),
+        ),
+    }
+}
+
+/// Everything but asking needs root.
+pub(super) fn no_root(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
+    let needed = plan.work().next().is_some();
+    let without = input
+        .reachable()
+        .filter(|h| needed && input.facts_of(h).root == Some(false));
+    let note = |h: &Host| {
+        Note::error(
+            "no-root",
+            Some(&h.name),
+            "the login user cannot become root",
+            "Set `become: { password: prompt }`, or allow the user to run commands as root.",
+        )
+    };
+    without.map(note).collect()
+}
+
+fn renews(input: &PlanInput<'_>, host: &Host) -> bool {
+    let phases = input.playbook.phases.iter().filter(|p| p.hosts.matches(host));
+    phases
+        .flat_map(|p| &p.steps)
+        .any(|op| matches!(op, Operation::RenewCertificates { .. }))
+}
+
+fn authorities(facts: &HostFacts) -> impl Iterator<Item = &CertificateFact> {
+    facts
+        .certificates
+        .iter()
+        .filter(|c| c.name == "ca" || c.name.ends_with("-ca"))
+}
+
+/// kubeadm only warns, and signs certificates that nobody accepts.
+pub(super) fn ca_expired(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for host in input.reachable().filter(|h| renews(input, h)) {
+        for ca in authorities(input.facts_of(host)) {
+            let Some(x509) = ca.x509().filter(|x| x.expired(input.now)) else {
+                continue;
+            };
+            notes.push(Note::error(
+                "ca-expired",
+                Some(&host.name),
+                format!("{} ({}) expired on {}: certificates it signs are worthless", ca.name, ca.path, x509.not_after),
+                "Replace the CA first (kubernetes.io: manual rotation of CA certificates); renewing leaves cannot help.",
+            ));
+        }
+    }
+    notes
+}
+
+/// `kubeadm certs renew` prints "Detected external …" and exits 0.
+pub(super) fn ca_key_missing(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
+    let external = input
+        .reachable()
+        .filter(|h| renews(input, h) && input.facts_of(h).ca_key == Some(false));
+    let note = |h: &Host| {
+        Note::error(
+            "ca-key-missing",
+            Some(&h.name),
+            format!(
+                "{}/ca.key is not on this host (external CA): kubeadm cannot renew here",
+                h.kubernetes.cert_dir
+            ),
+            "Put ca.key back, or have the certificates signed where the CA lives and run `certfleet restart` afterwards.",
+        )
+    };
+    external.map(note).collect()
+}
+
+/// Clocks that disagree make fresh certificates "not yet valid".
+pub(super) fn clock_skew(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
+    let clocks: Vec<(&Host, Clock)> = input
+        .reachable()
+        .filter_map(|h| input.facts_of(h).clock.map(|c| (h, c)))
+        .collect();
+    let mut notes: Vec<Note> = clocks
+        .iter()
+        .filter(|(_, c)| c.offset_ms.abs() - c.uncertainty_ms > MAX_SKEW_MS)
+        .map(|(h, c)| skew_note(h, *c))
+        .collect();
+    if notes.is_empty()
+        && let Some((low, high)) = extremes(&clocks)
+        && high.1.offset_ms - low.1.offset_ms - high.1.uncertainty_ms - low.1.uncertainty_ms > MAX_SKEW_MS
+    {
+        notes.push(skew_note(high.0, high.1));
+    }
+    notes
+}
+
+fn extremes<'a>(clocks: &[(&'a Host, Clock)]) -> Option<((&'a Host, Clock), (&'a Host, Clock))> {
+    let low = clocks.iter().min_by_key(|(_, c)| c.offset_ms)?;
+    let high = clocks.iter().max_by_key(|(_, c)| c.offset_ms)?;
+    Some((*low, *high))
+}
+
+fn skew_note(host: &Host, clock: Clock) -> Note {
+    let side = if clock.offset_ms < 0 { "behind" } else { "ahead" };
+    let seconds = clock.offset_ms.abs() / 1000;
+    Note::error(
+        "clock-skew",
+        Some(&host.name),
+        format!(
+            "the clock is {seconds} s {side} (known to within {} ms); more than 60 s breaks fresh certificates",
+            clock.uncertainty_ms
+        ),
+        "Set the clock first (`chronyc makestep`, or `date -s`), then start again.",
+    )
+}
+
+/// A kubelet that starts with an expired client certificate exits at once, for ever (kubernetes/website#42944).
+pub(super) fn kubelet_client_expired(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
+    let restarted = |host: &Host| {
+        let phases = input.playbook.phases.iter().filter(|p| p.hosts.matches(host));
+        phases
+            .flat_map(|p| &p.steps)
+            .any(|op| matches!(op, Operation::Service { unit, state: ServiceState::Started } if unit == "kubelet"))
+    };
+    let mut notes = Vec::new();
+    for host in input.reachable().filter(|h| restarted(h)) {
+        let client = input
+            .facts_of(host)
+            .certificate("kubelet-client")
+            .and_then(CertificateFact::x509);
+        let Some(x509) = client.filter(|x| x.expired(input.now)) else {
+            continue;
+        };
+        let message = format!(
+            "the kubelet's own client certificate expired on {}: once stopped, this kubelet cannot start again",
+            x509.not_after
+        );
+        let remedy = "Sign a new one first: key and CSR on the node (O=system:nodes, CN=system:node:NAME), signed with ca.key on a master, \
+                      written as kubelet-client-current.pem (docs/guide/recover-after-expiry.md).";
+        notes.push(match host.role {
+            Role::Worker => Note::warning("kubelet-client-expired", Some(&host.name), message, remedy),
+            _ => Note::error("kubelet-client-expired", Some(&host.name), message, remedy),
+        });
+    }
+    notes
+}
+
+/// A full disk would be found in the middle of a backup.
+pub(super) fn disk_space(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
+    let busy = |h: &&Host| plan.work().any(|s| s.host == h.name);
+    let full = input.reachable().filter(busy).filter_map(|h| {
+        input
+            .facts_of(h)
+            .disk_free
+            .filter(|free| *free < MIN_DISK)
+            .map(|free| (h, free))
+    });
+    let note = |(h, free): (&Host, u64)| {
+        Note::error(
+            "disk-full",
+            Some(&h.name),
+            format!("only {} MB are free below /var/lib", free / (1024 * 1024)),
+            "Free at least 64 MB (old images, journals) and start again.",
+        )
+    };
+    full.map(note).collect()
+}
+
+/// Questions without an answer are shown, so that silence is not taken for health.
+pub(super) fn problems(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
+    let each = input
+        .reachable()
+        .flat_map(|h| input.facts_of(h).problems.iter().map(move |p| (h, p)));
+    each.map(|(h, p)| Note::warning("fact-unknown", Some(&h.name), p.clone(), ""))
+        .collect()
+}

@@ -1,0 +1,25 @@
+//! What makes a plan dangerous, by name. An error here stops everything before anything is changed.
+
+mod facts_rules;
+mod order_rules;
+
+use super::planner::PlanInput;
+use super::types::{Note, Plan};
+
+/// All rules, in the order in which a person would check.
+pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
+    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 11] = [
+        facts_rules::unreachable,
+        facts_rules::no_root,
+        facts_rules::ca_expired,
+        facts_rules::ca_key_missing,
+        facts_rules::clock_skew,
+        facts_rules::kubelet_client_expired,
+        facts_rules::disk_space,
+        facts_rules::problems,
+        order_rules::workers_before_masters,
+        order_rules::outage_not_accepted,
+        order_rules::no_gate,
+    ];
+    rules.iter().flat_map(|rule| rule(input, plan)).collect()
+}

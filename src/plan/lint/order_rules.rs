@@ -1,0 +1,148 @@
+//! Rules about the order of the playbook.
+
+use crate::model::playbook::{Operation, Phase, ServiceState};
+use crate::model::{Host, HostName, Role};
+
+use super::super::gates::has_etcd;
+use super::super::planner::{PlanInput, stops_the_runtime};
+use super::super::types::{Note, Plan, PlannedPhase};
+
+fn starts_kubelet(phase: &Phase) -> bool {
+    phase
+        .steps
+        .iter()
+        .any(|op| matches!(op, Operation::Service { unit, state: ServiceState::Started } if unit == "kubelet"))
+}
+
+fn stops_kubelet(phase: &Phase) -> bool {
+    phase
+        .steps
+        .iter()
+        .any(|op| matches!(op, Operation::Service { unit, state: ServiceState::Stopped } if unit == "kubelet"))
+}
+
+/// A worker that starts while the masters are down finds nobody; and a worker that starts beside them was never ordered.
+pub(super) fn workers_before_masters(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
+    let phases = &input.playbook.phases;
+    let masters: Vec<&Host> = input.members().filter(|h| h.role == Role::ControlPlane).collect();
+    let mut notes = Vec::new();
+    for (index, phase) in phases.iter().enumerate().filter(|(_, p)| starts_kubelet(p)) {
+        if !input
+            .members()
+            .any(|h| h.role == Role::Worker && phase.hosts.matches(h))
+        {
+            continue;
+        }
+        let waiting = masters.iter().find(|m| down_at(phases, index, m));
+        if let Some(master) = waiting {
+            notes.push(Note::error(
+                "workers-before-masters",
+                None,
+                format!(
+                    "phase `{}` starts workers while {} is stopped or not proven yet",
+                    phase.name, master.name
+                ),
+                "Start the masters in an earlier phase with a gate, then the workers.",
+            ));
+        }
+    }
+    notes
+}
+
+/// The master was stopped before this phase, and no gated phase in between started it.
+fn down_at(phases: &[Phase], index: usize, master: &Host) -> bool {
+    let mut down = false;
+    for phase in phases[..index].iter().filter(|p| p.hosts.matches(master)) {
+        if stops_kubelet(phase) {
+            down = true;
+        }
+        if starts_kubelet(phase) && phase.gate.is_some() {
+            down = false;
+        }
+    }
+    down
+}
+
+/// Losing more than (n-1)/2 etcd members takes the API away.
+pub(super) fn outage_not_accepted(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
+    let members: Vec<HostName> = input
+        .inventory
+        .hosts
+        .iter()
+        .filter(|h| has_etcd(h, input.facts_of(h)))
+        .map(|h| h.name.clone())
+        .collect();
+    let spare = members.len().saturating_sub(1) / 2;
+    let mut down: Vec<HostName> = Vec::new();
+    let mut notes = Vec::new();
+    for (planned, phase) in plan.phases.iter().filter_map(|p| source(input, p).map(|s| (p, s))) {
+        let stopped = most_stopped(planned, phase, &members, &down);
+        if stopped > spare && !phase.outage_accepted && takes_down(phase) {
+            notes.push(outage_note(phase, stopped, members.len()));
+        }
+        if takes_down(phase) && !starts_kubelet(phase) {
+            down.extend(planned.hosts().into_iter().filter(|h| members.contains(h)));
+        } else if starts_kubelet(phase) {
+            down.retain(|h| !planned.hosts().contains(h));
+        }
+    }
+    notes
+}
+
+fn takes_down(phase: &Phase) -> bool {
+    phase
+        .steps
+        .iter()
+        .any(|op| stops_the_runtime(op) || matches!(op, Operation::RecycleStaticPods))
+}
+
+/// Members that are away at the same time in this phase, those of earlier phases included.
+fn most_stopped(planned: &PlannedPhase, phase: &Phase, members: &[HostName], down: &[HostName]) -> usize {
+    let touched = |hosts: &[HostName]| {
+        hosts
+            .iter()
+            .filter(|h| members.contains(h) && !down.contains(h))
+            .count()
+    };
+    let here = if starts_kubelet(phase) {
+        planned.batches.iter().map(|b| touched(b)).max().unwrap_or(0)
+    } else {
+        touched(&planned.hosts())
+    };
+    here + down.len()
+}
+
+fn outage_note(phase: &Phase, stopped: usize, members: usize) -> Note {
+    Note::error(
+        "outage-not-accepted",
+        None,
+        format!(
+            "phase `{}` stops {stopped} of {members} etcd members at a time: the API goes away",
+            phase.name
+        ),
+        "Write `outage: accepted` in that phase if that is meant, or set `max-parallel: 1` with a gate (three masters or more).",
+    )
+}
+
+fn source<'a>(input: &PlanInput<'a>, planned: &PlannedPhase) -> Option<&'a Phase> {
+    input.playbook.phases.iter().find(|p| p.name == planned.name)
+}
+
+/// Without a gate nothing proves that a change helped. A backup changes nothing that a process reads.
+pub(super) fn no_gate(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
+    let changes = |p: &Phase| p.steps.iter().any(|op| !matches!(op, Operation::Backup));
+    let open = plan
+        .phases
+        .iter()
+        .filter(|p| p.gate.as_ref().is_none_or(|g| g.probes.is_empty()));
+    let open = open.filter_map(|p| source(input, p)).filter(|p| changes(p));
+    let note = |p: &Phase| {
+        Note::error(
+            "no-gate",
+            None,
+            format!("phase `{}` changes hosts and proves nothing: it has no gate", p.name),
+            "Add `gate: { probes: [ … ], timeout: 5m }` to the phase.",
+        )
+    };
+    open.map(note).collect()
+}

@@ -1,0 +1,215 @@
+//! A plan as a value: printable, serialisable, hashable. What `--dry-run` prints is what would run.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::model::certificate::CertificateBefore;
+use crate::model::gate::ProbeSpec;
+use crate::model::{HostName, Role, duration};
+use crate::operations::types::Planned;
+
+/// The form of the JSON; counts up when a reader must change.
+pub(super) const PLAN_FORMAT: u32 = 1;
+
+/// Everything that will be done, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Plan {
+    pub format: u32,
+    pub cluster: String,
+    pub playbook: String,
+    pub created: Timestamp,
+    pub hosts: Vec<PlannedHost>,
+    pub phases: Vec<PlannedPhase>,
+    pub outage: Option<OutageForecast>,
+    /// Errors first. An error means that the plan must not run.
+    pub notes: Vec<Note>,
+}
+
+/// A host that takes part, pinned by its machine id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlannedHost {
+    pub name: HostName,
+    pub role: Role,
+    pub address: String,
+    pub machine_id: Option<String>,
+}
+
+/// One barrier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlannedPhase {
+    pub name: String,
+    /// The API or workloads may be away while it runs; accepted in the playbook.
+    pub outage: bool,
+    /// Workers that may fail before the run stops.
+    pub max_failures: usize,
+    /// Hosts that work at the same time; the gate is passed after each batch.
+    pub batches: Vec<Vec<HostName>>,
+    pub steps: Vec<PlannedStep>,
+    pub gate: Option<PlannedGate>,
+}
+
+/// One operation on one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlannedStep {
+    /// `PHASE/HOST/NUMBER-OPERATION`, unique in the plan.
+    pub id: String,
+    pub host: HostName,
+    pub operation: String,
+    #[serde(flatten)]
+    pub planned: Planned,
+}
+
+/// What must be proven before the next batch or phase.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlannedGate {
+    pub probes: Vec<PlannedProbe>,
+    #[serde(with = "duration")]
+    pub quiet: Duration,
+    #[serde(with = "duration")]
+    pub interval: Duration,
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+}
+
+/// One question about one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PlannedProbe {
+    pub host: HostName,
+    pub probe: ProbeSpec,
+    pub baseline: Baseline,
+}
+
+/// What the answer is compared with: the state before the run, so that "it is up" can be told from "it was never restarted".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Baseline {
+    /// The answer stands for itself.
+    None,
+    /// These units must have become active after this (microseconds since boot) or after another boot. `since_us: None` = any start will do.
+    Unit {
+        units: Vec<String>,
+        since_us: Option<u64>,
+        boot_id: Option<String>,
+    },
+    /// None of these containers may still run; these names must.
+    Containers { old: Vec<String>, expected: Vec<String> },
+    /// The certificates as they were.
+    Certificates { before: Vec<CertificateBefore> },
+}
+
+/// How long the API is expected to be away, and why that is expected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OutageForecast {
+    /// The first phase that takes it away.
+    pub from: String,
+    /// The phase whose gate proves it back.
+    pub until: String,
+    #[serde(with = "duration")]
+    pub about: Duration,
+    pub masters: usize,
+    pub workers: usize,
+    pub why: String,
+}
+
+/// Something a person should know before saying yes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Note {
+    pub severity: Severity,
+    /// A stable name: `ca-expired`, `clock-skew` …
+    pub code: String,
+    pub host: Option<HostName>,
+    pub message: String,
+    pub remedy: String,
+}
+
+/// Errors sort first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    Error,
+    Warning,
+    Info,
+}
+
+impl Plan {
+    /// The notes that forbid to run it.
+    pub fn errors(&self) -> impl Iterator<Item = &Note> {
+        self.notes.iter().filter(|n| n.severity == Severity::Error)
+    }
+
+    /// Steps that would do something.
+    pub fn work(&self) -> impl Iterator<Item = &PlannedStep> {
+        self.phases
+            .iter()
+            .flat_map(|p| &p.steps)
+            .filter(|s| s.planned.skip.is_none())
+    }
+
+    /// A phase with accepted outage that has something to do.
+    pub fn has_outage(&self) -> bool {
+        self.outage.is_some()
+    }
+
+    /// SHA-256 of the JSON form, lower-case hex: what the ledger pins.
+    pub fn hash(&self) -> String {
+        // A plan is made of strings, numbers and maps with text keys: it always has a JSON form.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        Sha256::digest(json).iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+impl PlannedPhase {
+    /// Every host of the phase, in order.
+    pub fn hosts(&self) -> Vec<HostName> {
+        self.batches.concat()
+    }
+
+    /// The steps of one host, in order.
+    pub fn steps_of<'a>(&'a self, host: &'a HostName) -> impl Iterator<Item = &'a PlannedStep> {
+        self.steps.iter().filter(move |s| s.host == *host)
+    }
+}
+
+impl Note {
+    /// A note that forbids to run the plan.
+    pub fn error(code: &str, host: Option<&HostName>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, host, message, remedy)
+    }
+
+    /// A note that a person should read.
+    pub fn warning(code: &str, host: Option<&HostName>, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, host, message, remedy)
+    }
+
+    /// A note that explains a choice.
+    pub fn info(code: &str, host: Option<&HostName>, message: impl Into<String>) -> Self {
+        Self::new(Severity::Info, code, host, message, "")
+    }
+
+    fn new(
+        severity: Severity,
+        code: &str,
+        host: Option<&HostName>,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity,
+            code: code.to_owned(),
+            host: host.cloned(),
+            message: message.into(),
+            remedy: remedy.into(),
+        }
+    }
+}

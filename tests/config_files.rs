@@ -40,17 +40,26 @@ masters: { hosts: [m1] }
     let users: Vec<_> = [m1, w8, x2].iter().map(|h| h.ssh.user.as_deref()).collect();
     assert_eq!(users, [Some("ops"), Some("node"), Some("root")]);
     assert!(fleet.hosts.iter().all(|h| h.ssh.port == Some(2222)));
-    assert_eq!((m1.ssh.keepalive, w8.ssh.keepalive), (SshSettings::default().keepalive, Duration::from_secs(60)));
+    assert_eq!(
+        (m1.ssh.keepalive, w8.ssh.keepalive),
+        (SshSettings::default().keepalive, Duration::from_secs(60))
+    );
     let keys = ["/home/ops/.ssh/id", "/etc/certfleet/keys/fleet"].map(PathBuf::from);
     assert_eq!(m1.ssh.identity, keys);
     assert_eq!((w8.ssh.jump.join(" "), x2.ssh.jump.len()), ("a b@c:22".to_owned(), 0));
     assert_eq!(m1.ssh.host_key_policy, HostKeyPolicy::AcceptNew);
-    assert_eq!((w8.r#become.method, x2.r#become.method), (BecomeMethod::Doas, BecomeMethod::None));
+    assert_eq!(
+        (w8.r#become.method, x2.r#become.method),
+        (BecomeMethod::Doas, BecomeMethod::None)
+    );
     assert_eq!(x2.r#become.password, PasswordSource::Prompt, "blocks merge key by key");
     assert_eq!((m1.address.as_str(), x2.address.as_str()), ("m1", "10.0.0.6"));
     assert_eq!(m1.kubernetes.cert_dir, "/srv/pki");
     assert_eq!(m1.kubernetes.cni.labels, ["k8s-app=cilium"]);
-    assert!(m1.kubernetes.cni.namespaces.iter().any(|n| n == "calico-system"), "a list not given keeps its default");
+    assert!(
+        m1.kubernetes.cni.namespaces.iter().any(|n| n == "calico-system"),
+        "a list not given keeps its default"
+    );
 }
 
 #[test]
@@ -98,13 +107,28 @@ phases:
 ";
     let playbook = parse_playbook(text, "x.yaml").unwrap_or_else(|e| panic!("{e}"));
     let phase = &playbook.phases[0];
-    assert_eq!((phase.max_parallel, phase.max_failures), (Some(Share::Percent(25)), Share::Count(2)));
+    assert_eq!(
+        (phase.max_parallel, phase.max_failures),
+        (Some(Share::Percent(25)), Share::Count(2))
+    );
     assert!(phase.outage_accepted);
     assert_eq!(phase.steps[0], phase.steps[1]);
-    assert_eq!(phase.steps[2], Operation::RenewCertificates { names: CertificateNames::All });
+    assert_eq!(
+        phase.steps[2],
+        Operation::RenewCertificates {
+            names: CertificateNames::All
+        }
+    );
     let one = CertificateNames::Only(vec!["apiserver".to_owned()]);
     assert_eq!(phase.steps[3], Operation::RenewCertificates { names: one });
-    assert!(matches!(phase.steps[5], Operation::Run { as_login_user: true, unless: None, .. }));
+    assert!(matches!(
+        phase.steps[5],
+        Operation::Run {
+            as_login_user: true,
+            unless: None,
+            ..
+        }
+    ));
     let gate = phase.gate.as_ref().expect("a gate");
     let times = [gate.quiet, gate.interval, gate.timeout].map(|t| t.as_secs());
     assert_eq!(times, [10, 2, 300]);
@@ -136,7 +160,10 @@ fn renew_and_restart_stop_all_before_starting_masters_before_workers() {
                 _ => None,
             })
             .collect();
-        let order: Vec<String> = services.iter().map(|(hosts, unit, state)| format!("{hosts} {unit} {state:?}")).collect();
+        let order: Vec<String> = services
+            .iter()
+            .map(|(hosts, unit, state)| format!("{hosts} {unit} {state:?}"))
+            .collect();
         assert_eq!(
             order,
             [
@@ -152,8 +179,15 @@ fn renew_and_restart_stop_all_before_starting_masters_before_workers() {
             "{name}"
         );
         let changing = playbook.phases.iter().filter(|p| !p.steps.is_empty());
-        assert!(changing.clone().all(|p| p.gate.is_some()), "{name}: a change without a gate");
-        let workers = playbook.phases.iter().find(|p| p.name == "start-workers").expect("workers");
+        assert!(
+            changing.clone().all(|p| p.gate.is_some()),
+            "{name}: a change without a gate"
+        );
+        let workers = playbook
+            .phases
+            .iter()
+            .find(|p| p.name == "start-workers")
+            .expect("workers");
         let gate = workers.gate.as_ref().expect("a gate");
         assert!(gate.probes.contains(&ProbeSpec::KubeletJournal));
     }
@@ -161,7 +195,10 @@ fn renew_and_restart_stop_all_before_starting_masters_before_workers() {
 
 #[test]
 fn restart_is_renew_without_the_renewal() {
-    let (renew, restart) = (load_playbook("renew").expect("loads"), load_playbook("restart").expect("loads"));
+    let (renew, restart) = (
+        load_playbook("renew").expect("loads"),
+        load_playbook("restart").expect("loads"),
+    );
     assert_eq!(renew.phases[1..], restart.phases[1..]);
     assert!(restart.phases[0].steps.is_empty());
 }
@@ -174,7 +211,10 @@ fn the_checked_in_schemas_are_current() {
             fs::write(&path, &schema).expect("written");
         }
         let found = fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(found, schema, "{path} is old; run UPDATE_SCHEMA=1 cargo test --test config_files");
+        assert_eq!(
+            found, schema,
+            "{path} is old; run UPDATE_SCHEMA=1 cargo test --test config_files"
+        );
     }
 }
 
@@ -198,6 +238,9 @@ fn the_reference_names_every_key() {
         let mut found = BTreeSet::new();
         keys(&serde_json::from_str(&schema).expect("JSON"), &mut found);
         let missing: Vec<_> = found.iter().filter(|key| !text.contains(&format!("`{key}`"))).collect();
-        assert!(found.len() > 10 && missing.is_empty(), "{page}.md does not describe {missing:?}");
+        assert!(
+            found.len() > 10 && missing.is_empty(),
+            "{page}.md does not describe {missing:?}"
+        );
     }
 }

@@ -74,9 +74,11 @@ impl ConfigError {
     }
 
     fn group(&self) -> Group<'_> {
-        let mut group = Level::ERROR
-            .primary_title(self.message.as_str())
-            .elements(self.place.iter().map(|p| p.snippet(&self.file, AnnotationKind::Primary, None)));
+        let mut group = Level::ERROR.primary_title(self.message.as_str()).elements(
+            self.place
+                .iter()
+                .map(|p| p.snippet(&self.file, AnnotationKind::Primary, None)),
+        );
         if let Some(earlier) = &self.earlier {
             group = group.element(earlier.snippet(&self.file, AnnotationKind::Context, Some("first here")));
         }

@@ -37,7 +37,11 @@ struct Clash<'a> {
 
 impl Clash<'_> {
     fn same_name(&self) -> bool {
-        self.first.host.name.as_str().eq_ignore_ascii_case(self.second.host.name.as_str())
+        self.first
+            .host
+            .name
+            .as_str()
+            .eq_ignore_ascii_case(self.second.host.name.as_str())
     }
 
     fn and_more(&self) -> String {
@@ -108,7 +112,10 @@ fn report_same_machine(cx: &mut Context<'_>, clash: &Clash<'_>) {
 
 fn push(cx: &mut Context<'_>, clash: &Clash<'_>, message: String, hint: String) {
     let mut error = cx.source.error(clash.second.at, message).with_hint(hint);
-    error.earlier = cx.source.place(clash.first.at).filter(|_| clash.first.at != clash.second.at);
+    error.earlier = cx
+        .source
+        .place(clash.first.at)
+        .filter(|_| clash.first.at != clash.second.at);
     cx.errors.push(error);
 }
 

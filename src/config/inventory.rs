@@ -53,7 +53,7 @@ struct Merged {
 }
 
 fn lower(source: &Source, base_dir: &Path, home: Option<&Path>) -> Result<Inventory, ConfigErrors> {
-    let file: InventoryFile = yaml::parse(source, "inventory").map_err(ConfigErrors::one)?;
+    let file: InventoryFile = yaml::parse(source, "inventory")?;
     let mut cx = Context {
         source,
         base_dir,

@@ -29,12 +29,15 @@ pub(super) struct InventoryFile {
     pub(super) kubernetes: KubernetesFile,
     /// The control plane. At least one host.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(required, with = "GroupFile")]
     pub(super) masters: Option<GroupFile>,
     /// Hosts that run workloads.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "GroupFile")]
     pub(super) workers: Option<GroupFile>,
     /// Hosts that run an etcd member only (kubeadm's external etcd).
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "GroupFile")]
     pub(super) etcd: Option<GroupFile>,
 }
 
@@ -97,11 +100,11 @@ pub(super) struct SshFile {
     pub(super) identity: Option<Texts>,
     /// Jump hosts `[user@]host[:port]`, first hop first, as a list or with commas; `none` for a direct connection.
     pub(super) jump: Option<Texts>,
-    /// What to do about a host key that known_hosts does not list. Default: strict.
+    /// What to do about a host key that `known_hosts` does not list. Default: strict.
     pub(super) host_key_policy: Option<HostKeyPolicy>,
-    /// File or files to check host keys in. Default: ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts.
+    /// File or files to check host keys in. Default: `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`.
     pub(super) known_hosts: Option<Texts>,
-    /// The ssh_config to honour. Default: ~/.ssh/config when there is one; `/dev/null` for none.
+    /// The `ssh_config` to honour. Default: ~/.ssh/config when there is one; `/dev/null` for none.
     pub(super) config: Option<Sp<String>>,
     /// Whether the login password is asked for, once for the fleet. Default: none.
     pub(super) password: Option<PasswordSource>,

@@ -27,7 +27,8 @@ pub(super) fn check_address(name: &str) -> Result<(), Complaint> {
     let complaint = |why: &str| {
         (
             format!("`{name}` is not a host name: {why}"),
-            "a host name has letters, digits, `-`, `_` and single dots; a port goes under `ssh: { port: … }`".to_owned(),
+            "a host name has letters, digits, `-`, `_` and single dots; a port goes under `ssh: { port: … }`"
+                .to_owned(),
         )
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -95,7 +96,8 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     if let Some((host, port)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
         return (host, port.strip_prefix(':'));
     }
-    text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port)))
+    text.rsplit_once(':')
+        .map_or((text, None), |(host, port)| (host, Some(port)))
 }
 
 fn check_jump(jump: &Jump<'_>) -> Result<(), Complaint> {
@@ -115,7 +117,8 @@ pub(super) fn check_unit(unit: &str) -> Result<(), Complaint> {
     }
     Err((
         format!("`{unit}` is not the name of a systemd unit"),
-        "write for example `kubelet`, `runtime` (the container runtime found on the host) or `nginx.service`".to_owned(),
+        "write for example `kubelet`, `runtime` (the container runtime found on the host) or `nginx.service`"
+            .to_owned(),
     ))
 }
 
@@ -138,7 +141,20 @@ mod tests {
 
     #[test]
     fn hosts_that_are_none() {
-        for bad in ["", "-oProxyCommand=x", "a b", "a;b", "a..b", ".a", "a.", "$(x)", "a/b", "all", "m1:22", "ünal"] {
+        for bad in [
+            "",
+            "-oProxyCommand=x",
+            "a b",
+            "a;b",
+            "a..b",
+            ".a",
+            "a.",
+            "$(x)",
+            "a/b",
+            "all",
+            "m1:22",
+            "ünal",
+        ] {
             assert!(check_host(bad).is_err(), "{bad}");
         }
         for good in ["m1", "m1.example.com", "10.0.0.1", "fe80::1", "node_1"] {
@@ -149,7 +165,10 @@ mod tests {
     #[test]
     fn jump_hosts_come_apart() {
         let jump = parse_jump("ops@[fe80::1]:2222").expect("valid");
-        assert_eq!((jump.user, jump.host, jump.port), (Some("ops"), "fe80::1", Some("2222")));
+        assert_eq!(
+            (jump.user, jump.host, jump.port),
+            (Some("ops"), "fe80::1", Some("2222"))
+        );
         assert_eq!(parse_jump("fe80::1").expect("valid").host, "fe80::1");
         for bad in ["ops@", "h:0", "h:x", "-h", "a b", "@h"] {
             assert!(parse_jump(bad).is_err(), "{bad}");

@@ -51,7 +51,10 @@ pub fn parse_playbook(text: &str, file_name: &str) -> Result<Playbook, ConfigErr
 
 fn unknown_playbook(name: &str) -> ConfigErrors {
     let names: Vec<&str> = builtin::builtin_playbooks().iter().map(|(n, _)| *n).collect();
-    let list = format!("built in are {}; any other is given by its path, `./{name}.yaml`", names.join(", "));
+    let list = format!(
+        "built in are {}; any other is given by its path, `./{name}.yaml`",
+        names.join(", ")
+    );
     let hint = match nearest(name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`? {list}"),
         None => list,
@@ -61,7 +64,7 @@ fn unknown_playbook(name: &str) -> ConfigErrors {
 }
 
 fn lower(source: &Source) -> Result<Playbook, ConfigErrors> {
-    let file: PlaybookFile = yaml::parse(source, "playbook").map_err(ConfigErrors::one)?;
+    let file: PlaybookFile = yaml::parse(source, "playbook")?;
     let mut cx = Context {
         source,
         base_dir: Path::new(""),
@@ -89,7 +92,7 @@ fn check_phase_names(cx: &mut Context<'_>, phases: &[Sp<PhaseFile>]) {
         cx.check(name.at, names::check_word(name, "phase"));
         if let Some(earlier) = seen.insert(name.value.as_str(), name.at) {
             let message = format!("two phases are called `{}`", name.value);
-            let hint = "reports and `--resume` tell phases apart by name; give each its own";
+            let hint = "reports tell phases apart by name; give each its own";
             let mut error = cx.source.error(name.at, message).with_hint(hint);
             error.earlier = cx.source.place(earlier);
             cx.errors.push(error);
@@ -98,18 +101,25 @@ fn check_phase_names(cx: &mut Context<'_>, phases: &[Sp<PhaseFile>]) {
 }
 
 fn lower_phase(cx: &mut Context<'_>, phase: &Sp<PhaseFile>) -> Phase {
-    let steps: Vec<Operation> = phase.steps.iter().filter_map(|step| lower_step(cx, step)).collect();
+    let steps: Vec<Operation> = phase.steps.iter().map(|step| lower_step(cx, step)).collect();
     let gate = phase.gate.as_ref().map(|gate| lower_gate(cx, gate));
     if phase.steps.is_empty() && gate.is_none() {
         let message = format!("phase `{}` has neither steps nor a gate", phase.name.value);
-        cx.complain(phase.name.at, message, "add `steps:`, `gate:` or both, or remove the phase");
+        cx.complain(
+            phase.name.at,
+            message,
+            "add `steps:`, `gate:` or both, or remove the phase",
+        );
     }
     checks::hosts_fit(cx, phase);
     Phase {
         name: phase.name.value.clone(),
         hosts: lower_hosts(cx, &phase.hosts),
         max_parallel: phase.max_parallel.as_ref().map(|text| lower_parallel(cx, text)),
-        max_failures: phase.max_failures.as_ref().map_or(Share::Count(0), |text| lower_share(cx, text)),
+        max_failures: phase
+            .max_failures
+            .as_ref()
+            .map_or(Share::Count(0), |text| lower_share(cx, text)),
         outage_accepted: phase.outage.is_some(),
         steps,
         gate,
@@ -118,7 +128,9 @@ fn lower_phase(cx: &mut Context<'_>, phase: &Sp<PhaseFile>) -> Phase {
 
 fn lower_hosts(cx: &mut Context<'_>, text: &Sp<String>) -> Selector {
     text.parse().unwrap_or_else(|why: String| {
-        let (message, hint) = why.split_once("; ").unwrap_or((&why, "write for example `hosts: masters`"));
+        let (message, hint) = why
+            .split_once("; ")
+            .unwrap_or((&why, "write for example `hosts: masters`"));
         cx.complain(text.at, message, hint);
         Selector::all()
     })
@@ -139,13 +151,17 @@ fn lower_share(cx: &mut Context<'_>, text: &Sp<ShareText>) -> Share {
 fn lower_parallel(cx: &mut Context<'_>, text: &Sp<ShareText>) -> Share {
     let share = lower_share(cx, text);
     if matches!(share, Share::Count(0) | Share::Percent(0)) {
-        cx.complain(text.at, "`max-parallel` of 0 would never begin", "write 1 or more, or remove the key for all at once");
+        cx.complain(
+            text.at,
+            "`max-parallel` of 0 would never begin",
+            "write 1 or more, or remove the key for all at once",
+        );
     }
     share
 }
 
-fn lower_step(cx: &mut Context<'_>, step: &Sp<StepFile>) -> Option<Operation> {
-    Some(match &step.value {
+fn lower_step(cx: &mut Context<'_>, step: &Sp<StepFile>) -> Operation {
+    match &step.value {
         StepFile::Backup => Operation::Backup,
         StepFile::RecycleStaticPods => Operation::RecycleStaticPods,
         StepFile::RenewCertificates(renew) => Operation::RenewCertificates {
@@ -161,11 +177,11 @@ fn lower_step(cx: &mut Context<'_>, step: &Sp<StepFile>) -> Option<Operation> {
         StepFile::DeletePods(delete) => Operation::DeletePods {
             grace: optional(cx, delete.grace.as_ref(), GRACE),
         },
-        StepFile::Run(run) => return lower_run(cx, run),
-    })
+        StepFile::Run(run) => lower_run(cx, run),
+    }
 }
 
-fn lower_run(cx: &mut Context<'_>, run: &RunFile) -> Option<Operation> {
+fn lower_run(cx: &mut Context<'_>, run: &RunFile) -> Operation {
     for text in [Some(&run.command), run.unless.as_ref()].into_iter().flatten() {
         if text.trim().is_empty() {
             cx.complain(text.at, "an empty command", "write a command line for `sh -c`");
@@ -175,16 +191,18 @@ fn lower_run(cx: &mut Context<'_>, run: &RunFile) -> Option<Operation> {
     if let Some(text) = run.timeout.as_ref().filter(|_| timeout.is_zero()) {
         cx.complain(text.at, "a timeout of zero", "write for example `5m`");
     }
-    Some(Operation::Run {
+    Operation::Run {
         command: run.command.value.clone(),
         unless: run.unless.as_ref().map(|u| u.value.clone()),
         timeout,
         as_login_user: run.run_as == Some(RunAsFile::Login),
-    })
+    }
 }
 
 fn lower_names(cx: &mut Context<'_>, renew: &RenewFile) -> CertificateNames {
-    let Some(names) = &renew.names else { return CertificateNames::All };
+    let Some(names) = &renew.names else {
+        return CertificateNames::All;
+    };
     if let [only] = names.0.as_slice()
         && only.value == "all"
     {

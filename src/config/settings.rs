@@ -68,7 +68,11 @@ impl Context<'_> {
                 format!("`{}` names another user's home directory", text.value),
                 "write the whole path",
             ),
-            (Some(_), None) => self.complain(text.at, "`~` cannot be resolved: $HOME is not set", "write the whole path"),
+            (Some(_), None) => self.complain(
+                text.at,
+                "`~` cannot be resolved: $HOME is not set",
+                "write the whole path",
+            ),
             _ => {}
         }
         self.base_dir.join(&text.value)
@@ -88,7 +92,11 @@ impl SshFile {
         }
         if let Some(port) = &self.port {
             if port.value == 0 {
-                cx.complain(port.at, "port 0 does not exist", "write a number from 1 to 65535, or remove the key");
+                cx.complain(
+                    port.at,
+                    "port 0 does not exist",
+                    "write a number from 1 to 65535, or remove the key",
+                );
             }
             onto.port = Some(port.value);
         }
@@ -199,6 +207,10 @@ fn check_program(cx: &mut Context<'_>, program: &Sp<String>) {
     let relative = program.contains('/') && !program.starts_with('/');
     if odd || relative {
         let message = format!("`{}` is not a program of the host", program.value);
-        cx.complain(program.at, message, "write a name in PATH or a whole path, without arguments");
+        cx.complain(
+            program.at,
+            message,
+            "write a name in PATH or a whole path, without arguments",
+        );
     }
 }

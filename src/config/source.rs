@@ -55,6 +55,26 @@ impl Source {
         }
     }
 
+    /// The text at a place: as long as the span, or one character.
+    pub(super) fn token(&self, at: Span) -> String {
+        let line = at.line.checked_sub(1).and_then(|n| self.text.lines().nth(n));
+        let rest = line.unwrap_or_default().chars().skip(at.column.saturating_sub(1));
+        rest.take(at.length.max(1)).collect::<String>().trim().to_owned()
+    }
+
+    /// Where the same key stands further up, at the same indentation.
+    pub(super) fn same_key_above(&self, at: Span, key: &str) -> Option<Span> {
+        let indent = at.column.checked_sub(1)?;
+        let above: Vec<&str> = self.text.lines().take(at.line.checked_sub(1)?).collect();
+        let is_key = |line: &&str| {
+            let rest = line.char_indices().nth(indent).map_or("", |(i, _)| &line[i..]);
+            rest.strip_prefix(key)
+                .is_some_and(|after| after.trim_start().starts_with(':'))
+        };
+        let line = above.iter().rposition(is_key)? + 1;
+        Some(Span { line, ..at })
+    }
+
     /// Nothing but blank lines, comments and document markers.
     pub(super) fn is_blank(&self) -> bool {
         let says_nothing = |line: &str| line.is_empty() || line.starts_with('#') || line == "---";

@@ -3,20 +3,24 @@
 use serde::de::DeserializeOwned;
 use serde_yaml::Error;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigErrors};
 use super::located::Span;
 use super::source::Source;
 use super::suggest::nearest;
 
 /// Reads the whole text as one `T`. The first error of syntax or shape ends it.
-pub(super) fn parse<T: DeserializeOwned>(source: &Source, what: &str) -> Result<T, ConfigError> {
+pub(super) fn parse<T: DeserializeOwned>(source: &Source, what: &str) -> Result<T, ConfigErrors> {
     if source.is_blank() {
         let hint = format!("`docs/reference/{what}.md` shows a whole {what}");
         let message = format!("{} is empty", source.file);
-        return Err(ConfigError::whole_file(&source.file, message, Some(hint)));
+        return Err(ConfigErrors::one(ConfigError::whole_file(
+            &source.file,
+            message,
+            Some(hint),
+        )));
     }
     let options = serde_yaml::options! { with_snippet: false };
-    serde_yaml::from_str_with_options(&source.text, options).map_err(|e| explain(source, &e))
+    serde_yaml::from_str_with_options(&source.text, options).map_err(|e| ConfigErrors::one(explain(source, &e)))
 }
 
 fn explain(source: &Source, error: &Error) -> ConfigError {
@@ -29,14 +33,11 @@ fn explain(source: &Source, error: &Error) -> ConfigError {
             .error(at, format!("`{field}` is missing"))
             .with_hint(format!("add `{field}:` here")),
         Error::DuplicateMappingKey { key, .. } => duplicate_key(source, at, key.as_deref()),
-        Error::SerdeInvalidType {
-            unexpected, expected, ..
+        Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
+            wrong_type(source, at, expected)
         }
-        | Error::SerdeInvalidValue {
-            unexpected, expected, ..
-        } => wrong_type(source, at, expected, unexpected),
-        Error::Unexpected { expected, .. } => wrong_type(source, at, expected, "something else"),
-        Error::InvalidScalar { ty, .. } => wrong_type(source, at, scalar_name(ty), "another value"),
+        Error::Unexpected { expected, .. } => wrong_type(source, at, expected),
+        Error::InvalidScalar { ty, .. } => wrong_type(source, at, scalar_name(ty)),
         Error::NullIntoString { .. } => source
             .error(at, "a value is missing here")
             .with_hint("write the value after the colon, or remove the key"),
@@ -65,7 +66,11 @@ fn syntax(source: &Source, at: Span, msg: &str) -> ConfigError {
             .error(tab, "a tab character in the indentation")
             .with_hint("YAML is indented with spaces only");
     }
-    let plain = msg.split(" at line ").next().unwrap_or(msg).trim_end_matches([',', '.']);
+    let plain = msg
+        .split(" at line ")
+        .next()
+        .unwrap_or(msg)
+        .trim_end_matches([',', '.']);
     let hint = if plain.contains("flow") || source_has_bare_range(source, at) {
         "quote a name that begins with `[` or holds one inside a list: \"worker[01-40]\""
     } else {
@@ -98,14 +103,37 @@ fn block_of(field: &str) -> Option<&'static str> {
     const BLOCKS: [(&str, &[&str]); 5] = [
         (
             "ssh",
-            &["user", "port", "identity", "jump", "host-key-policy", "known-hosts", "connect-timeout", "keepalive"],
+            &[
+                "user",
+                "port",
+                "identity",
+                "jump",
+                "host-key-policy",
+                "known-hosts",
+                "connect-timeout",
+                "keepalive",
+            ],
         ),
         ("become", &["method"]),
-        ("kubernetes", &["cert-dir", "kubelet-unit", "runtime", "kubeadm", "kubectl", "node-name", "cni"]),
+        (
+            "kubernetes",
+            &[
+                "cert-dir",
+                "kubelet-unit",
+                "runtime",
+                "kubeadm",
+                "kubectl",
+                "node-name",
+                "cni",
+            ],
+        ),
         ("cni", &["namespaces", "labels"]),
         ("gate", &["probes", "quiet", "interval", "timeout"]),
     ];
-    BLOCKS.iter().find(|(_, keys)| keys.contains(&field)).map(|(block, _)| *block)
+    BLOCKS
+        .iter()
+        .find(|(_, keys)| keys.contains(&field))
+        .map(|(block, _)| *block)
 }
 
 fn unknown_word(source: &Source, at: Span, word: &str, expected: &[&'static str]) -> ConfigError {
@@ -122,23 +150,49 @@ fn words(list: &[&str]) -> String {
 
 fn duplicate_key(source: &Source, at: Span, key: Option<&str>) -> ConfigError {
     let name = key.unwrap_or("?");
-    source
+    let mut error = source
         .error(at, format!("key `{name}` is written twice"))
-        .with_hint("keep one of the two")
+        .with_hint("keep one of the two");
+    error.earlier = source
+        .same_key_above(at, name)
+        .and_then(|earlier| source.place(earlier));
+    error
 }
 
-fn wrong_type(source: &Source, at: Span, expected: &str, found: &str) -> ConfigError {
+fn wrong_type(source: &Source, at: Span, expected: &str) -> ConfigError {
+    let found = source.token(at);
+    if found.is_empty() || found.starts_with(':') {
+        return source
+            .error(at, format!("nothing stands here; expected {}", plain_type(expected)))
+            .with_hint("write it after the colon, or on the next lines, indented deeper than the key");
+    }
+    let (found, hint) = match found.chars().next() {
+        Some('[' | '-') if at.length <= 1 => (
+            "a list".to_owned(),
+            "a list stands one level deeper, under a key: `hosts: [a, b]`",
+        ),
+        Some('{') => ("keys and values".to_owned(), "remove the braces"),
+        _ if plain_type(expected) == "a list" => (
+            format!("`{found}`"),
+            "write it in brackets, `[a, b]`, or as lines that begin with `- `",
+        ),
+        _ => (
+            format!("`{found}`"),
+            "the reference shows every key with an example: docs/reference/",
+        ),
+    };
     source
-        .error(at, format!("wrong type: expected {}", plain_type(expected)))
-        .with_hint(format!("found {found}"))
+        .error(
+            at,
+            format!("wrong type: expected {}, found {found}", plain_type(expected)),
+        )
+        .with_hint(hint)
 }
 
 /// serde's words for types, as an operator would say them.
 fn plain_type(expected: &str) -> String {
-    if let Some(name) = expected.strip_prefix("struct ") {
-        return format!("keys and values ({name})");
-    }
     match expected {
+        name if name.starts_with("struct ") => "keys and values".to_owned(),
         "a sequence" | "sequence start" => "a list".to_owned(),
         "a map" | "mapping start" => "keys and values".to_owned(),
         other => other.to_owned(),
@@ -147,7 +201,8 @@ fn plain_type(expected: &str) -> String {
 
 fn scalar_name(ty: &str) -> &str {
     match ty {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "u16" => "a whole number from 1 to 65535",
+        "u8" | "u32" | "u64" | "usize" => "a whole number",
         "bool" => "true or false",
         other => other,
     }

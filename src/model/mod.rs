@@ -6,6 +6,7 @@
 pub mod ids;
 pub mod duration;
 pub mod shell_words;
+pub mod ranges;
 pub mod host;
 pub mod inventory;
 pub mod selector;

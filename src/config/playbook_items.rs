@@ -1,0 +1,285 @@
+//! Steps and probes as written: a bare word (`- backup`) or a map with one key (`- service: { … }`).
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+
+use super::located::{DurationText, Sp, Texts};
+use crate::model::gate::UnitState;
+use crate::model::playbook::ServiceState;
+
+/// One step.
+#[derive(Debug)]
+pub(super) enum StepFile {
+    Backup,
+    RenewCertificates(RenewFile),
+    Service(ServiceFile),
+    RecycleStaticPods,
+    DeletePods(DeletePodsFile),
+    Run(RunFile),
+}
+
+/// The steps as a person writes them.
+pub(super) const STEPS: [&str; 6] = [
+    "backup",
+    "renew-certificates",
+    "service",
+    "recycle-static-pods",
+    "delete-pods",
+    "run",
+];
+
+/// A step or probe without settings.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Nothing")]
+pub(super) struct Nothing {}
+
+/// `kubeadm certs renew`, name by name, proven by serial and expiry.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "RenewCertificates")]
+pub(super) struct RenewFile {
+    /// `all` (default), or kubeadm's names such as `apiserver` and `admin.conf`.
+    pub(super) names: Option<Texts>,
+}
+
+/// Start or stop a systemd unit.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Service")]
+pub(super) struct ServiceFile {
+    /// `kubelet`, `runtime` (the container runtime found on the host) or any unit of systemd.
+    pub(super) unit: Sp<String>,
+    /// The state afterwards.
+    pub(super) state: ServiceState,
+}
+
+/// Delete the pods of the network plugin that deletion can cure, one node at a time.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "DeletePods")]
+pub(super) struct DeletePodsFile {
+    /// How long a pod may be not ready after its node became Ready. Default: 3m.
+    pub(super) grace: Option<Sp<DurationText>>,
+}
+
+/// A command line of your own, run by `sh -c`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Run")]
+pub(super) struct RunFile {
+    pub(super) command: Sp<String>,
+    /// A read-only check; exit status 0 means that there is nothing to do.
+    pub(super) unless: Option<Sp<String>>,
+    /// Default: 5m.
+    pub(super) timeout: Option<Sp<DurationText>>,
+    /// Who runs both. Default: root.
+    #[serde(rename = "as")]
+    pub(super) run_as: Option<RunAsFile>,
+}
+
+/// Who runs a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "RunAs")]
+pub(super) enum RunAsFile {
+    Root,
+    Login,
+}
+
+/// One probe.
+#[derive(Debug)]
+pub(super) enum ProbeFile {
+    /// One of [`PROBES`] except `unit`.
+    Plain(&'static str),
+    Unit(UnitFile),
+}
+
+/// The probes as a person writes them.
+pub(super) const PROBES: [&str; 9] = [
+    "certificates-on-disk",
+    "certificates-in-use",
+    "kubelet-journal",
+    "unit",
+    "api-server",
+    "etcd",
+    "nodes",
+    "pods",
+    "static-pods",
+];
+
+/// A systemd unit is in a state.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Unit")]
+pub(super) struct UnitFile {
+    /// `kubelet`, `runtime` or any unit of systemd.
+    pub(super) name: Sp<String>,
+    /// The state to wait for.
+    pub(super) state: UnitState,
+}
+
+/// What can be written as a word or as `word: { settings }`.
+trait Item: Sized {
+    /// Every word.
+    const WORDS: &'static [&'static str];
+    /// What it is, for errors.
+    const WHAT: &'static str;
+    /// Without settings; `None` when the word needs some.
+    fn bare(word: &'static str) -> Option<Self>;
+    /// With settings.
+    fn keyed<'de, A: MapAccess<'de>>(word: &'static str, map: &mut A) -> Result<Self, A::Error>;
+    /// What to write when settings are missing.
+    fn example(word: &str) -> &'static str;
+}
+
+impl Item for StepFile {
+    const WORDS: &'static [&'static str] = &STEPS;
+    const WHAT: &'static str = "step";
+
+    fn bare(word: &'static str) -> Option<Self> {
+        match word {
+            "backup" => Some(Self::Backup),
+            "renew-certificates" => Some(Self::RenewCertificates(RenewFile::default())),
+            "recycle-static-pods" => Some(Self::RecycleStaticPods),
+            "delete-pods" => Some(Self::DeletePods(DeletePodsFile::default())),
+            _ => None,
+        }
+    }
+
+    fn keyed<'de, A: MapAccess<'de>>(word: &'static str, map: &mut A) -> Result<Self, A::Error> {
+        Ok(match word {
+            "backup" => map.next_value::<Option<Nothing>>().map(|_| Self::Backup)?,
+            "recycle-static-pods" => map.next_value::<Option<Nothing>>().map(|_| Self::RecycleStaticPods)?,
+            "renew-certificates" => Self::RenewCertificates(map.next_value::<Option<RenewFile>>()?.unwrap_or_default()),
+            "delete-pods" => Self::DeletePods(map.next_value::<Option<DeletePodsFile>>()?.unwrap_or_default()),
+            "service" => Self::Service(map.next_value()?),
+            _ => Self::Run(map.next_value()?),
+        })
+    }
+
+    fn example(word: &str) -> &'static str {
+        match word {
+            "service" => "- service: { unit: kubelet, state: stopped }",
+            _ => "- run: { command: \"systemctl daemon-reload\" }",
+        }
+    }
+}
+
+impl Item for ProbeFile {
+    const WORDS: &'static [&'static str] = &PROBES;
+    const WHAT: &'static str = "probe";
+
+    fn bare(word: &'static str) -> Option<Self> {
+        (word != "unit").then_some(Self::Plain(word))
+    }
+
+    fn keyed<'de, A: MapAccess<'de>>(word: &'static str, map: &mut A) -> Result<Self, A::Error> {
+        match word {
+            "unit" => map.next_value().map(Self::Unit),
+            _ => map.next_value::<Option<Nothing>>().map(|_| Self::Plain(word)),
+        }
+    }
+
+    fn example(_: &str) -> &'static str {
+        "- unit: { name: kubelet, state: active }"
+    }
+}
+
+struct ItemVisitor<T>(PhantomData<T>);
+
+impl<T: Item> ItemVisitor<T> {
+    fn known<E: de::Error>(word: &str) -> Result<&'static str, E> {
+        let found = T::WORDS.iter().find(|known| **known == word);
+        found.copied().ok_or_else(|| E::unknown_variant(word, T::WORDS))
+    }
+}
+
+impl<'de, T: Item> Visitor<'de> for ItemVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a {}: a word, or one key with settings", T::WHAT)
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<T, E> {
+        let word = Self::known(word)?;
+        T::bare(word).ok_or_else(|| E::custom(format!("`{word}` needs settings\nwrite `{}`", T::example(word))))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let empty = || de::Error::custom(format!("an empty {0}\nwrite one of its words, or remove it", T::WHAT));
+        let word = map.next_key::<String>()?.ok_or_else(empty)?;
+        let item = T::keyed(Self::known(&word)?, &mut map)?;
+        match map.next_key::<String>()? {
+            None => Ok(item),
+            Some(second) => Err(de::Error::custom(format!(
+                "`{word}` and `{second}` in one {}\nput `- ` before `{second}`, or indent it deeper than `{word}`",
+                T::WHAT
+            ))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for StepFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ItemVisitor(PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for ProbeFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ItemVisitor(PhantomData))
+    }
+}
+
+/// `{ word: settings }` and nothing else.
+fn keyed_schema(word: &str, settings: &Schema) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": { (word): settings },
+        "required": [word],
+        "additionalProperties": false
+    })
+}
+
+fn item_schema(bare: &[&str], keyed: Vec<Schema>) -> Schema {
+    let mut alternatives = vec![json_schema!({ "enum": bare })];
+    alternatives.extend(keyed);
+    json_schema!({ "oneOf": alternatives })
+}
+
+impl JsonSchema for StepFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Step".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let bare: Vec<&str> = STEPS.into_iter().filter(|w| Self::bare(w).is_some()).collect();
+        let keyed = vec![
+            keyed_schema("backup", &generator.subschema_for::<Nothing>()),
+            keyed_schema("renew-certificates", &generator.subschema_for::<RenewFile>()),
+            keyed_schema("service", &generator.subschema_for::<ServiceFile>()),
+            keyed_schema("recycle-static-pods", &generator.subschema_for::<Nothing>()),
+            keyed_schema("delete-pods", &generator.subschema_for::<DeletePodsFile>()),
+            keyed_schema("run", &generator.subschema_for::<RunFile>()),
+        ];
+        item_schema(&bare, keyed)
+    }
+}
+
+impl JsonSchema for ProbeFile {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Probe".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let bare: Vec<&str> = PROBES.into_iter().filter(|w| Self::bare(w).is_some()).collect();
+        let unit = keyed_schema("unit", &generator.subschema_for::<UnitFile>());
+        item_schema(&bare, vec![unit])
+    }
+}

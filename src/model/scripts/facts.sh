@@ -1,1 +1,141 @@
-# to be filled
+# certfleet:facts CERT_DIR KUBEADM: what this host is, one KEY<TAB>VALUE line per answer. Reads only.
+set -u
+R=${CERTFLEET_ROOT:-}
+cert_dir=$1
+kubeadm=$2
+
+say() {
+	[ -z "$2" ] || printf '%s\t%s\n' "$1" "$2"
+}
+
+# First line of a file, without a fork.
+first_line() {
+	v=
+	if [ -f "$1" ] && [ -r "$1" ]; then IFS= read -r v <"$1" || :; fi
+}
+
+has() {
+	command -v "$1" >/dev/null 2>&1
+}
+
+present_if() {
+	if "$@"; then printf present; else printf absent; fi
+}
+
+# A directory we may not search hides its files: then the answer is "not known".
+file_state() {
+	d=${2%/*}
+	if [ ! -d "$d" ] || [ -x "$d" ]; then say "$1" "$(present_if [ -f "$2" ])"; fi
+}
+
+os_name() {
+	[ -r "$R/etc/os-release" ] || return 0
+	while IFS= read -r line || [ -n "$line" ]; do
+		case $line in
+		PRETTY_NAME=*)
+			v=${line#PRETTY_NAME=}
+			v=${v#[\"\']}
+			say os "${v%[\"\']}"
+			return 0
+			;;
+		esac
+	done <"$R/etc/os-release"
+}
+
+static_pods() {
+	for f in "$R"/etc/kubernetes/manifests/*.yaml; do
+		[ -f "$f" ] || continue
+		f=${f##*/}
+		say static-pod "${f%.yaml}"
+	done
+}
+
+advertise_address() {
+	f=$R/etc/kubernetes/manifests/kube-apiserver.yaml
+	[ -r "$f" ] || return 0
+	say advertise-address "$(sed -n 's/^.*--advertise-address=\([0-9A-Fa-f.:]*\).*$/\1/p' "$f" | head -n 1)"
+}
+
+kubelet_server() {
+	f=$R/etc/kubernetes/kubelet.conf
+	[ -r "$f" ] || return 0
+	say kubelet-server "$(sed -n 's/^[[:space:]]*"\{0,1\}server"\{0,1\}:[[:space:]]*"\{0,1\}\([^",[:space:]]*\).*$/\1/p' "$f" | head -n 1)"
+}
+
+# The kubelet's own answer to "which runtime": its flags, then its configuration file (1.27 and later).
+runtime_endpoint() {
+	v=
+	f=$R/var/lib/kubelet/kubeadm-flags.env
+	[ ! -r "$f" ] || v=$(sed -n 's/^.*--container-runtime-endpoint=\([^ "]*\).*$/\1/p' "$f" | head -n 1)
+	f=$R/var/lib/kubelet/config.yaml
+	if [ -z "$v" ] && [ -r "$f" ]; then
+		v=$(sed -n 's/^containerRuntimeEndpoint:[[:space:]]*"\{0,1\}\([^" ]*\).*$/\1/p' "$f" | head -n 1)
+	fi
+	say runtime-endpoint "$v"
+}
+
+disk_free() {
+	df -Pk "$R/var/lib" 2>/dev/null | {
+		IFS= read -r _ || return 0
+		read -r _ _ _ free _ || return 0
+		case $free in
+		'' | *[!0-9]*) ;;
+		*) say disk-free "$((free * 1024))" ;;
+		esac
+	}
+}
+
+dockerd_arguments() {
+	pid=
+	if has pidof; then pid=$(pidof dockerd 2>/dev/null); elif has pgrep; then pid=$(pgrep -x dockerd 2>/dev/null); fi
+	pid=${pid%%[!0-9]*}
+	if [ -n "$pid" ] && [ -r "$R/proc/$pid/cmdline" ]; then
+		tr '\0' ' ' <"$R/proc/$pid/cmdline" 2>/dev/null
+	elif has systemctl; then
+		systemctl show --property=ExecStart docker.service 2>/dev/null
+	fi
+}
+
+# Never asks the daemon: that would start a stopped one through its socket.
+live_restore() {
+	if [ ! -r "$R/etc/docker/daemon.json" ] && ! has dockerd; then return 0; fi
+	v=false
+	if [ -r "$R/etc/docker/daemon.json" ]; then
+		case $(tr -d ' \t\r\n' <"$R/etc/docker/daemon.json") in
+		*'"live-restore":true'*) v=true ;;
+		esac
+	fi
+	case $(dockerd_arguments) in
+	*--live-restore=false*) ;;
+	*--live-restore*) v=true ;;
+	esac
+	say live-restore "$v"
+}
+
+sockets() {
+	for s in /run/docker.sock /run/cri-dockerd.sock /run/dockershim.sock /run/containerd/containerd.sock /run/crio/crio.sock; do
+		if [ -S "$R$s" ] || [ -S "$R/var$s" ]; then say socket "$s"; fi
+	done
+}
+
+say uid "$(id -u 2>/dev/null)"
+first_line "$R/proc/sys/kernel/hostname"
+say hostname "${v:-$(uname -n 2>/dev/null)}"
+first_line "$R/etc/machine-id"
+say machine-id "$v"
+first_line "$R/proc/sys/kernel/random/boot_id"
+say boot-id "$v"
+os_name
+if has "$kubeadm"; then say kubeadm "$("$kubeadm" version -o short 2>/dev/null </dev/null | head -n 1)"; fi
+if has kubelet; then say kubelet "$(kubelet --version 2>/dev/null </dev/null | head -n 1)"; fi
+file_state ca-key "$R$cert_dir/ca.key"
+file_state ca-crt "$R$cert_dir/ca.crt"
+static_pods
+advertise_address
+kubelet_server
+runtime_endpoint
+disk_free
+live_restore
+sockets
+for program in crictl curl openssl; do say "$program" "$(present_if has "$program")"; done
+exit 0

@@ -1,1 +1,248 @@
-# to be filled
+# certfleet:read-certificates CERT_DIR: the public part of every certificate of a kubeadm node. Reads only.
+# Private keys are compared here, by their public halves; none is ever printed.
+set -u
+umask 077
+R=${CERTFLEET_ROOT:-}
+pki=$1
+etc=/etc/kubernetes
+kubelet=/var/lib/kubelet/pki
+TAB=$(printf '\t')
+
+has() {
+	command -v "$1" >/dev/null 2>&1
+}
+
+decode() {
+	if has base64; then base64 -d 2>/dev/null; else openssl base64 -d -A 2>/dev/null; fi
+}
+
+# Whole CERTIFICATE blocks of standard input. A block with any foreign line is dropped: it might run into a key.
+certificates() {
+	inside=0 block=
+	while IFS= read -r line || [ -n "$line" ]; do
+		line=${line%"$CR"}
+		case $line in
+		'-----BEGIN CERTIFICATE-----') inside=1 block=$line ;;
+		'-----END CERTIFICATE-----')
+			if [ "$inside" = 1 ]; then printf '%s\n%s\n' "$block" "$line"; fi
+			inside=0
+			;;
+		*[!A-Za-z0-9+/=]* | '') inside=0 ;;
+		*) [ "$inside" = 0 ] || block="$block
+$line" ;;
+		esac
+	done
+}
+CR=$(printf '\r')
+
+# The public half of a private key on standard input.
+public_of_key() {
+	openssl pkey -pubout -passin pass: 2>/dev/null
+}
+
+# match | mismatch | unknown: the certificate in $pem against the public key in $1.
+compare() {
+	if [ -z "$1" ]; then
+		key=unknown
+		return
+	fi
+	theirs=$(printf '%s\n' "$pem" | openssl x509 -noout -pubkey 2>/dev/null)
+	if [ -z "$theirs" ]; then
+		key=unknown
+	elif [ "$theirs" = "$1" ]; then
+		key=match
+	else
+		key=mismatch
+	fi
+}
+
+# Sets $key for the key file $1.
+compare_file() {
+	if [ ! -e "$1" ]; then
+		key=absent
+	elif [ ! -f "$1" ] || [ ! -r "$1" ] || ! has openssl; then
+		key=unknown
+	else
+		compare "$(public_of_key <"$1")"
+	fi
+}
+
+header() {
+	printf '@certificate\t%s\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" "$5"
+}
+
+unreadable() {
+	header "$name" "$path" "unreadable $1" "$mtime" unknown
+}
+
+# Sets $mtime and $size, or says why the file $1 cannot be read and fails.
+open_file() {
+	mtime=- size=0
+	if [ -L "$1" ] && [ ! -e "$1" ]; then
+		header "$name" "$path" "dangling $(readlink "$1" | tr '\t\n' '  ' | sed 's/ $//')" - unknown
+		return 1
+	fi
+	if [ ! -e "$1" ]; then
+		if [ -d "${1%/*}" ] && [ ! -x "${1%/*}" ]; then
+			unreadable 'permission denied'
+		else
+			header "$name" "$path" missing - unknown
+		fi
+		return 1
+	fi
+	found=$(stat -L -c '%Y %s' "$1" 2>/dev/null) || found='- 0'
+	mtime=${found% *} size=${found#* }
+	why=
+	if [ -d "$1" ]; then
+		why='is a directory'
+	elif [ ! -f "$1" ]; then
+		why='is not a regular file'
+	elif [ ! -r "$1" ]; then
+		why='permission denied'
+	elif [ "$size" -gt 1048576 ]; then
+		why="is too large ($size bytes)"
+	elif [ ! -s "$1" ]; then
+		why='is empty'
+	fi
+	[ -n "$why" ] || return 0
+	unreadable "$why"
+	return 1
+}
+
+# NAME PATH KEY_PATH: a PEM file. The key may be in the same file.
+pem_row() {
+	name=$1 path=$2
+	open_file "$R$path" || return 0
+	pem=$(certificates <"$R$path" 2>/dev/null)
+	if [ -z "$pem" ]; then
+		unreadable 'holds no certificate'
+		return 0
+	fi
+	compare_file "$R$3"
+	header "$name" "$path" present "$mtime" "$key"
+	printf '%s\n' "$pem"
+}
+
+# Sets $value to the value in `key: value`, quotes removed.
+# TAB and CR are no patterns.
+# shellcheck disable=SC2295
+value_of() {
+	value=${1#*:}
+	value=${value#"${value%%[! $TAB\"]*}"}
+	value=${value%"${value##*[! $TAB\",$CR]}"}
+}
+
+# Sets $cert_data $cert_path $key_data $key_path from the first user of the kubeconfig $1.
+kubeconfig() {
+	cert_data='' cert_path='' key_data='' key_path=''
+	while IFS= read -r line || [ -n "$line" ]; do
+		case $line in
+		*client-certificate-data*:*) value_of "$line" && cert_data=${cert_data:-$value} ;;
+		*client-certificate*:*) value_of "$line" && cert_path=${cert_path:-$value} ;;
+		*client-key-data*:*) value_of "$line" && key_data=${key_data:-$value} ;;
+		*client-key*:*) value_of "$line" && key_path=${key_path:-$value} ;;
+		esac
+	done <"$1"
+	# Paths are relative to the kubeconfig.
+	case $cert_path in '' | /*) ;; *) cert_path=${2%/*}/$cert_path ;; esac
+	case $key_path in '' | /*) ;; *) key_path=${2%/*}/$key_path ;; esac
+}
+
+# NAME PATH: the client certificate of a kubeconfig.
+kubeconfig_row() {
+	name=$1 path=$2
+	open_file "$R$path" || return 0
+	kubeconfig "$R$path" "$path"
+	if [ -z "$cert_data" ]; then
+		if [ -n "$cert_path" ]; then pem_row "$name" "$cert_path" "${key_path:-$cert_path}"; else unreadable 'holds no client certificate'; fi
+		return 0
+	fi
+	pem=$(printf '%s' "$cert_data" | decode | certificates)
+	if [ -z "$pem" ]; then
+		unreadable 'holds a client-certificate-data that is not a certificate'
+		return 0
+	fi
+	if [ -z "$key_data" ]; then
+		if [ -n "$key_path" ]; then compare_file "$R$key_path"; else key=absent; fi
+	elif has openssl; then
+		compare "$(printf '%s' "$key_data" | decode | public_of_key)"
+	else
+		key=unknown
+	fi
+	key_data=
+	header "$name" "$path" present "$mtime" "$key"
+	printf '%s\n' "$pem"
+}
+
+there() {
+	[ -e "$R$1" ] || [ -L "$R$1" ]
+}
+
+any_there() {
+	for p in "$@"; do
+		if there "$p"; then return 0; fi
+	done
+	return 1
+}
+
+# NAME FILE: a certificate of the PKI, its key beside it.
+pki_row() {
+	pem_row "$1" "$pki/$2.crt" "$pki/$2.key"
+}
+
+control_plane() {
+	for n in apiserver apiserver-kubelet-client front-proxy-client; do pki_row "$n" "$n"; done
+	if there "$pki/apiserver-etcd-client.crt" || there "$etc/manifests/etcd.yaml"; then
+		pki_row apiserver-etcd-client apiserver-etcd-client
+	fi
+	for n in admin.conf controller-manager.conf scheduler.conf; do kubeconfig_row "$n" "$etc/$n"; done
+	if there "$etc/super-admin.conf"; then kubeconfig_row super-admin.conf "$etc/super-admin.conf"; fi
+}
+
+# Certificate-authority row: on a node that need not have it, only when it is there.
+ca_row() {
+	if [ "$3" = 1 ] || there "$pki/$2.crt"; then pki_row "$1" "$2"; fi
+}
+
+kubelet_rows() {
+	if there "$kubelet/kubelet-client-current.pem"; then
+		pem_row kubelet-client "$kubelet/kubelet-client-current.pem" "$kubelet/kubelet-client-current.pem"
+		embedded_kubelet kubelet.conf
+	else
+		embedded_kubelet kubelet-client || pem_row kubelet-client "$kubelet/kubelet-client-current.pem" /
+	fi
+	if there "$kubelet/kubelet-server-current.pem"; then
+		pem_row kubelet-serving "$kubelet/kubelet-server-current.pem" "$kubelet/kubelet-server-current.pem"
+	else
+		pem_row kubelet-serving "$kubelet/kubelet.crt" "$kubelet/kubelet.key"
+	fi
+}
+
+# NAME: the certificate inside kubelet.conf (the init node of kubeadm before 1.17). Fails when there is none inside.
+embedded_kubelet() {
+	if [ ! -f "$R$etc/kubelet.conf" ] || [ ! -r "$R$etc/kubelet.conf" ]; then return 1; fi
+	kubeconfig "$R$etc/kubelet.conf" "$etc/kubelet.conf"
+	key_data=
+	if [ -z "$cert_data" ]; then
+		case $cert_path in '' | "$kubelet/kubelet-client-current.pem") return 1 ;; esac
+	fi
+	kubeconfig_row "$1" "$etc/kubelet.conf"
+}
+
+master=0 member=0
+m=$etc/manifests
+# A recovery by hand may have moved the manifests away: the files of a control plane tell as well.
+if any_there "$m/kube-apiserver.yaml" "$m/kube-controller-manager.yaml" "$m/kube-scheduler.yaml" "$pki/apiserver.crt" "$etc/admin.conf"; then master=1; fi
+if any_there "$m/etcd.yaml" "$pki/etcd/server.crt" "$pki/etcd/peer.crt"; then member=1; fi
+
+[ "$master" = 0 ] || control_plane
+if [ "$member" = 1 ]; then
+	pki_row etcd-server etcd/server
+	pki_row etcd-peer etcd/peer
+	pki_row etcd-healthcheck-client etcd/healthcheck-client
+fi
+ca_row ca ca "$master"
+ca_row etcd-ca etcd/ca "$member"
+ca_row front-proxy-ca front-proxy-ca "$master"
+kubelet_rows
+exit 0

@@ -1,0 +1,1 @@
+//! Small tests of the parsers, the table and the gate's fold.

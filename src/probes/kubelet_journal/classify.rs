@@ -80,7 +80,7 @@ struct Line<'a> {
 
 fn judge_one(ident: Option<&str>, message: &str) -> Verdict {
     let klog = klog::parse(message);
-    let text = without_event_dump(klog.as_ref().map_or(message, |klog| klog.body));
+    let text = without_event_dump(uncut(klog.as_ref().map_or(message, |klog| klog.body)));
     let line = Line { who: who(ident, klog.as_ref(), message), klog, facts: FACTS.of(&text), text: &text };
     by_phrase(&line).unwrap_or_else(|| match line.who {
         Who::Kubelet => kubelet(&line),
@@ -89,6 +89,11 @@ fn judge_one(ident: Option<&str>, message: &str) -> Verdict {
         Who::Event => event(&line),
         Who::Other => other(&line),
     })
+}
+
+/// Without the mark a pager or a terminal leaves where it cut the line.
+fn uncut(body: &str) -> &str {
+    body.trim_end_matches(['>', '…']).trim_end_matches("...")
 }
 
 /// An event dump quotes whatever the event says; the cause stands after it (or in `err=` before it).
@@ -174,7 +179,7 @@ fn unexplained(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rul
     if severity == Some(b'F') || (scope == Scope::Fatal && cause.is_none()) {
         return verdict(Class::OtherError, Effect::Fail, Clears::No, Some(remedy::CONFIG), rule);
     }
-    let failed = severity != Some(b'I') || cause.is_some();
+    let failed = cause.is_some() || severity.map_or_else(|| complains(line.text), |letter| letter != b'I');
     match scope {
         Scope::ApiRequest | Scope::Fatal if failed => verdict(Class::OtherError, Effect::Hold, Clears::Maybe, None, rule),
         _ if matches!(severity, Some(b'E')) => verdict(Class::OtherError, Effect::Neutral, Clears::Maybe, None, rule),
@@ -182,14 +187,19 @@ fn unexplained(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rul
     }
 }
 
+/// Whether a line without severity reads like a failure.
+fn complains(text: &str) -> bool {
+    ["ail", "rror", "nable to", "annot", "ejected", "exceeds"].iter().any(|word| text.contains(word))
+}
+
 /// Somebody knocks at the kubelet's door: says nothing about its own way to the API server.
 fn serving(cause: Option<&'static Cause>) -> Verdict {
     match cause {
-        None => Verdict::neutral("serving"),
-        Some(cause) => {
+        Some(cause) if is_trust(cause) => {
             let effect = if cause.class == Class::Expired { Effect::Foreign } else { Effect::Neutral };
             Verdict { ambiguous_with: cause.ambiguous_with, ..verdict(cause.class, effect, Clears::Maybe, None, "serving") }
         }
+        _ => Verdict::neutral("serving"),
     }
 }
 
@@ -212,6 +222,7 @@ fn unknown(line: &Line<'_>) -> Verdict {
     let cause = cause_of(&line.facts);
     match (scope, cause) {
         (Scope::General, Some(cause)) if cause.class == Class::NodeNotFound => own(line, scope, Some(cause), rule),
+        (Scope::General, None) if line.klog.is_some() => kubelet(line),
         (Scope::General, None) if looks_bad(line.text) => verdict(Class::OtherError, Effect::Foreign, Clears::Maybe, None, rule),
         (Scope::General, None) => Verdict::neutral(rule),
         (Scope::General, Some(_)) => other(line),
@@ -252,7 +263,8 @@ fn other(line: &Line<'_>) -> Verdict {
 }
 
 fn is_error(line: &Line<'_>) -> bool {
-    const LEVELS: [&str; 14] = [
+    const LEVELS: [&str; 15] = [
+        "[kubelet-check]",
         "level=err", "level=warn", "level=fatal", "level=panic", "[ERROR]", "[FATAL]", "[WARNING]", " E | ", " W | ", " C | ", "ERRO[", "FATA[", "WARN[", "fatal",
     ];
     match severity(line) {

@@ -38,6 +38,14 @@ const KUBELET_FILES: &[&str] = &[
     "cloud_request_manager.go", "remote_image.go", "remote_runtime.go", "cni.go", "docker_sandbox.go", "certificate_map.go", "nodelease.go",
 ];
 
+/// Source files of libraries that the kubelet shares with others: outside a container they are taken as the kubelet's.
+const SHARED_FILES: &[&str] = &[
+    "server.go", "run.go", "transport.go", "webhook.go", "event.go", "events.go", "controller.go", "lease.go", "certificate_manager.go", "certificate_store.go",
+    "csr.go", "token_manager.go", "projected.go", "secret.go", "configmap.go", "runtime.go", "mirror_client.go", "reconciler.go", "reconciler_common.go",
+    "operation_generator.go", "manager.go", "container_manager.go", "plugin_watcher.go", "image_gc_manager.go", "apiserver.go", "config.go", "file.go", "log.go",
+    "logs.go", "shared_informer.go", "kube_config.go", "certificate.go", "errors.go", "csi_attacher.go", "csi_mounter.go", "round_trippers.go",
+];
+
 /// Source files of other components.
 const OTHER_FILES: &[&str] = &[
     "authentication.go", "leaderelection.go", "memcache.go", "proxier.go", "server_others.go", "dynamic_serving_content.go", "dynamic_cafile_content.go",
@@ -107,7 +115,11 @@ fn by_klog(klog: &Klog<'_>) -> Who {
         let kubelet = reflector::is_kubelet(klog.body).unwrap_or(true) && (own_path || !in_container(klog));
         return if kubelet { Who::Kubelet } else { Who::Other };
     }
-    if OTHER_FILES.contains(&klog.file) || in_container(klog) { Who::Other } else { Who::Kubelet }
+    match klog.file {
+        file if OTHER_FILES.contains(&file) || in_container(klog) => Who::Other,
+        file if SHARED_FILES.contains(&file) => Who::Kubelet,
+        _ => Who::Unknown,
+    }
 }
 
 fn in_container(klog: &Klog<'_>) -> bool {
@@ -124,7 +136,7 @@ fn is_dated(text: &str) -> bool {
 }
 
 /// `Warning  FailedCreatePodSandBox  4m3s  kubelet  …`, columns parted by two blanks or a tab.
-fn is_event_row(text: &str) -> bool {
+pub(super) fn is_event_row(text: &str) -> bool {
     ["Warning", "Normal"]
         .iter()
         .filter_map(|kind| text.strip_prefix(kind))

@@ -49,7 +49,7 @@ impl Classifier {
         if record.ident.is_none() && record.is_headless() && line.starts_with(b"    MESSAGE=") {
             record.ident.clone_from(&self.field_ident);
         }
-        if self.joins(&record) {
+        if self.joins(&record, line.starts_with(b"  ")) {
             self.join(&record);
         } else {
             self.finish(sink);
@@ -78,14 +78,17 @@ impl Classifier {
     }
 
     /// Whether `record` is a further line of the open one.
-    fn joins(&self, record: &Record) -> bool {
+    fn joins(&self, record: &Record, indented: bool) -> bool {
         let Some(open) = &self.open else { return false };
         if open.lines >= WRAPPED_LINES || open.record.message.len() > LONGEST || open.record.kind != Kind::Record {
             return false;
         }
         match record.kind {
             Kind::Continuation => true,
-            Kind::Record => record.is_headless() && !open.record.is_headless() && goes_on(&record.message) && breaks_off(&open.record.message),
+            Kind::Record => {
+                let middle = (indented && !component::is_event_row(&record.message)) || goes_on(&record.message);
+                record.is_headless() && !open.record.is_headless() && middle && breaks_off(&open.record.message)
+            }
             Kind::Notice | Kind::Blank => false,
         }
     }

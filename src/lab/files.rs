@@ -24,7 +24,7 @@ pub struct LabHost {
     pub host_key: PublicKey,
 }
 
-/// What the files describe.
+/// How one logs in to the hosts.
 #[derive(Debug)]
 pub struct LabLogin<'a> {
     /// The private key of `ops` and `root`.
@@ -66,7 +66,11 @@ impl LabFiles {
         put(&dir, "id_ed25519.pub", &text::public_line(login.key.public_key())?)?;
         put(&dir, "known_hosts", &text::known_hosts(hosts)?)?;
         put(&dir, "ssh_config", &text::ssh_config(hosts, &place))?;
-        put(&dir, "inventory.yaml", &text::inventory(hosts, &place, login.sudo_password))?;
+        put(
+            &dir,
+            "inventory.yaml",
+            &text::inventory(hosts, &place, login.sudo_password),
+        )?;
         Ok(Self { dir, _lock: lock })
     }
 

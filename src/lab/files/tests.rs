@@ -59,7 +59,10 @@ fn ssh_config_quotes_spaces_and_percent_signs() {
     let text = text::ssh_config(&fleet(), &text::Place::new(Path::new("/a b/100%")).expect("a place"));
     assert!(text.contains("IdentityFile \"/a b/100%%/id_ed25519\""), "{text}");
     assert!(text.contains("Host w1\n    Port 2202\n"), "{text}");
-    assert!(text::Place::new(Path::new("/a\"b")).is_none(), "a quote cannot be quoted");
+    assert!(
+        text::Place::new(Path::new("/a\"b")).is_none(),
+        "a quote cannot be quoted"
+    );
 }
 
 #[test]
@@ -72,15 +75,31 @@ fn a_lab_is_written_twice_but_never_over_something_else() {
     assert!(matches!(error, LabFilesError::InUse(_)), "{error}");
     drop(first);
     write(&dir, &fleet()).expect("the lab's own directory again");
-    assert_ne!(fs::read_to_string(dir.join("id_ed25519")).expect("the key"), old, "a new key");
+    assert_ne!(
+        fs::read_to_string(dir.join("id_ed25519")).expect("the key"),
+        old,
+        "a new key"
+    );
 
     let foreign = temp.path().join("mine");
     fs::create_dir(&foreign).expect("a directory");
     fs::write(foreign.join("id_ed25519"), "precious").expect("a file");
     let error = write(&foreign, &fleet()).expect_err("not a lab");
-    assert!(error.to_string().contains("is not empty and not a directory of the lab"), "{error}");
-    assert_eq!(fs::read_to_string(foreign.join("id_ed25519")).expect("the file"), "precious");
-    assert_eq!(fs::read_dir(&foreign).expect("readable").count(), 1, "nothing was added");
+    assert!(
+        error
+            .to_string()
+            .contains("is not empty and not a directory of the lab"),
+        "{error}"
+    );
+    assert_eq!(
+        fs::read_to_string(foreign.join("id_ed25519")).expect("the file"),
+        "precious"
+    );
+    assert_eq!(
+        fs::read_dir(&foreign).expect("readable").count(),
+        1,
+        "nothing was added"
+    );
 }
 
 #[cfg(unix)]

@@ -9,7 +9,7 @@ use crate::model::Role;
 
 use super::LabHost;
 
-/// A directory that every file can name: absolute, UTF-8, nothing that ssh_config would expand or cannot quote.
+/// A directory that every file can name: absolute, UTF-8, nothing that `ssh_config` would expand or cannot quote.
 #[derive(Debug)]
 pub(super) struct Place<'a>(&'a str);
 
@@ -24,7 +24,7 @@ impl<'a> Place<'a> {
         format!("{}/{name}", self.0)
     }
 
-    /// For ssh_config: quoted, since it may hold spaces; `%` starts a token there.
+    /// For `ssh_config`: quoted, since it may hold spaces; `%` starts a token there.
     fn ssh_file(&self, name: &str) -> String {
         format!("\"{}\"", self.file(name).replace('%', "%%"))
     }
@@ -86,7 +86,11 @@ ssh:
     if sudo_password {
         text.push_str("become: { method: sudo, password: prompt }\n");
     }
-    for (key, role) in [("masters", Role::ControlPlane), ("workers", Role::Worker), ("etcd", Role::Etcd)] {
+    for (key, role) in [
+        ("masters", Role::ControlPlane),
+        ("workers", Role::Worker),
+        ("etcd", Role::Etcd),
+    ] {
         text.push_str(&group(key, hosts.iter().filter(|h| h.role == role)));
     }
     text
@@ -100,7 +104,10 @@ fn group<'a>(key: &str, hosts: impl Iterator<Item = &'a LabHost>) -> String {
     }
     let entries = hosts.map(|host| {
         let name = quoted(host.name.as_str());
-        format!("    - {{ name: {name}, address: 127.0.0.1, ssh: {{ port: {} }} }}\n", host.port)
+        format!(
+            "    - {{ name: {name}, address: 127.0.0.1, ssh: {{ port: {} }} }}\n",
+            host.port
+        )
     });
     format!("{key}:\n  hosts:\n{}", entries.collect::<String>())
 }

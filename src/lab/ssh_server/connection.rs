@@ -225,7 +225,12 @@ impl Handler for Connection {
         session.channel_success(channel)
     }
 
-    async fn exec_request(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
         let line = String::from_utf8_lossy(data).into_owned();
         self.begin(channel, Work::Exec(line), session)
     }

@@ -59,10 +59,10 @@ impl LineEditor {
 
     /// The end of the stream; a line without a newline counts.
     pub(super) fn end(&mut self) -> Typed {
-        match self.line.is_empty() {
-            true => Typed::End,
-            false => Typed::Line(self.take()),
+        if self.line.is_empty() {
+            return Typed::End;
         }
+        Typed::Line(self.take())
     }
 
     fn press(&mut self, byte: u8, echo: &mut Vec<u8>) -> Option<Typed> {
@@ -100,8 +100,7 @@ impl LineEditor {
         let next = match (&self.sequence, byte) {
             (Sequence::None, ESCAPE) => Sequence::Escape,
             (Sequence::None, _) => return false,
-            (Sequence::Escape, b'[' | b'O') => Sequence::Parameters,
-            (Sequence::Parameters, 0x20..=0x3f) => Sequence::Parameters,
+            (Sequence::Escape, b'[' | b'O') | (Sequence::Parameters, 0x20..=0x3f) => Sequence::Parameters,
             _ => Sequence::None,
         };
         self.sequence = next;
@@ -140,9 +139,17 @@ mod tests {
     fn keys_become_lines() {
         let line = |text: &str| vec![Typed::Line(text.to_owned())];
         assert_eq!(type_keys("ls\r"), (line("ls"), "ls\n".to_owned()));
-        assert_eq!(type_keys("é\x7fa\x08b\r").0, line("b"), "backspace removes whole characters");
+        assert_eq!(
+            type_keys("é\x7fa\x08b\r").0,
+            line("b"),
+            "backspace removes whole characters"
+        );
         assert_eq!(type_keys("wrong\x15ok\r").0, line("ok"), "^U clears the line");
-        assert_eq!(type_keys("a\x1b[1;5Ab\x1bOAc\tk\r").0, line("abck"), "arrow keys and tab are swallowed");
+        assert_eq!(
+            type_keys("a\x1b[1;5Ab\x1bOAc\tk\r").0,
+            line("abck"),
+            "arrow keys and tab are swallowed"
+        );
         assert_eq!(type_keys("rm\x03"), (vec![Typed::Interrupt], "rm^C\n".to_owned()));
         assert_eq!(type_keys("x\x04\r").0, line("x"), "^D counts on an empty line only");
         assert_eq!(type_keys("\x04").0, [Typed::End]);
@@ -152,7 +159,10 @@ mod tests {
     #[test]
     fn without_a_terminal_bytes_stay_as_they_are() {
         let (mut editor, mut echo) = (LineEditor::new(false), Vec::new());
-        let typed: Vec<_> = b"a\x08b\nlast".iter().filter_map(|b| editor.push(*b, &mut echo)).collect();
+        let typed: Vec<_> = b"a\x08b\nlast"
+            .iter()
+            .filter_map(|b| editor.push(*b, &mut echo))
+            .collect();
         assert_eq!(typed, [Typed::Line("a\u{8}b".to_owned())]);
         assert_eq!(editor.end(), Typed::Line("last".to_owned()));
         assert_eq!((editor.end(), echo), (Typed::End, Vec::new()));

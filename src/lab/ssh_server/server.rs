@@ -58,7 +58,11 @@ impl ServerOptions {
 pub enum StartError {
     /// The port is in use, or too many hosts follow `first_port`.
     #[error("cannot listen on 127.0.0.1:{port} for host {host}: {source}; choose another first port, or none")]
-    Listen { host: HostName, port: u16, source: io::Error },
+    Listen {
+        host: HostName,
+        port: u16,
+        source: io::Error,
+    },
     /// More hosts than ports above `first_port`.
     #[error("there is no port left for host {host}: choose a first port of at most {highest}")]
     NoPort { host: HostName, highest: usize },
@@ -134,7 +138,10 @@ impl ServerHandle {
     pub async fn shutdown(&self) {
         self.stop.cancel();
         self.tasks.close();
-        if tokio::time::timeout(SHUTDOWN_DEADLINE, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_DEADLINE, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!(left = self.tasks.len(), "the lab's SSH server ends with work left");
         }
     }

@@ -114,7 +114,7 @@ impl LineReader {
 
     async fn next(&mut self, screen: &Screen) -> Typed {
         loop {
-            if let Some(typed) = self.from_waiting(screen) {
+            if let Some(typed) = self.take_waiting(screen) {
                 return typed;
             }
             if self.inbox.ended {
@@ -128,7 +128,7 @@ impl LineReader {
         }
     }
 
-    fn from_waiting(&mut self, screen: &Screen) -> Option<Typed> {
+    fn take_waiting(&mut self, screen: &Screen) -> Option<Typed> {
         let (mut echo, mut typed) = (Vec::new(), None);
         while let Some(byte) = self.waiting.pop_front() {
             typed = self.editor.push(byte, &mut echo);

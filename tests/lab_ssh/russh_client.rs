@@ -57,7 +57,8 @@ struct Ended {
     err: Vec<u8>,
     code: Option<u32>,
     signal: Option<String>,
-    closed: bool,
+    /// The messages after the output, in their order.
+    order: Vec<&'static str>,
 }
 
 async fn run(client: &Client, line: &str, stdin: &[u8]) -> Ended {
@@ -70,9 +71,16 @@ async fn run(client: &Client, line: &str, stdin: &[u8]) -> Ended {
             match message {
                 ChannelMsg::Data { data } => ended.out.extend_from_slice(&data),
                 ChannelMsg::ExtendedData { data, ext: 1 } => ended.err.extend_from_slice(&data),
-                ChannelMsg::ExitStatus { exit_status } => ended.code = Some(exit_status),
-                ChannelMsg::ExitSignal { signal_name, .. } => ended.signal = Some(format!("{signal_name:?}")),
-                ChannelMsg::Close => ended.closed = true,
+                ChannelMsg::ExitStatus { exit_status } => {
+                    ended.code = Some(exit_status);
+                    ended.order.push("status");
+                }
+                ChannelMsg::ExitSignal { signal_name, .. } => {
+                    ended.signal = Some(format!("{signal_name:?}"));
+                    ended.order.push("signal");
+                }
+                ChannelMsg::Eof => ended.order.push("eof"),
+                ChannelMsg::Close => ended.order.push("close"),
                 _ => {}
             }
         }
@@ -93,7 +101,7 @@ fn said(out: &str, err: &str, code: u32) -> Ended {
         err: err.into(),
         code: Some(code),
         signal: None,
-        closed: true,
+        order: vec!["eof", "status", "close"],
     }
 }
 
@@ -105,10 +113,8 @@ async fn commands_end_with_their_output_and_status() {
     assert_eq!(run(&client, "fail 3", b"").await, said("half\n", "broken\n", 3));
     assert_eq!(run(&client, "unheard-of", b"").await, said("", "", 127));
     let killed = run(&client, "die KILL", b"").await;
-    assert_eq!(
-        (killed.code, killed.signal.as_deref(), killed.closed),
-        (None, Some("KILL"), true)
-    );
+    assert_eq!((killed.code, killed.signal.as_deref()), (None, Some("KILL")));
+    assert_eq!(killed.order, ["eof", "signal", "close"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -36,25 +36,16 @@ pub fn plan(grace: Duration, host: &Host, context: RunContext) -> Planned {
     )
 }
 
-/// Label by label, so that typha comes before the nodes' agents in every namespace.
+/// Label by label, so that typha comes before the nodes' agents.
 fn queries(host: &Host) -> Vec<PodQuery> {
-    let cni = &host.kubernetes.cni;
-    let pairs = cni
-        .labels
-        .iter()
-        .flat_map(|l| cni.namespaces.iter().map(move |n| (n, l)));
-    pairs.map(|(namespace, label)| query(host, namespace, label)).collect()
-}
-
-fn query(host: &Host, namespace: &str, label: &str) -> PodQuery {
-    let (in_namespace, selector) = (format!("--namespace={namespace}"), format!("--selector={label}"));
-    let get = |kind| kubectl(host, ["get", kind, &in_namespace, &selector, "--output=json"]);
-    PodQuery {
-        namespace: namespace.to_owned(),
-        label: label.to_owned(),
-        pods: get("pods"),
-        daemonsets: get("daemonsets"),
-    }
+    let query = |label: &String| {
+        let selector = format!("--selector={label}");
+        PodQuery {
+            label: label.clone(),
+            pods: kubectl(host, ["get", "pods", "--all-namespaces", &selector, "--output=json"]),
+        }
+    };
+    host.kubernetes.cni.labels.iter().map(query).collect()
 }
 
 fn delete(host: &Host, more: &[&str]) -> Command {
@@ -85,7 +76,7 @@ mod tests {
             panic!("another expectation");
         };
         assert_eq!(deletion.queries[0].label, "k8s-app=calico-typha");
-        assert_eq!(deletion.queries[3].label, "k8s-app=calico-typha");
+        assert_eq!(deletion.queries[1].label, "k8s-app=calico-node");
         assert_eq!(
             deletion.force_command("kube-system", "calico-node-x").words.join(" "),
             "kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=10s delete pod calico-node-x \

@@ -134,19 +134,20 @@ struct DaemonSetStatus {
     observed_generation: u64,
 }
 
-/// `kubectl get pods` of one namespace and label, on a master.
-pub fn pods_command(master: &Host, namespace: &str, label: &str) -> Command {
-    get(master, "pods", namespace, label)
+/// `kubectl get pods` of one label in all namespaces, on a master.
+pub fn pods_command(master: &Host, label: &str) -> Command {
+    get(master, "pods", label)
 }
 
-/// `kubectl get daemonsets` of one namespace and label, on a master.
-pub fn daemonsets_command(master: &Host, namespace: &str, label: &str) -> Command {
-    get(master, "daemonsets", namespace, label)
+/// `kubectl get daemonsets` of one label in all namespaces, on a master.
+pub fn daemonsets_command(master: &Host, label: &str) -> Command {
+    get(master, "daemonsets", label)
 }
 
-fn get(master: &Host, kind: &str, namespace: &str, label: &str) -> Command {
-    let (namespace, selector) = (format!("--namespace={namespace}"), format!("--selector={label}"));
-    kubectl::command(master, ["get", kind, &namespace, &selector, "--output=json"])
+/// One question per label: a namespace that does not exist is then no error, and an API that just came back is asked little.
+fn get(master: &Host, kind: &str, label: &str) -> Command {
+    let selector = format!("--selector={label}");
+    kubectl::command(master, ["get", kind, "--all-namespaces", &selector, "--output=json"])
 }
 
 /// # Errors

@@ -79,7 +79,11 @@ impl Guard {
         while !text.is_char_boundary(cut) {
             cut += 1;
         }
-        self.tail = if seen.is_some() { String::new() } else { text[cut..].to_owned() };
+        self.tail = if seen.is_some() {
+            String::new()
+        } else {
+            text[cut..].to_owned()
+        };
         seen
     }
 }

@@ -15,12 +15,19 @@ pub(super) enum Owner {
 /// Where a pod stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PodState {
-    Ready { since: Millis },
-    Starting { ready: Millis },
+    Ready {
+        since: Millis,
+    },
+    Starting {
+        ready: Millis,
+    },
     CrashLoop,
     ImagePull,
     /// Asked to go; `gone` is when a working kubelet is done with it, `None` = only by force.
-    Terminating { since: Millis, gone: Option<Millis> },
+    Terminating {
+        since: Millis,
+        gone: Option<Millis>,
+    },
 }
 
 /// One pod.
@@ -67,7 +74,9 @@ impl Pod {
         if self.trouble == Some(CalicoTrouble::ImagePull) {
             PodState::ImagePull
         } else {
-            PodState::Starting { ready: now + ready_after }
+            PodState::Starting {
+                ready: now + ready_after,
+            }
         }
     }
 

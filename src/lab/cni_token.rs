@@ -24,7 +24,9 @@ fn jwt(secret: &str, expires: Option<Timestamp>) -> String {
             at.as_second(),
             at.as_second() - 86_400
         ),
-        None => r#"{"iss":"kubernetes/serviceaccount","sub":"system:serviceaccount:kube-system:calico-node"}"#.to_owned(),
+        None => {
+            r#"{"iss":"kubernetes/serviceaccount","sub":"system:serviceaccount:kube-system:calico-node"}"#.to_owned()
+        }
     };
     format!("{header}.{}.{}", BASE64URL.encode(claims), BASE64URL.encode(secret))
 }

@@ -186,7 +186,10 @@ impl LabConfig {
             workers: 5,
             scenario,
             seed: 20_200_809,
-            kubernetes: KubeVersion { patch, ..KubeVersion::minor(minor) },
+            kubernetes: KubeVersion {
+                patch,
+                ..KubeVersion::minor(minor)
+            },
             runtime,
             live_restore: false,
             operator_calico: scenario == Scenario::CalicoToken,

@@ -66,7 +66,10 @@ impl Context {
     /// `None` when there is no such host.
     pub(super) fn new(lab: Lab, host: &HostName, user: &str, line: &str, io: ExecIo) -> Option<Self> {
         let index = lab.with(|w| w.nodes.iter().position(|n| n.name == *host))?;
-        let stream = |to| Stream { to, guard: Guard::default() };
+        let stream = |to| Stream {
+            to,
+            guard: Guard::default(),
+        };
         Some(Self {
             lab,
             host: host.clone(),
@@ -75,7 +78,10 @@ impl Context {
             root: user == "root",
             environment: BTreeMap::new(),
             line: line.chars().take(200).collect(),
-            stdin: Stdin { from: io.stdin, buffer: Vec::new() },
+            stdin: Stdin {
+                from: io.stdin,
+                buffer: Vec::new(),
+            },
             stdout: stream(io.stdout),
             stderr: stream(io.stderr),
             mute: (false, false),
@@ -139,7 +145,11 @@ impl Context {
     fn write(lab: &Lab, (host, line): (&HostName, &str), stream: &mut Stream, bytes: &[u8]) {
         lab.with(|w| {
             if let Some(what) = stream.guard.look(&w.watch, bytes) {
-                w.alarms.push(Alarm { host: host.clone(), line: line.to_owned(), what });
+                w.alarms.push(Alarm {
+                    host: host.clone(),
+                    line: line.to_owned(),
+                    what,
+                });
             }
         });
         // A caller that went away is noticed by `caller_gone`.
@@ -153,7 +163,9 @@ impl Context {
 
     /// Messages are French unless the caller asked for C.
     pub(super) fn french(&self) -> bool {
-        let asked = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|k| self.environment.get(*k));
+        let asked = ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .iter()
+            .find_map(|k| self.environment.get(*k));
         match asked.map(String::as_str) {
             Some(value) if !value.is_empty() => value.starts_with("fr"),
             _ => self.node(|n| n.locale == Locale::French),

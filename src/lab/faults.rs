@@ -45,7 +45,8 @@ impl FaultPlan {
 
     /// Takes the fault that makes this line hang.
     pub(super) fn hangs(&mut self, host: &HostName, line: &str) -> bool {
-        self.take(|r| r.host == *host && r.fault == Fault::Hang && line.contains(&r.line)).is_some()
+        self.take(|r| r.host == *host && r.fault == Fault::Hang && line.contains(&r.line))
+            .is_some()
     }
 
     /// Takes the refusal of a new connection.

@@ -17,7 +17,11 @@ pub(super) enum Content {
     Key(Arc<Leaf>),
     /// Certificate and key in one PEM file, as the kubelet keeps its client certificate.
     Bundle(Arc<Leaf>),
-    Kubeconfig { server: String, ca: Arc<Authority>, leaf: Arc<Leaf> },
+    Kubeconfig {
+        server: String,
+        ca: Arc<Authority>,
+        leaf: Arc<Leaf>,
+    },
     CaCertificate(Arc<Authority>),
     CaKey(Arc<Authority>),
     Link(String),
@@ -55,7 +59,10 @@ impl Content {
     }
 
     fn secret(&self) -> bool {
-        !matches!(self, Content::Text(_) | Content::Certificate(_) | Content::CaCertificate(_) | Content::Link(_))
+        !matches!(
+            self,
+            Content::Text(_) | Content::Certificate(_) | Content::CaCertificate(_) | Content::Link(_)
+        )
     }
 
     /// The bytes as `cat` would show them.
@@ -94,7 +101,14 @@ impl FileTree {
     }
 
     pub(super) fn put_with_mode(&mut self, path: impl Into<String>, content: Content, modified: Timestamp, mode: u32) {
-        self.files.insert(path.into(), File { content, mode, modified });
+        self.files.insert(
+            path.into(),
+            File {
+                content,
+                mode,
+                modified,
+            },
+        );
     }
 
     pub(super) fn remove(&mut self, path: &str) -> Option<File> {
@@ -114,7 +128,10 @@ impl FileTree {
     pub(super) fn find(&self, path: &str) -> Found<'_> {
         match self.files.get(path) {
             None => Found::Missing,
-            Some(File { content: Content::Link(target), .. }) => {
+            Some(File {
+                content: Content::Link(target),
+                ..
+            }) => {
                 let target = absolute(path, target);
                 match self.files.get(&target) {
                     Some(file) => Found::File(file),

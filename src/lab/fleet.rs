@@ -32,7 +32,9 @@ pub struct Lab {
 
 impl fmt::Debug for Lab {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lab").field("clock", &self.clock).finish_non_exhaustive()
+        f.debug_struct("Lab")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,7 +46,10 @@ impl Lab {
     pub fn new(config: LabConfig) -> Result<Self, LabError> {
         let world = scenario::build(config)?;
         let clock = world.clock;
-        Ok(Self { world: Arc::new(Mutex::new(world)), clock })
+        Ok(Self {
+            world: Arc::new(Mutex::new(world)),
+            clock,
+        })
     }
 
     /// A scenario with its own defaults.
@@ -78,7 +83,10 @@ impl Lab {
             name: n.name.clone(),
             address: n.address.clone(),
             role: n.role,
-            ssh: SshSettings { user: Some("ops".to_owned()), ..SshSettings::default() },
+            ssh: SshSettings {
+                user: Some("ops".to_owned()),
+                ..SshSettings::default()
+            },
             r#become: BecomeSettings::default(),
             kubernetes: KubernetesSettings::default(),
         };

@@ -48,7 +48,11 @@ impl Journal {
     }
 
     /// Entries of some units (empty = all) after a sequence number.
-    pub(super) fn after<'a>(&'a self, sequence: u64, units: &'a [String]) -> impl DoubleEndedIterator<Item = &'a Entry> + 'a {
+    pub(super) fn after<'a>(
+        &'a self,
+        sequence: u64,
+        units: &'a [String],
+    ) -> impl DoubleEndedIterator<Item = &'a Entry> + 'a {
         let start = self.entries.partition_point(|e| e.sequence <= sequence);
         let wanted = move |e: &&Entry| units.is_empty() || units.contains(&e.unit);
         self.entries.range(start..).filter(wanted)

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::clock::Millis;
 use super::klog::{Failure, Klog, Speech, Wording, x509_error};
 use super::node::{Api, KUBELET_CLIENT, Moment, Node};
-use crate::model::RuntimeKind;
-use crate::model::facts::KubeVersion;
 use super::pki::Leaf;
 use super::units::UnitState;
+use crate::model::RuntimeKind;
+use crate::model::facts::KubeVersion;
 
 /// A running kubelet.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ pub(super) fn tick(node: &mut Node, moment: &Moment, cni_broken: bool) {
         return;
     }
     let Some(mut kubelet) = node.kubelet.take() else { return };
-    if !kubelet.booted && moment.now >= kubelet.boots {
+    if !kubelet.booted && moment.now >= kubelet.boots && !waits_for_docker(node, moment) {
         if !boot(node, &mut kubelet, moment) {
             return;
         }
@@ -87,13 +87,27 @@ pub(super) fn tick(node: &mut Node, moment: &Moment, cni_broken: bool) {
 }
 
 fn speech<'a>(node: &'a str, version: KubeVersion, server: &'a str) -> Speech<'a> {
-    Speech { wording: Wording::of(version), version, node, server }
+    Speech {
+        wording: Wording::of(version),
+        version,
+        node,
+        server,
+    }
 }
 
 fn say(node: &mut Node, moment: &Moment, pid: u32, lines: &[Klog]) {
     for line in lines {
         node.log_kubelet(moment, pid, line);
     }
+}
+
+/// A listening docker.socket takes the connection and holds it until dockerd is there; it starts dockerd if need be.
+fn waits_for_docker(node: &mut Node, moment: &Moment) -> bool {
+    wake_docker(node, moment);
+    node.active("docker.socket")
+        && node
+            .unit("docker")
+            .is_some_and(|u| matches!(u.state, UnitState::Activating { .. }))
 }
 
 /// False when the process died.
@@ -106,10 +120,7 @@ fn boot(node: &mut Node, kubelet: &mut Kubelet, moment: &Moment) -> bool {
     let fatal = match &kubelet.client {
         Some(leaf) if leaf.expired(now) => words.bootstrap_failed(leaf),
         None => vec![words.fatal("unable to load bootstrap kubeconfig: stat /etc/kubernetes/bootstrap-kubelet.conf: no such file or directory")],
-        Some(_) if !node.runtime_up() => {
-            wake_docker(node, moment);
-            vec![words.fatal(runtime_missing(node))]
-        }
+        Some(_) if !node.runtime_up() => vec![words.fatal(runtime_missing(node))],
         Some(_) => Vec::new(),
     };
     if fatal.is_empty() {
@@ -123,15 +134,31 @@ fn boot(node: &mut Node, kubelet: &mut Kubelet, moment: &Moment) -> bool {
 
 fn runtime_missing(node: &Node) -> &'static str {
     match node.runtime {
-        RuntimeKind::Docker => "failed to get docker version: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
-        _ => "failed to create kubelet: get remote runtime typed version failed: rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing dial unix: connect: no such file or directory\"",
+        RuntimeKind::Docker => {
+            "failed to get docker version: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+        }
+        _ => {
+            "failed to create kubelet: get remote runtime typed version failed: rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing dial unix: connect: no such file or directory\""
+        }
     }
 }
 
 fn die(node: &mut Node, moment: &Moment) {
-    let status = if Wording::of(node.kube) <= Wording::V19 { "255/n/a" } else { "1/FAILURE" };
-    node.log_systemd(moment, "kubelet.service", &format!("kubelet.service: Main process exited, code=exited, status={status}"));
-    node.log_systemd(moment, "kubelet.service", "kubelet.service: Failed with result 'exit-code'.");
+    let status = if Wording::of(node.kube) <= Wording::V19 {
+        "255/n/a"
+    } else {
+        "1/FAILURE"
+    };
+    node.log_systemd(
+        moment,
+        "kubelet.service",
+        &format!("kubelet.service: Main process exited, code=exited, status={status}"),
+    );
+    node.log_systemd(
+        moment,
+        "kubelet.service",
+        "kubelet.service: Failed with result 'exit-code'.",
+    );
     let due = moment.now + moment.timings.kubelet_restart;
     if let Some(unit) = node.unit_mut("kubelet") {
         unit.set(UnitState::AutoRestart { due }, moment.now);
@@ -141,7 +168,9 @@ fn die(node: &mut Node, moment: &Moment) {
 
 /// Any call to docker's socket starts docker again while the socket unit listens.
 pub(super) fn wake_docker(node: &mut Node, moment: &Moment) {
-    let down = node.unit("docker").is_some_and(|u| matches!(u.state, UnitState::Inactive | UnitState::Failed));
+    let down = node
+        .unit("docker")
+        .is_some_and(|u| matches!(u.state, UnitState::Inactive | UnitState::Failed));
     if down && node.active("docker.socket") {
         node.start_unit(moment, "docker.service");
     }
@@ -164,7 +193,10 @@ fn watch_runtime(node: &mut Node, kubelet: &Kubelet, moment: &Moment) {
 }
 
 fn talk(node: &mut Node, kubelet: &mut Kubelet, moment: &Moment) {
-    let open = kubelet.connection.as_ref().and_then(|id| moment.apis.iter().find(|a| a.container == *id));
+    let open = kubelet
+        .connection
+        .as_ref()
+        .and_then(|id| moment.apis.iter().find(|a| a.container == *id));
     let open = open.cloned();
     if open.is_none() {
         kubelet.connection = None;
@@ -190,7 +222,11 @@ fn contact(node: &Node, kubelet: &Kubelet, moment: &Moment, open: Option<&Api>) 
         return Contact::Failed(Failure::Transport(why));
     }
     if !api.ready {
-        let why = if open.is_some() { "context deadline exceeded (Client.Timeout exceeded while awaiting headers)" } else { "net/http: TLS handshake timeout" };
+        let why = if open.is_some() {
+            "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+        } else {
+            "net/http: TLS handshake timeout"
+        };
         return Contact::Failed(Failure::Transport(why.to_owned()));
     }
     match &kubelet.client {
@@ -202,7 +238,11 @@ fn contact(node: &Node, kubelet: &Kubelet, moment: &Moment, open: Option<&Api>) 
 /// The load balancer: any ready API server, else any that listens.
 pub(super) fn balance(moment: &Moment, turn: usize) -> Option<&Api> {
     let ready: Vec<&Api> = moment.apis.iter().filter(|a| a.ready).collect();
-    let from = if ready.is_empty() { moment.apis.iter().collect() } else { ready };
+    let from = if ready.is_empty() {
+        moment.apis.iter().collect()
+    } else {
+        ready
+    };
     (!from.is_empty()).then(|| from[turn % from.len()])
 }
 

@@ -23,5 +23,10 @@ pub trait Machine: Send + Sync + fmt::Debug {
     fn exec<'a>(&'a self, host: &'a HostName, user: &'a str, line: String, io: ExecIo) -> BoxFuture<'a, ExitStatus>;
 
     /// Connects to a port as seen from the host.
-    fn dial<'a>(&'a self, host: &'a HostName, address: &'a str, port: u16) -> BoxFuture<'a, Result<Box<dyn Duplex>, TunnelRefusal>>;
+    fn dial<'a>(
+        &'a self,
+        host: &'a HostName,
+        address: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, Result<Box<dyn Duplex>, TunnelRefusal>>;
 }

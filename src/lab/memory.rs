@@ -6,9 +6,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use crate::model::{Command, ExitStatus, HostName, Output, RunAs, shell_words};
+use crate::remote::RemoteError;
 use crate::remote::error::BecomeError;
 use crate::remote::transport::{Duplex, Line, LineStream, Transport};
-use crate::remote::RemoteError;
 
 use super::faults::Fault;
 use super::fleet::Lab;
@@ -32,7 +32,14 @@ fn pipes() -> (ExecIo, Pipes) {
     let (_, stdin) = mpsc::unbounded_channel();
     let (out, stdout) = mpsc::unbounded_channel();
     let (err, stderr) = mpsc::unbounded_channel();
-    (ExecIo { stdin, stdout: out, stderr: err }, Pipes { stdout, stderr })
+    (
+        ExecIo {
+            stdin,
+            stdout: out,
+            stderr: err,
+        },
+        Pipes { stdout, stderr },
+    )
 }
 
 impl MemoryFleet {
@@ -43,7 +50,10 @@ impl MemoryFleet {
 
     /// Answers sudo's question with this password.
     pub fn with_password(lab: Lab, password: impl Into<String>) -> Self {
-        Self { lab, password: Some(password.into()) }
+        Self {
+            lab,
+            password: Some(password.into()),
+        }
     }
 
     /// The fleet behind it.
@@ -58,12 +68,17 @@ impl MemoryFleet {
         }
         if self.lab.refuses_connection(host) {
             let reason = "Connection reset by peer (os error 104)".to_owned();
-            return Err(RemoteError::Unreachable { address: host.to_string(), reason });
+            return Err(RemoteError::Unreachable {
+                address: host.to_string(),
+                reason,
+            });
         }
         let line = shell_words::join(command.words.iter().map(String::as_str));
         match command.run_as {
             RunAs::Login => Ok(("ops", line)),
-            RunAs::Root => self.become_root(host).map(|()| ("root", format!("env LC_ALL=C LANGUAGE= {line}"))),
+            RunAs::Root => self
+                .become_root(host)
+                .map(|()| ("root", format!("env LC_ALL=C LANGUAGE= {line}"))),
         }
     }
 
@@ -153,7 +168,10 @@ impl Transport for MemoryFleet {
             if !self.lab.inventory_hosts().contains(host) {
                 return Err(RemoteError::NoSuchHost(host.to_string()));
             }
-            let refused = |reason| RemoteError::TunnelRefused { target: format!("{address}:{port}"), reason };
+            let refused = |reason| RemoteError::TunnelRefused {
+                target: format!("{address}:{port}"),
+                reason,
+            };
             self.lab.dial(host, address, port).await.map_err(refused)
         }
         .boxed()
@@ -161,7 +179,11 @@ impl Transport for MemoryFleet {
 }
 
 /// Sends lines as they come, until the program ends or the follower goes away.
-async fn forward(program: BoxFuture<'_, ExitStatus>, mut pipes: Pipes, sender: &mpsc::Sender<Result<Line, RemoteError>>) {
+async fn forward(
+    program: BoxFuture<'_, ExitStatus>,
+    mut pipes: Pipes,
+    sender: &mpsc::Sender<Result<Line, RemoteError>>,
+) {
     let lines = async {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         loop {

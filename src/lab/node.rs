@@ -201,7 +201,12 @@ impl Node {
         if matches!(unit.state, UnitState::Active | UnitState::Activating { .. }) {
             return;
         }
-        unit.set(UnitState::Activating { due: moment.now + duration }, moment.now);
+        unit.set(
+            UnitState::Activating {
+                due: moment.now + duration,
+            },
+            moment.now,
+        );
     }
 
     fn start_duration(&self, moment: &Moment, name: &str) -> Millis {
@@ -227,7 +232,12 @@ impl Node {
             UnitState::Inactive | UnitState::Failed | UnitState::Deactivating { .. } => {}
             UnitState::AutoRestart { .. } => unit.set(UnitState::Inactive, moment.now),
             UnitState::Active | UnitState::Activating { .. } => {
-                unit.set(UnitState::Deactivating { due: moment.now + duration }, moment.now);
+                unit.set(
+                    UnitState::Deactivating {
+                        due: moment.now + duration,
+                    },
+                    moment.now,
+                );
             }
         }
     }
@@ -235,7 +245,10 @@ impl Node {
 
 /// `kubelet` is `kubelet.service`.
 pub(super) fn unit_file(name: &str) -> String {
-    if [".service", ".socket", ".timer", ".target"].iter().any(|s| name.ends_with(s)) {
+    if [".service", ".socket", ".timer", ".target"]
+        .iter()
+        .any(|s| name.ends_with(s))
+    {
         name.to_owned()
     } else {
         format!("{name}.service")

@@ -75,7 +75,12 @@ impl Authority {
         params.serial_number = Some(SerialNumber::from_slice(&[0]));
         let issuer = CertifiedIssuer::self_signed(params, key)?;
         let pem = issuer.pem();
-        Ok(Self { pem, key_pem, not_after, issuer })
+        Ok(Self {
+            pem,
+            key_pem,
+            not_after,
+            issuer,
+        })
     }
 }
 
@@ -124,7 +129,12 @@ pub(super) struct Leaf {
 
 impl std::fmt::Debug for Leaf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { spec, not_after, serial, .. } = self;
+        let Self {
+            spec,
+            not_after,
+            serial,
+            ..
+        } = self;
         write!(f, "Leaf({} serial {serial:x} until {not_after})", spec.common_name)
     }
 }

@@ -17,7 +17,11 @@ pub(super) fn served(world: &mut World, host: &HostName, address: &str, port: u1
         return balance(&moment, here).map(|api| (Arc::clone(&api.serving), false));
     }
     let local = matches!(address, "127.0.0.1" | "localhost" | "::1");
-    let there = if local { here } else { world.nodes.iter().position(|n| reaches(n, address))? };
+    let there = if local {
+        here
+    } else {
+        world.nodes.iter().position(|n| reaches(n, address))?
+    };
     match port {
         6443 => api(world, there).map(|leaf| (leaf, false)),
         2379 | 2380 => etcd(world, there, port).map(|leaf| (leaf, true)),
@@ -34,7 +38,11 @@ fn reaches(node: &Node, address: &str) -> bool {
 
 fn api(world: &World, there: usize) -> Option<Arc<Leaf>> {
     let moment = world.moment();
-    moment.apis.iter().find(|a| a.master == there).map(|a| Arc::clone(&a.serving))
+    moment
+        .apis
+        .iter()
+        .find(|a| a.master == there)
+        .map(|a| Arc::clone(&a.serving))
 }
 
 /// etcd reads its certificates anew for each handshake.

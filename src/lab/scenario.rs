@@ -40,15 +40,27 @@ impl Story {
         match scenario {
             Scenario::Healthy | Scenario::CalicoToken => {
                 let from = shift(now, -165 * DAY);
-                Self { created: from, in_use: year(from), on_disk: None }
+                Self {
+                    created: from,
+                    in_use: year(from),
+                    on_disk: None,
+                }
             }
             Scenario::Expired => {
                 let from = shift(now, -365 * DAY - 3600);
-                Self { created: from, in_use: year(from), on_disk: None }
+                Self {
+                    created: from,
+                    in_use: year(from),
+                    on_disk: None,
+                }
             }
             Scenario::Seed | Scenario::Flaky | Scenario::French => {
                 let from = shift(now, -365 * DAY - 7200);
-                Self { created: from, in_use: year(from), on_disk: Some(year(shift(now, -146 * DAY))) }
+                Self {
+                    created: from,
+                    in_use: year(from),
+                    on_disk: Some(year(shift(now, -146 * DAY))),
+                }
             }
         }
     }
@@ -60,7 +72,11 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
     let wall = clock.wall(0);
     let story = Story::of(config.scenario, wall);
     let pki = Pki::new(story.created)?;
-    let endpoint: Arc<str> = if config.masters > 1 { "192.168.140.100:6443".into() } else { "192.168.140.11:6443".into() };
+    let endpoint: Arc<str> = if config.masters > 1 {
+        "192.168.140.100:6443".into()
+    } else {
+        "192.168.140.11:6443".into()
+    };
     let mut world = World {
         rng: Rng::new(config.seed),
         clock,
@@ -90,7 +106,11 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
 
 fn add_nodes(world: &mut World, story: &Story) -> Result<(), LabError> {
     for (index, name) in world.config.host_names().into_iter().enumerate() {
-        let role = if index < world.config.masters { Role::ControlPlane } else { Role::Worker };
+        let role = if index < world.config.masters {
+            Role::ControlPlane
+        } else {
+            Role::Worker
+        };
         let node = bare_node(world, index, &name, role);
         world.nodes.push(node);
         put_kubelet_files(world, index, story)?;
@@ -103,9 +123,17 @@ fn add_nodes(world: &mut World, story: &Story) -> Result<(), LabError> {
 
 fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
     let config = &world.config;
-    let number = if role == Role::Worker { 21 + index - config.masters } else { 11 + index };
+    let number = if role == Role::Worker {
+        21 + index - config.masters
+    } else {
+        11 + index
+    };
     let french = config.scenario == Scenario::French;
-    let offset = config.clock_offsets.iter().find(|(host, _)| host == name).map_or(0, |(_, ms)| *ms);
+    let offset = config
+        .clock_offsets
+        .iter()
+        .find(|(host, _)| host == name)
+        .map_or(0, |(_, ms)| *ms);
     let (kube, runtime, live_restore) = (config.kubernetes, config.runtime, config.live_restore);
     Node {
         name: HostName::new(name),
@@ -126,7 +154,11 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
         boot_id: world.rng.hex(32),
         booted: -UPTIME,
         offset,
-        sudo: if french { Sudo::Password("labpass") } else { Sudo::NoPassword },
+        sudo: if french {
+            Sudo::Password("labpass")
+        } else {
+            Sudo::NoPassword
+        },
         locale: if french { Locale::French } else { Locale::C },
         next_pid: 16_000 + u32::try_from(index).unwrap_or(0) * 200,
         last_status: -2 * 3_600_000,
@@ -155,7 +187,11 @@ fn units_of(runtime: RuntimeKind) -> BTreeMap<&'static str, Unit> {
 fn put_kubelet_files(world: &mut World, index: usize, story: &Story) -> Result<(), LabError> {
     let (name, now) = (world.nodes[index].name.to_string(), world.clock.wall(0));
     let expired = world.config.expired_kubelets.contains(&name);
-    let until = if expired { shift(now, -3600) } else { shift(now, 219 * DAY) };
+    let until = if expired {
+        shift(now, -3600)
+    } else {
+        shift(now, 219 * DAY)
+    };
     let from = shift(until, -365 * DAY);
     let spec = LeafSpec::client(format!("system:node:{name}"), Some("system:nodes"), Signer::Ca);
     let client = world.issue(spec, from, until)?;
@@ -165,16 +201,40 @@ fn put_kubelet_files(world: &mut World, index: usize, story: &Story) -> Result<(
     let kubeconfig = kubelet_conf(&world.endpoint);
     let files = &mut world.nodes[index].files;
     files.put(format!("/var/lib/kubelet/pki/{dated}"), Content::Bundle(client), from);
-    files.put(KUBELET_CLIENT, Content::Link(format!("/var/lib/kubelet/pki/{dated}")), from);
-    files.put("/var/lib/kubelet/pki/kubelet.crt", Content::Certificate(Arc::clone(&serving)), story.created);
+    files.put(
+        KUBELET_CLIENT,
+        Content::Link(format!("/var/lib/kubelet/pki/{dated}")),
+        from,
+    );
+    files.put(
+        "/var/lib/kubelet/pki/kubelet.crt",
+        Content::Certificate(Arc::clone(&serving)),
+        story.created,
+    );
     files.put("/var/lib/kubelet/pki/kubelet.key", Content::Key(serving), story.created);
     files.put("/etc/kubernetes/kubelet.conf", Content::Text(kubeconfig), story.created);
     let config = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nrotateCertificates: true\nstaticPodPath: /etc/kubernetes/manifests\n";
-    files.put("/var/lib/kubelet/config.yaml", Content::Text(config.to_owned()), story.created);
-    files.put("/etc/os-release", Content::Text("PRETTY_NAME=\"Ubuntu 18.04.5 LTS\"\nID=ubuntu\n".to_owned()), story.created);
-    files.put("/etc/kubernetes/pki/ca.crt", Content::CaCertificate(Arc::clone(&world.pki.ca)), story.created);
+    files.put(
+        "/var/lib/kubelet/config.yaml",
+        Content::Text(config.to_owned()),
+        story.created,
+    );
+    files.put(
+        "/etc/os-release",
+        Content::Text("PRETTY_NAME=\"Ubuntu 18.04.5 LTS\"\nID=ubuntu\n".to_owned()),
+        story.created,
+    );
+    files.put(
+        "/etc/kubernetes/pki/ca.crt",
+        Content::CaCertificate(Arc::clone(&world.pki.ca)),
+        story.created,
+    );
     if world.config.live_restore {
-        files.put("/etc/docker/daemon.json", Content::Text("{\"live-restore\": true}\n".to_owned()), story.created);
+        files.put(
+            "/etc/docker/daemon.json",
+            Content::Text("{\"live-restore\": true}\n".to_owned()),
+            story.created,
+        );
     }
     Ok(())
 }
@@ -197,32 +257,65 @@ fn places(world: &World, index: usize) -> Vec<Place> {
     let node = &world.nodes[index];
     let (name, address) = (node.name.to_string(), node.address.clone());
     let vip = world.endpoint.split(':').next().unwrap_or_default().to_owned();
-    let file = |path: &str, spec| Place { path: format!("{PKI}/{path}.crt"), spec, kubeconfig: false };
+    let file = |path: &str, spec| Place {
+        path: format!("{PKI}/{path}.crt"),
+        spec,
+        kubeconfig: false,
+    };
     let conf = |path: &str, user: &str, group| Place {
         path: format!("/etc/kubernetes/{path}"),
         spec: LeafSpec::client(user, group, Signer::Ca),
         kubeconfig: true,
     };
     let own = |items: &[&str]| items.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-    let service = own(&["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "10.96.0.1"]);
+    let service = own(&[
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+        "10.96.0.1",
+    ]);
     let api = [vec![name.clone()], service, vec![address.clone(), vip]].concat();
     let etcd = [own(&["localhost", "127.0.0.1", "::1"]), vec![name.clone(), address]].concat();
-    let both = |sans| LeafSpec { client: true, ..LeafSpec::server(name.clone(), sans, Signer::EtcdCa) };
-    let admins = if world.config.kubernetes.minor >= 29 { "kubeadm:cluster-admins" } else { "system:masters" };
+    let both = |sans| LeafSpec {
+        client: true,
+        ..LeafSpec::server(name.clone(), sans, Signer::EtcdCa)
+    };
+    let admins = if world.config.kubernetes.minor >= 29 {
+        "kubeadm:cluster-admins"
+    } else {
+        "system:masters"
+    };
     let mut places = vec![
         file("apiserver", LeafSpec::server("kube-apiserver", api, Signer::Ca)),
-        file("apiserver-kubelet-client", LeafSpec::client("kube-apiserver-kubelet-client", Some("system:masters"), Signer::Ca)),
-        file("front-proxy-client", LeafSpec::client("front-proxy-client", None, Signer::FrontProxyCa)),
-        file("apiserver-etcd-client", LeafSpec::client("kube-apiserver-etcd-client", Some("system:masters"), Signer::EtcdCa)),
+        file(
+            "apiserver-kubelet-client",
+            LeafSpec::client("kube-apiserver-kubelet-client", Some("system:masters"), Signer::Ca),
+        ),
+        file(
+            "front-proxy-client",
+            LeafSpec::client("front-proxy-client", None, Signer::FrontProxyCa),
+        ),
+        file(
+            "apiserver-etcd-client",
+            LeafSpec::client("kube-apiserver-etcd-client", Some("system:masters"), Signer::EtcdCa),
+        ),
         file("etcd/server", both(etcd.clone())),
         file("etcd/peer", both(etcd)),
-        file("etcd/healthcheck-client", LeafSpec::client("kube-etcd-healthcheck-client", Some("system:masters"), Signer::EtcdCa)),
+        file(
+            "etcd/healthcheck-client",
+            LeafSpec::client("kube-etcd-healthcheck-client", Some("system:masters"), Signer::EtcdCa),
+        ),
         conf("admin.conf", "kubernetes-admin", Some(admins)),
         conf("controller-manager.conf", "system:kube-controller-manager", None),
         conf("scheduler.conf", "system:kube-scheduler", None),
     ];
     if world.config.kubernetes.minor >= 29 && index == 0 {
-        places.push(conf("super-admin.conf", "kubernetes-super-admin", Some("system:masters")));
+        places.push(conf(
+            "super-admin.conf",
+            "kubernetes-super-admin",
+            Some("system:masters"),
+        ));
     }
     places
 }
@@ -252,23 +345,43 @@ fn put_master_files(world: &mut World, index: usize, story: &Story) -> Result<()
     put_leaves(world, index, story.in_use)?;
     let external = world.config.external_ca;
     let address = world.nodes[index].address.clone();
-    let pki = [("ca", &world.pki.ca), ("etcd/ca", &world.pki.etcd), ("front-proxy-ca", &world.pki.front_proxy)];
+    let pki = [
+        ("ca", &world.pki.ca),
+        ("etcd/ca", &world.pki.etcd),
+        ("front-proxy-ca", &world.pki.front_proxy),
+    ];
     for (name, authority) in pki {
         let files = &mut world.nodes[index].files;
-        files.put(format!("{PKI}/{name}.crt"), Content::CaCertificate(Arc::clone(authority)), story.created);
+        files.put(
+            format!("{PKI}/{name}.crt"),
+            Content::CaCertificate(Arc::clone(authority)),
+            story.created,
+        );
         if !external {
-            files.put(format!("{PKI}/{name}.key"), Content::CaKey(Arc::clone(authority)), story.created);
+            files.put(
+                format!("{PKI}/{name}.key"),
+                Content::CaKey(Arc::clone(authority)),
+                story.created,
+            );
         }
     }
     let files = &mut world.nodes[index].files;
     for component in COMPONENTS {
-        files.put(manifest(component), Content::Text(manifest_text(component, &address)), story.created);
+        files.put(
+            manifest(component),
+            Content::Text(manifest_text(component, &address)),
+            story.created,
+        );
     }
     Ok(())
 }
 
 fn manifest_text(component: &str, address: &str) -> String {
-    let flag = if component == "kube-apiserver" { format!("    - --advertise-address={address}\n") } else { String::new() };
+    let flag = if component == "kube-apiserver" {
+        format!("    - --advertise-address={address}\n")
+    } else {
+        String::new()
+    };
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata:\n  labels:\n    component: {component}\n    tier: control-plane\n  name: {component}\n  \
          namespace: kube-system\nspec:\n  containers:\n  - command:\n    - {component}\n{flag}    name: {component}\n  hostNetwork: true\n"
@@ -279,7 +392,10 @@ fn manifest_text(component: &str, address: &str) -> String {
 fn start_everything(world: &mut World, story: &Story) -> Result<(), LabError> {
     let long_ago = -UPTIME + 60_000;
     for index in 0..world.nodes.len() {
-        let moment = Moment { now: long_ago, ..world.moment() };
+        let moment = Moment {
+            now: long_ago,
+            ..world.moment()
+        };
         let node = &mut world.nodes[index];
         for component in node.manifests() {
             super::static_pods::start(node, &moment, &component);
@@ -307,14 +423,25 @@ fn start_everything(world: &mut World, story: &Story) -> Result<(), LabError> {
 fn give_operator_a_kubeconfig(world: &mut World, index: usize) {
     let wall = world.clock.wall(0);
     let files = &mut world.nodes[index].files;
-    let Some(admin) = files.entry("/etc/kubernetes/admin.conf").cloned() else { return };
-    files.put("/root/.kube/config", Content::Link("/etc/kubernetes/admin.conf".to_owned()), wall);
+    let Some(admin) = files.entry("/etc/kubernetes/admin.conf").cloned() else {
+        return;
+    };
+    files.put(
+        "/root/.kube/config",
+        Content::Link("/etc/kubernetes/admin.conf".to_owned()),
+        wall,
+    );
     files.insert("/home/ops/.kube/config", admin);
 }
 
 /// The members have been connected since long before anything expired.
 fn link_etcd(world: &mut World) {
-    let ids: Vec<String> = world.nodes.iter().filter_map(|n| n.container("etcd")).map(|c| c.id.clone()).collect();
+    let ids: Vec<String> = world
+        .nodes
+        .iter()
+        .filter_map(|n| n.container("etcd"))
+        .map(|c| c.id.clone())
+        .collect();
     for (i, a) in ids.iter().enumerate() {
         world.peers.extend(ids[i + 1..].iter().map(|b| (a.clone(), b.clone())));
     }
@@ -337,13 +464,21 @@ fn start_kubelets(world: &mut World) {
 }
 
 fn add_pods(world: &mut World) {
-    let namespace = if world.config.operator_calico { "calico-system" } else { "kube-system" };
+    let namespace = if world.config.operator_calico {
+        "calico-system"
+    } else {
+        "kube-system"
+    };
     for index in 0..world.nodes.len() {
         let trouble = trouble_of(world, index);
         let mut pod = daemon_pod(world, index, namespace, "calico-node");
         pod.trouble = trouble;
         pod.state = troubled_state(trouble, pod.created);
-        pod.restarts = if trouble == Some(CalicoTrouble::CrashLoop) { 31 } else { 0 };
+        pod.restarts = if trouble == Some(CalicoTrouble::CrashLoop) {
+            31
+        } else {
+            0
+        };
         let pod_proxy = daemon_pod(world, index, "kube-system", "kube-proxy");
         world.pods.extend([pod, pod_proxy]);
         write_first_token(world, index, trouble);
@@ -365,14 +500,22 @@ fn add_pods(world: &mut World) {
 
 fn trouble_of(world: &World, index: usize) -> Option<CalicoTrouble> {
     let name = world.nodes[index].name.as_str();
-    world.config.calico.iter().find(|(host, _)| host == name).map(|(_, trouble)| *trouble)
+    world
+        .config
+        .calico
+        .iter()
+        .find(|(host, _)| host == name)
+        .map(|(_, trouble)| *trouble)
 }
 
 fn troubled_state(trouble: Option<CalicoTrouble>, created: Millis) -> PodState {
     match trouble {
         Some(CalicoTrouble::CrashLoop) => PodState::CrashLoop,
         Some(CalicoTrouble::ImagePull) => PodState::ImagePull,
-        Some(CalicoTrouble::Terminating) => PodState::Terminating { since: -2 * 3_600_000, gone: None },
+        Some(CalicoTrouble::Terminating) => PodState::Terminating {
+            since: -2 * 3_600_000,
+            gone: None,
+        },
         Some(CalicoTrouble::Token) | None => PodState::Ready { since: created + 3000 },
     }
 }
@@ -433,7 +576,13 @@ fn add_faults(world: &mut World) {
     };
     let rules = [
         rule(world, dropped, "systemctl stop", Fault::DropAfter, 1),
-        rule(world, (dropped + 1) % world.nodes.len(), "certfleet:facts", Fault::DropBefore, 1),
+        rule(
+            world,
+            (dropped + 1) % world.nodes.len(),
+            "certfleet:facts",
+            Fault::DropBefore,
+            1,
+        ),
         rule(world, refused, "", Fault::RefuseConnection, 2),
     ];
     for fault in rules {

@@ -39,7 +39,9 @@ pub(super) fn run_line<'a>(context: &'a mut Context, line: &'a str) -> BoxFuture
 pub(super) fn run_words(context: &mut Context, mut words: Vec<String>) -> BoxFuture<'_, ExitStatus> {
     async move {
         loop {
-            let Some(first) = words.first() else { return ExitStatus::Code(0) };
+            let Some(first) = words.first() else {
+                return ExitStatus::Code(0);
+            };
             match program(first) {
                 "exec" | "command" | "nohup" => words = words.split_off(1),
                 "env" => words = words.split_off(1 + env_options(&words)),
@@ -144,7 +146,11 @@ fn redirections(text: &str) -> (String, (bool, bool)) {
     let mut text = text.trim().to_owned();
     let mut mute = (false, false);
     loop {
-        let endings = [("2>/dev/null", (false, true)), (">/dev/null", (true, false)), ("2>&1", (false, false))];
+        let endings = [
+            ("2>/dev/null", (false, true)),
+            (">/dev/null", (true, false)),
+            ("2>&1", (false, false)),
+        ];
         let Some((ending, what)) = endings.into_iter().find(|(e, _)| text.ends_with(e)) else {
             return (text, mute);
         };

@@ -79,11 +79,18 @@ pub(super) fn crash(node: &mut Node, moment: &Moment) {
     let reachable = moment.apis.iter().any(|a| a.ready && a.serving.valid(now));
     let mut dead = Vec::new();
     for container in &mut node.containers {
-        if !matches!(container.component.as_str(), "kube-controller-manager" | "kube-scheduler") {
+        if !matches!(
+            container.component.as_str(),
+            "kube-controller-manager" | "kube-scheduler"
+        ) {
             continue;
         }
         let fine = reachable && container.client.as_ref().is_some_and(|leaf| leaf.valid(now));
-        container.since = if fine { None } else { container.since.or(Some(moment.now)) };
+        container.since = if fine {
+            None
+        } else {
+            container.since.or(Some(moment.now))
+        };
         if container.since.is_some_and(|since| moment.now - since >= LEASE) {
             dead.push(container.component.clone());
         }
@@ -93,7 +100,12 @@ pub(super) fn crash(node: &mut Node, moment: &Moment) {
         *count += 1;
         let pause = (10_000 << (*count - 1).min(5)).min(LONGEST_BACKOFF);
         node.containers.retain(|c| c.component != component);
-        node.pending.insert(component, Pending { due: moment.now + pause });
+        node.pending.insert(
+            component,
+            Pending {
+                due: moment.now + pause,
+            },
+        );
     }
 }
 

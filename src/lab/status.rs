@@ -46,7 +46,12 @@ impl LabStatus {
         Self {
             nodes: world.nodes.iter().map(|n| NodeStatus::of(world, n)).collect(),
             pods_not_ready: world.pods.iter().filter(broken).map(show).collect(),
-            expired_cni_tokens: world.pods.iter().filter(token).map(|p| world.nodes[p.node].name.clone()).collect(),
+            expired_cni_tokens: world
+                .pods
+                .iter()
+                .filter(token)
+                .map(|p| world.nodes[p.node].name.clone())
+                .collect(),
         }
     }
 
@@ -64,7 +69,11 @@ impl LabStatus {
     pub fn problems(&self) -> Vec<String> {
         let mut problems: Vec<String> = self.nodes.iter().flat_map(NodeStatus::problems).collect();
         problems.extend(self.pods_not_ready.iter().map(|pod| format!("pod {pod}")));
-        problems.extend(self.expired_cni_tokens.iter().map(|h| format!("{h}: the CNI token has expired")));
+        problems.extend(
+            self.expired_cni_tokens
+                .iter()
+                .map(|h| format!("{h}: the CNI token has expired")),
+        );
         problems
     }
 
@@ -74,7 +83,11 @@ impl LabStatus {
     /// All problems, one a line.
     pub fn healthy(&self) -> Result<(), String> {
         let problems = self.problems();
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.join("\n"))
+        }
     }
 }
 
@@ -85,7 +98,9 @@ impl NodeStatus {
         let wall = node.wall(&moment);
         let api_ready = moment.apis.iter().any(|a| a.master == node.index && a.ready);
         let leaves = node.files.below("/etc").chain(node.files.below("/var/lib/kubelet"));
-        let disk_valid = leaves.filter_map(|(_, f)| f.content.leaf()).all(|leaf| leaf.valid(wall));
+        let disk_valid = leaves
+            .filter_map(|(_, f)| f.content.leaf())
+            .all(|leaf| leaf.valid(wall));
         Self {
             host: node.name.clone(),
             ready: world.node_ready(node),
@@ -94,7 +109,11 @@ impl NodeStatus {
             etcd_healthy: master.then(|| world.member_healthy(node)),
             served_is_disk: served_is_disk(node),
             disk_valid: disk_valid && node.files.leaf(KUBELET_CLIENT).is_some(),
-            containers: node.containers.iter().map(|c| (c.component.clone(), c.id.clone())).collect(),
+            containers: node
+                .containers
+                .iter()
+                .map(|c| (c.component.clone(), c.id.clone()))
+                .collect(),
         }
     }
 
@@ -104,9 +123,15 @@ impl NodeStatus {
             (self.connected, "the kubelet has no connection to the API"),
             (self.api_ready != Some(false), "the API server is not ready"),
             (self.etcd_healthy != Some(false), "etcd has no quorum here"),
-            (self.served_is_disk, "a process uses another certificate than the one on disk"),
+            (
+                self.served_is_disk,
+                "a process uses another certificate than the one on disk",
+            ),
             (self.disk_valid, "a certificate on disk is not valid"),
-            (self.api_ready.is_none() || self.containers.len() == 4, "a control-plane container is missing"),
+            (
+                self.api_ready.is_none() || self.containers.len() == 4,
+                "a control-plane container is missing",
+            ),
         ];
         let wrong = facts.into_iter().filter(|(good, _)| !good);
         wrong.map(|(_, what)| format!("{}: {what}", self.host)).collect()
@@ -121,7 +146,11 @@ fn served_is_disk(node: &Node) -> bool {
         _ => None,
     };
     node.containers.iter().all(|c| {
-        let used = if c.component == "kube-apiserver" { &c.serving } else { &c.client };
+        let used = if c.component == "kube-apiserver" {
+            &c.serving
+        } else {
+            &c.client
+        };
         on_disk(&c.component).is_none_or(|disk| used.as_ref().is_some_and(|u| u.serial == disk.serial))
     })
 }

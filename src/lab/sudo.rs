@@ -27,7 +27,9 @@ fn parse(words: &[String]) -> Options {
             "-v" => options.validate = true,
             "-p" => options.prompt = rest.next().cloned(),
             "-u" => drop(rest.next()),
-            other if other.starts_with("--prompt=") => options.prompt = other.split_once('=').map(|(_, p)| p.to_owned()),
+            other if other.starts_with("--prompt=") => {
+                options.prompt = other.split_once('=').map(|(_, p)| p.to_owned())
+            }
             other if other.starts_with('-') => {}
             _ => {
                 options.words.push(word.clone());
@@ -63,7 +65,11 @@ pub(super) async fn run(context: &mut Context, words: Vec<String>) -> ExitStatus
 /// `None` when the password was right.
 async fn authenticate(context: &mut Context, options: &Options, password: &str) -> Option<ExitStatus> {
     let french = context.french();
-    let required = if french { "il est nécessaire de saisir un mot de passe" } else { "a password is required" };
+    let required = if french {
+        "il est nécessaire de saisir un mot de passe"
+    } else {
+        "a password is required"
+    };
     if options.non_interactive {
         return Some(context.fail(1, format!("sudo: {required}")));
     }
@@ -85,17 +91,29 @@ async fn authenticate(context: &mut Context, options: &Options, password: &str) 
             return None;
         }
         context.pause(200).await;
-        let retry = if french { "Désolé, essayez de nouveau." } else { "Sorry, try again." };
+        let retry = if french {
+            "Désolé, essayez de nouveau."
+        } else {
+            "Sorry, try again."
+        };
         if attempt < 3 {
             context.err(format!("{retry}\n"));
         }
     }
-    let said = if french { "3 saisies de mots de passe incorrectes" } else { "3 incorrect password attempts" };
+    let said = if french {
+        "3 saisies de mots de passe incorrectes"
+    } else {
+        "3 incorrect password attempts"
+    };
     Some(context.fail(1, format!("sudo: {said}")))
 }
 
 fn no_more_input(context: &mut Context, attempt: u32, french: bool) -> ExitStatus {
-    let none = if french { "aucun mot de passe fourni" } else { "no password was provided" };
+    let none = if french {
+        "aucun mot de passe fourni"
+    } else {
+        "no password was provided"
+    };
     let said = match (attempt, french) {
         (1, true) => "il est nécessaire de saisir un mot de passe",
         (1, false) => "a password is required",
@@ -112,14 +130,25 @@ fn prompt(context: &Context, options: &Options, french: bool) -> String {
         None if french => "[sudo] Mot de passe de %p\u{a0}: ",
         None => "[sudo] password for %p: ",
     };
-    let escapes = [("%p", context.user.as_str()), ("%u", context.user.as_str()), ("%h", context.host.as_str())];
-    let named = escapes.iter().fold(template.to_owned(), |text, (key, value)| text.replace(key, value));
+    let escapes = [
+        ("%p", context.user.as_str()),
+        ("%u", context.user.as_str()),
+        ("%h", context.host.as_str()),
+    ];
+    let named = escapes
+        .iter()
+        .fold(template.to_owned(), |text, (key, value)| text.replace(key, value));
     named.replace("%%", "%")
 }
 
 /// `su [-] root -c LINE`: wants root's password, which is the login user's here.
 async fn su(context: &mut Context, words: &[String]) -> ExitStatus {
-    let line = words.iter().position(|w| w == "-c").and_then(|at| words.get(at + 1)).cloned().unwrap_or_default();
+    let line = words
+        .iter()
+        .position(|w| w == "-c")
+        .and_then(|at| words.get(at + 1))
+        .cloned()
+        .unwrap_or_default();
     if !context.root {
         let password = match context.node(|n| n.sudo) {
             Sudo::Password(password) => password,

@@ -8,10 +8,16 @@ pub(super) enum UnitState {
     Inactive,
     Active,
     Failed,
-    Activating { due: Millis },
-    Deactivating { due: Millis },
+    Activating {
+        due: Millis,
+    },
+    Deactivating {
+        due: Millis,
+    },
     /// The process died; systemd starts it again.
-    AutoRestart { due: Millis },
+    AutoRestart {
+        due: Millis,
+    },
 }
 
 /// One unit.

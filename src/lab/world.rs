@@ -80,7 +80,9 @@ impl World {
         let timings = &self.config.timings;
         let container = node.container("kube-apiserver")?;
         let listens = self.now >= container.started + timings.api_listen;
-        let contact = container.since.is_some_and(|since| self.now >= since + timings.api_ready);
+        let contact = container
+            .since
+            .is_some_and(|since| self.now >= since + timings.api_ready);
         listens.then_some(())?;
         Some(Api {
             master: node.index,
@@ -111,7 +113,12 @@ impl World {
 
     /// Running etcd members open connections to each other: both certificates are read from disk and must be valid.
     fn connect_etcd(&mut self) {
-        let alive: BTreeSet<String> = self.nodes.iter().filter_map(|n| n.container("etcd")).map(|c| c.id.clone()).collect();
+        let alive: BTreeSet<String> = self
+            .nodes
+            .iter()
+            .filter_map(|n| n.container("etcd"))
+            .map(|c| c.id.clone())
+            .collect();
         self.peers.retain(|(a, b)| alive.contains(a) && alive.contains(b));
         let acceptable: Vec<&str> = self.nodes.iter().filter_map(|n| self.acceptable_member(n)).collect();
         let mut fresh = Vec::new();
@@ -131,7 +138,9 @@ impl World {
 
     /// The member runs and sees a majority, itself included.
     pub(super) fn member_healthy(&self, node: &Node) -> bool {
-        let Some(container) = node.container("etcd") else { return false };
+        let Some(container) = node.container("etcd") else {
+            return false;
+        };
         let id = &container.id;
         let seen = self.peers.iter().filter(|(a, b)| a == id || b == id).count() + 1;
         seen > self.members() / 2
@@ -147,10 +156,14 @@ impl World {
         let (now, clock) = (self.now, self.clock);
         for node in &mut self.nodes {
             let wall = clock.wall(now + node.offset);
-            let etcd_up = node.container("etcd").is_some_and(|c| now >= c.started + self.config.timings.etcd_up);
+            let etcd_up = node
+                .container("etcd")
+                .is_some_and(|c| now >= c.started + self.config.timings.etcd_up);
             let server = node.files.leaf("/etc/kubernetes/pki/etcd/server.crt");
             let server_valid = server.is_some_and(|leaf| leaf.valid(wall));
-            let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else { continue };
+            let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
+                continue;
+            };
             let client_valid = api.client.as_ref().is_some_and(|leaf| leaf.valid(wall));
             if !etcd_up {
                 api.since = None;
@@ -165,7 +178,10 @@ impl World {
         let ready = moment.apis.iter().any(|a| a.ready);
         for index in 0..self.pods.len() {
             let pod = &self.pods[index];
-            let kubelet_connected = self.nodes[pod.node].kubelet.as_ref().is_some_and(|k| k.connection.is_some());
+            let kubelet_connected = self.nodes[pod.node]
+                .kubelet
+                .as_ref()
+                .is_some_and(|k| k.connection.is_some());
             match pod.state {
                 PodState::Starting { ready } if now >= ready && kubelet_connected => self.pod_ready(index),
                 PodState::Terminating { gone: Some(gone), .. } if now >= gone && kubelet_connected && ready => {
@@ -187,7 +203,10 @@ impl World {
         let pod = &mut self.pods[index];
         pod.state = PodState::Ready { since: self.now };
         if pod.app == "calico-node" {
-            let (node, expires) = (pod.node, super::clock::shift(self.clock.wall(self.now), super::clock::DAY));
+            let (node, expires) = (
+                pod.node,
+                super::clock::shift(self.clock.wall(self.now), super::clock::DAY),
+            );
             self.write_cni_token(node, Some(expires));
         }
     }
@@ -198,7 +217,8 @@ impl World {
         let node = &mut self.nodes[index];
         let (token, text) = super::cni_token::kubeconfig(&secret, expires);
         let modified = self.clock.wall(self.now + node.offset);
-        node.files.put_with_mode("/etc/cni/net.d/calico-kubeconfig", Content::Text(text), modified, 0o600);
+        node.files
+            .put_with_mode("/etc/cni/net.d/calico-kubeconfig", Content::Text(text), modified, 0o600);
         self.watch.learn_token(&token);
     }
 
@@ -216,8 +236,14 @@ impl World {
             return Some(Arc::clone(leaf));
         }
         let wall = self.clock.wall(self.now);
-        let spec = LeafSpec::server("localhost@1596982598", vec!["localhost".to_owned(), "127.0.0.1".to_owned()], Signer::Own);
-        let leaf = self.issue(spec, wall, super::clock::shift(wall, 365 * super::clock::DAY)).ok()?;
+        let spec = LeafSpec::server(
+            "localhost@1596982598",
+            vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            Signer::Own,
+        );
+        let leaf = self
+            .issue(spec, wall, super::clock::shift(wall, 365 * super::clock::DAY))
+            .ok()?;
         self.in_memory.insert(container.to_owned(), Arc::clone(&leaf));
         Some(leaf)
     }
@@ -249,7 +275,11 @@ fn arrive(node: &mut Node, moment: &Moment, name: &'static str) {
     if unit.fail_next > 0 {
         unit.fail_next -= 1;
         unit.set(units::UnitState::Failed, moment.now);
-        node.log_systemd(moment, name, &format!("{name}: Main process exited, code=exited, status=1/FAILURE"));
+        node.log_systemd(
+            moment,
+            name,
+            &format!("{name}: Main process exited, code=exited, status=1/FAILURE"),
+        );
         node.log_systemd(moment, name, &format!("Failed to start {description}."));
         return;
     }
@@ -265,7 +295,11 @@ fn restart(node: &mut Node, moment: &Moment, name: &'static str) {
     if let Some(unit) = node.units.get_mut(name) {
         unit.restarts += 1;
         let counter = unit.restarts;
-        node.log_systemd(moment, name, &format!("{name}: Scheduled restart job, restart counter is at {counter}."));
+        node.log_systemd(
+            moment,
+            name,
+            &format!("{name}: Scheduled restart job, restart counter is at {counter}."),
+        );
     }
     arrive(node, moment, name);
 }
@@ -289,7 +323,9 @@ fn reload_api(node: &mut Node, moment: &Moment) {
         return;
     }
     let leaf = node.files.leaf(&format!("{}/apiserver.crt", static_pods::PKI));
-    let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else { return };
+    let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
+        return;
+    };
     if moment.now >= api.next_reload {
         api.next_reload = moment.now + moment.timings.api_reload;
         api.serving = leaf;

@@ -24,15 +24,24 @@ const MASTER: [(&str, &str); 14] = [
     ("front-proxy-ca", "front-proxy-ca.crt"),
 ];
 /// Rows of every node.
-const KUBELET: [(&str, &str); 2] = [("kubelet-client", KUBELET_CLIENT), ("kubelet-serving", "/var/lib/kubelet/pki/kubelet.crt")];
+const KUBELET: [(&str, &str); 2] = [
+    ("kubelet-client", KUBELET_CLIENT),
+    ("kubelet-serving", "/var/lib/kubelet/pki/kubelet.crt"),
+];
 
 /// Prints every row.
 pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
-    let cert_dir = arguments.first().map_or("/etc/kubernetes/pki", String::as_str).trim_end_matches('/').to_owned();
+    let cert_dir = arguments
+        .first()
+        .map_or("/etc/kubernetes/pki", String::as_str)
+        .trim_end_matches('/')
+        .to_owned();
     let root = context.root;
     let text: String = context.node(|n| {
         let rows = rows(n);
-        rows.iter().map(|(name, path)| row(n, name, &absolute(&cert_dir, path), root)).collect()
+        rows.iter()
+            .map(|(name, path)| row(n, name, &absolute(&cert_dir, path), root))
+            .collect()
     });
     context.out(text);
     ExitStatus::Code(0)
@@ -45,11 +54,16 @@ fn rows(node: &Node) -> Vec<(&'static str, &'static str)> {
 }
 
 fn absolute(cert_dir: &str, path: &str) -> String {
-    if path.starts_with('/') { path.to_owned() } else { format!("{cert_dir}/{path}") }
+    if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("{cert_dir}/{path}")
+    }
 }
 
 fn row(node: &Node, name: &str, path: &str, root: bool) -> String {
-    let head = |state: &str, modified: &str, key: &str| format!("@certificate\t{name}\t{path}\t{state}\t{modified}\t{key}\n");
+    let head =
+        |state: &str, modified: &str, key: &str| format!("@certificate\t{name}\t{path}\t{state}\t{modified}\t{key}\n");
     match node.files.find(path) {
         Found::Missing => head("missing", "-", "unknown"),
         Found::Dangling(target) => head(&format!("dangling {target}"), "-", "unknown"),
@@ -73,7 +87,11 @@ fn public(file: &File) -> Option<&str> {
 
 fn key(node: &Node, path: &str, file: &File) -> &'static str {
     let Some(leaf) = file.content.leaf() else {
-        return if node.files.entry(&path.replace(".crt", ".key")).is_some() { "match" } else { "absent" };
+        return if node.files.entry(&path.replace(".crt", ".key")).is_some() {
+            "match"
+        } else {
+            "absent"
+        };
     };
     if !matches!(file.content, Content::Certificate(_)) {
         return "match";

@@ -18,7 +18,11 @@ pub(super) async fn crictl(context: &mut Context, arguments: &[String]) -> ExitS
         return refused;
     }
     match operands(arguments, &["--name", "-t", "--timeout", "--runtime-endpoint", "-r"]).as_slice() {
-        ["ps"] => ps(context, &["CONTAINER", "IMAGE", "CREATED", "STATE", "NAME", "ATTEMPT", "POD ID"], crictl_row),
+        ["ps"] => ps(
+            context,
+            &["CONTAINER", "IMAGE", "CREATED", "STATE", "NAME", "ATTEMPT", "POD ID"],
+            crictl_row,
+        ),
         ["stop" | "rm", ids @ ..] => stop(context, "crictl stop", ids).await,
         _ => context.fail(1, "crictl: the lab knows ps and stop"),
     }
@@ -40,7 +44,11 @@ pub(super) async fn docker(context: &mut Context, arguments: &[String]) -> ExitS
         return refused;
     }
     match operands(arguments, &["-f", "--filter", "-t", "--time", "--format"]).as_slice() {
-        ["ps"] => ps(context, &["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAMES"], docker_row),
+        ["ps"] => ps(
+            context,
+            &["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "NAMES"],
+            docker_row,
+        ),
         ["stop" | "kill", ids @ ..] => stop(context, "docker stop", ids).await,
         _ => context.fail(1, "docker: the lab knows ps and stop"),
     }
@@ -61,7 +69,10 @@ fn unreachable_runtime(context: &mut Context) -> Option<ExitStatus> {
         return None;
     }
     Some(if docker {
-        context.fail(1, "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?")
+        context.fail(
+            1,
+            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+        )
     } else {
         context.fail(1, "FATA[0000] unable to determine runtime API version: rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing dial unix: connect: no such file or directory\"")
     })
@@ -81,13 +92,34 @@ fn ps(context: &mut Context, head: &[&str], row: impl Fn(&Node, &Container) -> [
 
 fn crictl_row(_node: &Node, c: &Container) -> [String; 7] {
     let own = |text: &str| text.to_owned();
-    [own(&c.id[..13]), own(&c.pod_id[..13]), own("About an hour ago"), own("Running"), c.component.clone(), own("0"), own(&c.pod_id[13..26])]
+    [
+        own(&c.id[..13]),
+        own(&c.pod_id[..13]),
+        own("About an hour ago"),
+        own("Running"),
+        c.component.clone(),
+        own("0"),
+        own(&c.pod_id[13..26]),
+    ]
 }
 
 fn docker_row(node: &Node, c: &Container) -> [String; 7] {
     let own = |text: &str| text.to_owned();
-    let name = format!("k8s_{0}_{0}-{1}_kube-system_{2}_0", c.component, node.name, &c.pod_id[..32]);
-    [own(&c.id[..12]), own(&c.pod_id[..12]), format!("\"{}\"", c.component), own("2 hours ago"), own("Up 2 hours"), name, String::new()]
+    let name = format!(
+        "k8s_{0}_{0}-{1}_kube-system_{2}_0",
+        c.component,
+        node.name,
+        &c.pod_id[..32]
+    );
+    [
+        own(&c.id[..12]),
+        own(&c.pod_id[..12]),
+        format!("\"{}\"", c.component),
+        own("2 hours ago"),
+        own("Up 2 hours"),
+        name,
+        String::new(),
+    ]
 }
 
 async fn stop(context: &mut Context, command: &str, ids: &[&str]) -> ExitStatus {
@@ -118,7 +150,12 @@ pub(super) fn list(context: &mut Context, arguments: &[String]) -> ExitStatus {
     let lines: String = context.change(|n, moment| {
         let line = |c: &Container| {
             let started = moment.clock.wall(c.started + n.offset);
-            format!("{}\t{}\t{}\n", c.component, c.id, started.strftime("%Y-%m-%dT%H:%M:%S.%NZ"))
+            format!(
+                "{}\t{}\t{}\n",
+                c.component,
+                c.id,
+                started.strftime("%Y-%m-%dT%H:%M:%S.%NZ")
+            )
         };
         n.containers.iter().map(line).collect()
     });
@@ -133,13 +170,25 @@ fn wrong_runtime(context: &mut Context, arguments: &[String]) -> Option<ExitStat
     if asked == runtime && up && context.root {
         return None;
     }
-    Some(context.fail(3, format!("certfleet: {asked} cannot be asked for its containers on {}", context.host)))
+    Some(context.fail(
+        3,
+        format!(
+            "certfleet: {asked} cannot be asked for its containers on {}",
+            context.host
+        ),
+    ))
 }
 
 /// `certfleet:stop-static-pods RUNTIME SECONDS`.
 pub(super) async fn stop_static_pods(context: &mut Context, arguments: &[String]) -> ExitStatus {
-    if context.node(|n| n.unit("kubelet").is_some_and(|u| !matches!(u.active_word(), "inactive" | "failed"))) {
-        return context.fail(5, "certfleet: the kubelet runs; stop it first, or it starts the containers again");
+    if context.node(|n| {
+        n.unit("kubelet")
+            .is_some_and(|u| !matches!(u.active_word(), "inactive" | "failed"))
+    }) {
+        return context.fail(
+            5,
+            "certfleet: the kubelet runs; stop it first, or it starts the containers again",
+        );
     }
     if let Some(refused) = wrong_runtime(context, arguments) {
         return refused;

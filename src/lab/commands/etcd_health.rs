@@ -29,7 +29,9 @@ pub(super) async fn run(context: &mut Context) -> ExitStatus {
 fn ask(world: &World, node: &Node) -> Result<(bool, serde_json::Value), String> {
     let pki = |file: &str| node.files.leaf(&format!("/etc/kubernetes/pki/etcd/{file}.crt"));
     let wall = world.clock.wall(world.now + node.offset);
-    let up = node.container("etcd").is_some_and(|c| world.now >= c.started + world.config.timings.etcd_up);
+    let up = node
+        .container("etcd")
+        .is_some_and(|c| world.now >= c.started + world.config.timings.etcd_up);
     if !up {
         return Err("curl: (7) Failed to connect to 127.0.0.1 port 2379: Connection refused".to_owned());
     }
@@ -37,7 +39,10 @@ fn ask(world: &World, node: &Node) -> Result<(bool, serde_json::Value), String> 
         return Err("curl: (60) SSL certificate problem: certificate has expired".to_owned());
     }
     if !pki("healthcheck-client").is_some_and(|leaf| leaf.valid(wall)) {
-        return Err("curl: (56) OpenSSL SSL_read: error:14094415:SSL routines:ssl3_read_bytes:sslv3 alert certificate expired".to_owned());
+        return Err(
+            "curl: (56) OpenSSL SSL_read: error:14094415:SSL routines:ssl3_read_bytes:sslv3 alert certificate expired"
+                .to_owned(),
+        );
     }
     Ok((world.member_healthy(node), members(world)))
 }

@@ -7,7 +7,10 @@ use crate::model::{ExitStatus, RuntimeKind};
 
 /// One `KEY<TAB>VALUE` line per answer.
 pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
-    let cert_dir = arguments.first().map_or("/etc/kubernetes/pki", String::as_str).to_owned();
+    let cert_dir = arguments
+        .first()
+        .map_or("/etc/kubernetes/pki", String::as_str)
+        .to_owned();
     let uid = if context.root { "0" } else { "1000" };
     let (lines, endpoint) = context.with(|w| (answers(&w.nodes[context.index], &cert_dir), w.endpoint.to_string()));
     let mut text = format!("uid\t{uid}\n");
@@ -29,8 +32,14 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
         ("os", "Ubuntu 18.04.5 LTS".to_owned()),
         ("kubeadm", node.kube.to_string()),
         ("kubelet", format!("Kubernetes {}", node.kube)),
-        ("ca-key", present(node.files.entry(&format!("{cert_dir}/ca.key")).is_some())),
-        ("ca-crt", present(node.files.entry(&format!("{cert_dir}/ca.crt")).is_some())),
+        (
+            "ca-key",
+            present(node.files.entry(&format!("{cert_dir}/ca.key")).is_some()),
+        ),
+        (
+            "ca-crt",
+            present(node.files.entry(&format!("{cert_dir}/ca.crt")).is_some()),
+        ),
         ("disk-free", node.disk_free.to_string()),
         ("crictl", present(!docker)),
         ("curl", present(true)),
@@ -51,7 +60,9 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
 fn sockets(node: &Node) -> Vec<&'static str> {
     let up = node.runtime_up();
     match node.runtime {
-        RuntimeKind::Docker if up || node.active("docker.socket") => vec!["/var/run/docker.sock", "/var/run/dockershim.sock"],
+        RuntimeKind::Docker if up || node.active("docker.socket") => {
+            vec!["/var/run/docker.sock", "/var/run/dockershim.sock"]
+        }
         RuntimeKind::Containerd if up => vec!["/run/containerd/containerd.sock"],
         RuntimeKind::CriO if up => vec!["/var/run/crio/crio.sock"],
         _ => Vec::new(),

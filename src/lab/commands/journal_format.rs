@@ -60,12 +60,17 @@ impl Format {
     }
 }
 
-const FRENCH_MONTHS: [&str; 12] =
-    ["janv.", "févr.", "mars", "avril", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."];
+const FRENCH_MONTHS: [&str; 12] = [
+    "janv.", "févr.", "mars", "avril", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc.",
+];
 
 fn french_time(entry: &Entry) -> String {
     let month = entry.at.strftime("%m").to_string().parse::<usize>().unwrap_or(1);
-    format!("{} {}", FRENCH_MONTHS[month.clamp(1, 12) - 1], entry.at.strftime("%d %H:%M:%S"))
+    format!(
+        "{} {}",
+        FRENCH_MONTHS[month.clamp(1, 12) - 1],
+        entry.at.strftime("%d %H:%M:%S")
+    )
 }
 
 /// journald's JSON: all values are text, a message that is not UTF-8 is an array of bytes.
@@ -93,5 +98,11 @@ fn object(node: &Node, entry: &Entry) -> Value {
         ("MESSAGE", message),
     ];
     let keep = |key: &str| manager || key != "UNIT";
-    Value::Object(fields.into_iter().filter(|(k, _)| keep(k)).map(|(k, v)| (k.to_owned(), v)).collect::<Map<_, _>>())
+    Value::Object(
+        fields
+            .into_iter()
+            .filter(|(k, _)| keep(k))
+            .map(|(k, v)| (k.to_owned(), v))
+            .collect::<Map<_, _>>(),
+    )
 }

@@ -49,11 +49,19 @@ pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStat
 fn first_page(context: &mut Context, options: &Options) -> u64 {
     let (pages, last, cursor) = context.node(|n| {
         let from = options.after.unwrap_or(0);
-        let entries: Vec<&Entry> = n.journal.after(from, &options.units).filter(|e| options.since.is_none_or(|s| e.at >= s)).collect();
+        let entries: Vec<&Entry> = n
+            .journal
+            .after(from, &options.units)
+            .filter(|e| options.since.is_none_or(|s| e.at >= s))
+            .collect();
         let skip = options.lines.map_or(0, |lines| entries.len().saturating_sub(lines));
         let shown: Vec<Vec<u8>> = entries[skip..].iter().map(|e| options.format.show(n, e)).collect();
         let newest = n.journal.after(0, &[]).next_back();
-        let cursor = n.journal.after(0, &options.units).next_back().map(|e| n.journal.cursor(e, &n.boot_id));
+        let cursor = n
+            .journal
+            .after(0, &options.units)
+            .next_back()
+            .map(|e| n.journal.cursor(e, &n.boot_id));
         (shown, newest.map_or(from, |e| e.sequence), cursor)
     });
     if pages.is_empty() && options.lines != Some(0) && !options.follow && options.format != Format::Json {
@@ -92,7 +100,12 @@ fn parse(context: &Context, arguments: &[String]) -> Result<Options, String> {
     let mut words = expand(arguments).into_iter();
     while let Some(word) = words.next() {
         let (name, inline) = split(&word);
-        let mut value = || inline.map(str::to_owned).or_else(|| words.next()).ok_or(format!("journalctl: option '{name}' requires an argument"));
+        let mut value = || {
+            inline
+                .map(str::to_owned)
+                .or_else(|| words.next())
+                .ok_or(format!("journalctl: option '{name}' requires an argument"))
+        };
         match name {
             "-u" | "--unit" => options.units.push(unit_file(&value()?)),
             "-n" | "--lines" => {
@@ -110,7 +123,8 @@ fn parse(context: &Context, arguments: &[String]) -> Result<Options, String> {
             "-S" | "--since" => options.since = Some(moment(&value()?, now)?),
             "-f" | "--follow" => options.follow = true,
             "--show-cursor" => options.show_cursor = true,
-            "--no-pager" | "-a" | "--all" | "-q" | "--quiet" | "-x" | "--catalog" | "-b" | "--boot" | "--utc" | "-l" | "--full" => {}
+            "--no-pager" | "-a" | "--all" | "-q" | "--quiet" | "-x" | "--catalog" | "-b" | "--boot" | "--utc"
+            | "-l" | "--full" => {}
             "-e" | "--pager-end" => options.lines = options.lines.or(Some(1000)),
             other => return Err(format!("journalctl: unrecognized option '{other}'")),
         }
@@ -150,14 +164,20 @@ fn lines(text: &str) -> Result<Option<usize>, String> {
     if text == "all" {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| format!("Failed to parse lines '{text}'"))
+    text.parse()
+        .map(Some)
+        .map_err(|_| format!("Failed to parse lines '{text}'"))
 }
 
 /// `@1600000000`, `2020-08-09 13:46:38`, `-5m`, `5 min ago`, `today`, `now`.
 fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let wrong = || format!("Failed to parse timestamp: {text}");
     if let Some(seconds) = text.strip_prefix('@') {
-        let seconds = seconds.split('.').next().and_then(|s| s.parse().ok()).ok_or_else(wrong)?;
+        let seconds = seconds
+            .split('.')
+            .next()
+            .and_then(|s| s.parse().ok())
+            .ok_or_else(wrong)?;
         return Timestamp::from_second(seconds).map_err(|_| wrong());
     }
     if text == "now" {

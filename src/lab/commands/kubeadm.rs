@@ -28,21 +28,81 @@ struct Renewable {
 }
 
 const fn entry(name: &'static str, file: &'static str, what: &'static str, signer: Signer) -> Renewable {
-    Renewable { name, file, what, signer }
+    Renewable {
+        name,
+        file,
+        what,
+        signer,
+    }
 }
 
 const CERTIFICATES: [Renewable; 11] = [
-    entry("admin.conf", "admin.conf", "certificate embedded in the kubeconfig file for the admin to use and for kubeadm itself", Signer::Ca),
-    entry("apiserver", "apiserver", "certificate for serving the Kubernetes API", Signer::Ca),
-    entry("apiserver-etcd-client", "apiserver-etcd-client", "certificate the apiserver uses to access etcd", Signer::EtcdCa),
-    entry("apiserver-kubelet-client", "apiserver-kubelet-client", "certificate for the API server to connect to kubelet", Signer::Ca),
-    entry("controller-manager.conf", "controller-manager.conf", "certificate embedded in the kubeconfig file for the controller manager to use", Signer::Ca),
-    entry("etcd-healthcheck-client", "etcd/healthcheck-client", "certificate for liveness probes to healthcheck etcd", Signer::EtcdCa),
-    entry("etcd-peer", "etcd/peer", "certificate for etcd nodes to communicate with each other", Signer::EtcdCa),
-    entry("etcd-server", "etcd/server", "certificate for serving etcd", Signer::EtcdCa),
-    entry("front-proxy-client", "front-proxy-client", "certificate for the front proxy client", Signer::FrontProxyCa),
-    entry("scheduler.conf", "scheduler.conf", "certificate embedded in the kubeconfig file for the scheduler manager to use", Signer::Ca),
-    entry("super-admin.conf", "super-admin.conf", "certificate embedded in the kubeconfig file for the super-admin", Signer::Ca),
+    entry(
+        "admin.conf",
+        "admin.conf",
+        "certificate embedded in the kubeconfig file for the admin to use and for kubeadm itself",
+        Signer::Ca,
+    ),
+    entry(
+        "apiserver",
+        "apiserver",
+        "certificate for serving the Kubernetes API",
+        Signer::Ca,
+    ),
+    entry(
+        "apiserver-etcd-client",
+        "apiserver-etcd-client",
+        "certificate the apiserver uses to access etcd",
+        Signer::EtcdCa,
+    ),
+    entry(
+        "apiserver-kubelet-client",
+        "apiserver-kubelet-client",
+        "certificate for the API server to connect to kubelet",
+        Signer::Ca,
+    ),
+    entry(
+        "controller-manager.conf",
+        "controller-manager.conf",
+        "certificate embedded in the kubeconfig file for the controller manager to use",
+        Signer::Ca,
+    ),
+    entry(
+        "etcd-healthcheck-client",
+        "etcd/healthcheck-client",
+        "certificate for liveness probes to healthcheck etcd",
+        Signer::EtcdCa,
+    ),
+    entry(
+        "etcd-peer",
+        "etcd/peer",
+        "certificate for etcd nodes to communicate with each other",
+        Signer::EtcdCa,
+    ),
+    entry(
+        "etcd-server",
+        "etcd/server",
+        "certificate for serving etcd",
+        Signer::EtcdCa,
+    ),
+    entry(
+        "front-proxy-client",
+        "front-proxy-client",
+        "certificate for the front proxy client",
+        Signer::FrontProxyCa,
+    ),
+    entry(
+        "scheduler.conf",
+        "scheduler.conf",
+        "certificate embedded in the kubeconfig file for the scheduler manager to use",
+        Signer::Ca,
+    ),
+    entry(
+        "super-admin.conf",
+        "super-admin.conf",
+        "certificate embedded in the kubeconfig file for the super-admin",
+        Signer::Ca,
+    ),
 ];
 
 impl Renewable {
@@ -56,7 +116,11 @@ impl Renewable {
 
     /// 1.15 misspelt one.
     fn words(&self, version: KubeVersion) -> String {
-        if version.minor <= 15 { self.what.replace("healthcheck etcd", "healtcheck etcd") } else { self.what.to_owned() }
+        if version.minor <= 15 {
+            self.what.replace("healthcheck etcd", "healtcheck etcd")
+        } else {
+            self.what.to_owned()
+        }
     }
 
     fn known_to(&self, version: KubeVersion) -> bool {
@@ -99,7 +163,10 @@ fn show_version(context: &mut Context, arguments: &[String], version: KubeVersio
 }
 
 async fn certs(context: &mut Context, arguments: &[String], verb: &str, rest: &[&str]) -> ExitStatus {
-    let cert_dir = option(arguments, &["--cert-dir"]).unwrap_or("/etc/kubernetes/pki").trim_end_matches('/').to_owned();
+    let cert_dir = option(arguments, &["--cert-dir"])
+        .unwrap_or("/etc/kubernetes/pki")
+        .trim_end_matches('/')
+        .to_owned();
     match (verb, rest) {
         ("check-expiration", []) => check_expiration(context, &cert_dir),
         ("renew", [name]) => renew(context, arguments, name, &cert_dir).await,
@@ -113,14 +180,20 @@ fn preamble(context: &mut Context, tag: &str, version: KubeVersion) {
     let api = api_answers(context);
     let flag = if version.minor < 19 { "-oyaml" } else { "-o yaml" };
     let mut text = if version.minor >= 31 {
-        format!("[{tag}] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...\n[{tag}] Use 'kubeadm init phase upload-config --config your-config-file' to re-upload it.\n")
+        format!(
+            "[{tag}] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...\n[{tag}] Use 'kubeadm init phase upload-config --config your-config-file' to re-upload it.\n"
+        )
     } else if version.minor >= 16 {
-        format!("[{tag}] Reading configuration from the cluster...\n[{tag}] FYI: You can look at this config file with 'kubectl -n kube-system get cm kubeadm-config {flag}'\n")
+        format!(
+            "[{tag}] Reading configuration from the cluster...\n[{tag}] FYI: You can look at this config file with 'kubectl -n kube-system get cm kubeadm-config {flag}'\n"
+        )
     } else {
         return;
     };
     if !api {
-        text.push_str(&format!("[{tag}] Error reading configuration from the Cluster. Falling back to default configuration\n"));
+        text.push_str(&format!(
+            "[{tag}] Error reading configuration from the Cluster. Falling back to default configuration\n"
+        ));
     }
     context.out(format!("{text}\n"));
 }
@@ -173,9 +246,14 @@ fn renew_one(context: &mut Context, certificate: &Renewable, cert_dir: &str, ver
         Signer::Ca | Signer::Own => format!("{cert_dir}/ca.key"),
     };
     let (old, external) = context.node(|n| (n.files.leaf(&path), n.files.entry(&ca_key).is_none()));
-    let Some(old) = old else { return format!("MISSING! {what}") };
+    let Some(old) = old else {
+        return format!("MISSING! {what}");
+    };
     if external {
-        return format!("Detected external {}, {what} can't be renewed", certificate.signer.name());
+        return format!(
+            "Detected external {}, {what} can't be renewed",
+            certificate.signer.name()
+        );
     }
     match context.with(|w| replace(w, index, &path, &old)) {
         Ok(()) => format!("{what} renewed"),
@@ -189,7 +267,11 @@ fn replace(world: &mut World, index: usize, path: &str, old: &Leaf) -> Result<()
     let leaf = world.issue(old.spec.clone(), shift(now, -300), shift(now, 365 * DAY))?;
     let files = &mut world.nodes[index].files;
     let kubeconfig = match files.entry(path).map(|f| f.content.clone()) {
-        Some(Content::Kubeconfig { server, ca, .. }) => Some(Content::Kubeconfig { server, ca, leaf: Arc::clone(&leaf) }),
+        Some(Content::Kubeconfig { server, ca, .. }) => Some(Content::Kubeconfig {
+            server,
+            ca,
+            leaf: Arc::clone(&leaf),
+        }),
         _ => None,
     };
     if let Some(content) = kubeconfig {
@@ -206,7 +288,10 @@ fn check_expiration(context: &mut Context, cert_dir: &str) -> ExitStatus {
         return context.fail(1, "failed to load existing certificate: open /etc/kubernetes/admin.conf: permission denied\nTo see the stack trace of this error execute with --v=5 or higher");
     }
     if !context.node(is_master) {
-        return context.fail(1, format!("failed to load existing certificate: open {cert_dir}/apiserver.crt: no such file or directory"));
+        return context.fail(
+            1,
+            format!("failed to load existing certificate: open {cert_dir}/apiserver.crt: no such file or directory"),
+        );
     }
     let version = context.node(|n| n.kube);
     preamble(context, "check-expiration", version);
@@ -216,7 +301,12 @@ fn check_expiration(context: &mut Context, cert_dir: &str) -> ExitStatus {
     for certificate in CERTIFICATES.iter().filter(|c| c.known_to(version)) {
         let leaf = context.node(|n| n.files.leaf(&certificate.path(cert_dir)));
         rows.push(match leaf {
-            Some(leaf) => row(certificate.name, leaf.not_after, now, with_ca.then(|| certificate.signer.name())),
+            Some(leaf) => row(
+                certificate.name,
+                leaf.not_after,
+                now,
+                with_ca.then(|| certificate.signer.name()),
+            ),
             None => vec![format!("!MISSING! {}", certificate.name)],
         });
     }
@@ -231,19 +321,37 @@ fn check_expiration(context: &mut Context, cert_dir: &str) -> ExitStatus {
 
 fn heading(first: &str, with_ca: bool) -> Vec<String> {
     let ca = with_ca.then_some("CERTIFICATE AUTHORITY");
-    let words = [Some(first), Some("EXPIRES"), Some("RESIDUAL TIME"), ca, Some("EXTERNALLY MANAGED")];
+    let words = [
+        Some(first),
+        Some("EXPIRES"),
+        Some("RESIDUAL TIME"),
+        ca,
+        Some("EXTERNALLY MANAGED"),
+    ];
     words.into_iter().flatten().map(str::to_owned).collect()
 }
 
 fn row(name: &str, until: Timestamp, now: Timestamp, ca: Option<&str>) -> Vec<String> {
     let date = until.strftime("%b %d, %Y %H:%M UTC").to_string();
-    let cells = [Some(name.to_owned()), Some(date), Some(residual(until, now)), ca.map(str::to_owned), Some("no".to_owned())];
+    let cells = [
+        Some(name.to_owned()),
+        Some(date),
+        Some(residual(until, now)),
+        ca.map(str::to_owned),
+        Some("no".to_owned()),
+    ];
     cells.into_iter().flatten().collect()
 }
 
 fn authorities(context: &Context, now: Timestamp) -> String {
     let mut rows = vec![heading("CERTIFICATE AUTHORITY", false)];
-    let cas = context.with(|w| [("ca", w.pki.ca.not_after), ("etcd-ca", w.pki.etcd.not_after), ("front-proxy-ca", w.pki.front_proxy.not_after)]);
+    let cas = context.with(|w| {
+        [
+            ("ca", w.pki.ca.not_after),
+            ("etcd-ca", w.pki.etcd.not_after),
+            ("front-proxy-ca", w.pki.front_proxy.not_after),
+        ]
+    });
     rows.extend(cas.into_iter().map(|(name, until)| row(name, until, now, None)));
     table(&rows)
 }
@@ -265,9 +373,23 @@ fn residual(until: Timestamp, now: Timestamp) -> String {
 /// tabwriter with a padding of three; the last column is padded too.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(String::len).max().unwrap_or(0) + 3;
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|r| r.get(column))
+            .map(String::len)
+            .max()
+            .unwrap_or(0)
+            + 3
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let cell = |(text, width): (&String, &usize)| format!("{text:<width$}");
-    let line = |row: &Vec<String>| row.iter().zip(&widths).map(cell).collect::<String>().trim_end().to_owned();
+    let line = |row: &Vec<String>| {
+        row.iter()
+            .zip(&widths)
+            .map(cell)
+            .collect::<String>()
+            .trim_end()
+            .to_owned()
+    };
     rows.iter().map(|row| format!("{}\n", line(row))).collect()
 }

@@ -17,8 +17,20 @@ use super::{kubectl_json as json, kubectl_table as table, operands, option};
 
 const FINE: ExitStatus = ExitStatus::Code(0);
 const WITH_VALUE: [&str; 14] = [
-    "--kubeconfig", "--request-timeout", "--server", "-s", "-n", "--namespace", "-l", "--selector", "-o", "--output", "--raw",
-    "--grace-period", "--field-selector", "--context",
+    "--kubeconfig",
+    "--request-timeout",
+    "--server",
+    "-s",
+    "-n",
+    "--namespace",
+    "-l",
+    "--selector",
+    "-o",
+    "--output",
+    "--raw",
+    "--grace-period",
+    "--field-selector",
+    "--context",
 ];
 
 /// Runs kubectl.
@@ -44,7 +56,10 @@ pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStat
             context.out(format!("Server Version: {version}\n"));
             FINE
         }
-        _ => context.fail(1, format!("error: unknown command \"{}\" for \"kubectl\"", words.join(" "))),
+        _ => context.fail(
+            1,
+            format!("error: unknown command \"{}\" for \"kubectl\"", words.join(" ")),
+        ),
     }
 }
 
@@ -58,7 +73,13 @@ fn client_version(context: &mut Context) -> ExitStatus {
 fn reach(context: &Context, arguments: &[String], server: Option<&str>, raw: bool) -> Result<(), String> {
     let given = option(arguments, &["--kubeconfig"]).map(str::to_owned);
     let given = given.or_else(|| context.environment.get("KUBECONFIG").cloned());
-    let path = given.clone().unwrap_or_else(|| if context.root { "/root/.kube/config".to_owned() } else { format!("/home/{}/.kube/config", context.user) });
+    let path = given.clone().unwrap_or_else(|| {
+        if context.root {
+            "/root/.kube/config".to_owned()
+        } else {
+            format!("/home/{}/.kube/config", context.user)
+        }
+    });
     let (root, index) = (context.root, context.index);
     context.with(|w| {
         let moment = w.moment();
@@ -90,14 +111,20 @@ fn refused(target: &str) -> String {
 
 /// Server and client certificate of a kubeconfig; `None` when the file is not there.
 fn load(node: &Node, path: &str, root: bool) -> Result<Option<(String, Arc<Leaf>)>, String> {
-    let Found::File(file) = node.files.find(path) else { return Ok(None) };
+    let Found::File(file) = node.files.find(path) else {
+        return Ok(None);
+    };
     let own = path.starts_with("/home/");
     if !root && !own && file.mode & 0o004 == 0 {
-        return Err(format!("error: error loading config file \"{path}\": open {path}: permission denied"));
+        return Err(format!(
+            "error: error loading config file \"{path}\": open {path}: permission denied"
+        ));
     }
     match &file.content {
         Content::Kubeconfig { server, leaf, .. } => Ok(Some((server.clone(), Arc::clone(leaf)))),
-        _ => Err(format!("error: error loading config file \"{path}\": couldn't get version/kind; json parse error")),
+        _ => Err(format!(
+            "error: error loading config file \"{path}\": couldn't get version/kind; json parse error"
+        )),
     }
 }
 
@@ -108,7 +135,11 @@ fn find_api<'a>(world: &World, moment: &'a Moment, from: usize, target: &str) ->
     let address = target.trim_end_matches(":6443");
     let local = matches!(address, "127.0.0.1" | "localhost" | "[::1]");
     let named = |n: &&Node| n.address == address || n.name.as_str() == address;
-    let master = if local { from } else { world.nodes.iter().find(named)?.index };
+    let master = if local {
+        from
+    } else {
+        world.nodes.iter().find(named)?.index
+    };
     moment.apis.iter().find(|a| a.master == master)
 }
 
@@ -118,7 +149,10 @@ fn get_raw(context: &mut Context, path: &str) -> ExitStatus {
             context.out("ok");
             FINE
         }
-        _ => context.fail(1, "Error from server (NotFound): the server could not find the requested resource"),
+        _ => context.fail(
+            1,
+            "Error from server (NotFound): the server could not find the requested resource",
+        ),
     }
 }
 
@@ -136,7 +170,9 @@ impl Filter {
         let all = arguments.iter().any(|a| a == "-A" || a == "--all-namespaces");
         let namespace = option(arguments, &["-n", "--namespace"]).unwrap_or("default");
         let selector = option(arguments, &["-l", "--selector"]).unwrap_or_default();
-        let label = selector.split_once('=').map(|(k, v)| (k.to_owned(), v.trim_start_matches('=').to_owned()));
+        let label = selector
+            .split_once('=')
+            .map(|(k, v)| (k.to_owned(), v.trim_start_matches('=').to_owned()));
         Self {
             namespace: (!all).then(|| namespace.to_owned()),
             label,
@@ -194,7 +230,11 @@ fn delete(context: &mut Context, arguments: &[String], names: &[&str]) -> ExitSt
     if names.is_empty() && filter.label.is_none() {
         return context.fail(1, "error: resource(s) were provided, but no name was specified");
     }
-    context.record(format!("kubectl delete pod {}{}", names.join(" "), if force { " --force" } else { "" }));
+    context.record(format!(
+        "kubectl delete pod {}{}",
+        names.join(" "),
+        if force { " --force" } else { "" }
+    ));
     let deleted = context.with(|w| delete_pods(w, &filter, force));
     if deleted.is_empty() {
         let name = names.first().unwrap_or(&"");
@@ -225,7 +265,10 @@ fn delete_pods(world: &mut World, filter: &Filter, force: bool) -> Vec<String> {
         let pod = &mut world.pods[index];
         if !matches!(pod.state, PodState::Terminating { .. }) {
             let stuck = pod.trouble == Some(CalicoTrouble::Terminating);
-            pod.state = PodState::Terminating { since: now, gone: (!stuck).then_some(now + stop) };
+            pod.state = PodState::Terminating {
+                since: now,
+                gone: (!stuck).then_some(now + stop),
+            };
         }
     }
     deleted

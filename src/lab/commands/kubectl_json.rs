@@ -11,7 +11,10 @@ use crate::lab::world::World;
 use super::kubectl::Filter;
 
 fn list(items: &[Value]) -> String {
-    format!("{:#}\n", json!({"apiVersion": "v1", "kind": "List", "items": items, "metadata": {"resourceVersion": ""}}))
+    format!(
+        "{:#}\n",
+        json!({"apiVersion": "v1", "kind": "List", "items": items, "metadata": {"resourceVersion": ""}})
+    )
 }
 
 fn time(world: &World, at: Millis) -> String {
@@ -30,13 +33,21 @@ fn wanted_nodes<'a>(world: &'a World, filter: &'a Filter) -> impl Iterator<Item 
 
 fn node(world: &World, node: &Node) -> Value {
     let ready = world.node_ready(node);
-    let since = if ready { node.last_status } else { node.last_status + world.config.timings.node_grace };
+    let since = if ready {
+        node.last_status
+    } else {
+        node.last_status + world.config.timings.node_grace
+    };
     let (status, reason, message) = if ready {
         ("True", "KubeletReady", "kubelet is posting ready status")
     } else {
         ("Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
     };
-    let role = if is_master(node) { json!({"node-role.kubernetes.io/master": ""}) } else { json!({}) };
+    let role = if is_master(node) {
+        json!({"node-role.kubernetes.io/master": ""})
+    } else {
+        json!({})
+    };
     json!({
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"name": node.name.as_str(), "labels": role, "creationTimestamp": time(world, -365 * 86_400_000)},
@@ -103,7 +114,9 @@ fn changed(pod: &Pod) -> Millis {
 fn container_state(world: &World, pod: &Pod) -> Value {
     let waiting = |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
     match pod.state {
-        PodState::Ready { since } | PodState::Terminating { since, .. } => json!({"running": {"startedAt": time(world, since)}}),
+        PodState::Ready { since } | PodState::Terminating { since, .. } => {
+            json!({"running": {"startedAt": time(world, since)}})
+        }
         PodState::Starting { .. } => waiting("PodInitializing", ""),
         PodState::CrashLoop => waiting("CrashLoopBackOff", "back-off 5m0s restarting failed container"),
         PodState::ImagePull => waiting("ImagePullBackOff", "Back-off pulling image \"calico/node:v3.17.1\""),
@@ -131,7 +144,12 @@ pub(super) fn sets<'a>(world: &'a World, filter: &Filter) -> Vec<DaemonSet<'a>> 
     for pod in world.pods.iter().filter(wanted) {
         let known = found.iter().position(|s| s.name == pod.app);
         let at = known.unwrap_or_else(|| {
-            found.push(DaemonSet { name: &pod.app, namespace: pod.namespace, desired: 0, ready: 0 });
+            found.push(DaemonSet {
+                name: &pod.app,
+                namespace: pod.namespace,
+                desired: 0,
+                ready: 0,
+            });
             found.len() - 1
         });
         found[at].desired += 1;
@@ -141,7 +159,12 @@ pub(super) fn sets<'a>(world: &'a World, filter: &Filter) -> Vec<DaemonSet<'a>> 
 }
 
 fn daemon_set(world: &World, set: &DaemonSet<'_>) -> Value {
-    let DaemonSet { name, namespace, desired, ready } = *set;
+    let DaemonSet {
+        name,
+        namespace,
+        desired,
+        ready,
+    } = *set;
     json!({
         "apiVersion": "apps/v1", "kind": "DaemonSet",
         "metadata": {

@@ -23,7 +23,9 @@ pub(super) use scripts::script;
 
 /// Runs one program.
 pub(super) async fn dispatch(context: &mut Context, words: &[String]) -> ExitStatus {
-    let Some((first, arguments)) = words.split_first() else { return ExitStatus::Code(0) };
+    let Some((first, arguments)) = words.split_first() else {
+        return ExitStatus::Code(0);
+    };
     match program(first) {
         "systemctl" => systemctl::run(context, arguments).await,
         "journalctl" => journalctl::run(context, arguments).await,

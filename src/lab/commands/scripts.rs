@@ -31,10 +31,16 @@ async fn backup(context: &mut Context, arguments: &[String]) -> ExitStatus {
     };
     let target = format!("{}/{run}", directory.trim_end_matches('/'));
     if !context.root {
-        return context.fail(1, format!("mkdir: cannot create directory '{target}': Permission denied"));
+        return context.fail(
+            1,
+            format!("mkdir: cannot create directory '{target}': Permission denied"),
+        );
     }
     if target.starts_with("/etc/kubernetes/manifests") {
-        return context.fail(1, format!("certfleet: {target} is read by the kubelet; a backup there would be run"));
+        return context.fail(
+            1,
+            format!("certfleet: {target} is read by the kubelet; a backup there would be run"),
+        );
     }
     context.pause(COPY).await;
     if !context.node(|n| n.files.is_folder(&target)) {
@@ -49,7 +55,10 @@ async fn backup(context: &mut Context, arguments: &[String]) -> ExitStatus {
 fn copy(node: &mut Node, target: &str) {
     let mut saved: Vec<(String, File)> = Vec::new();
     for folder in ["/etc/kubernetes", "/var/lib/kubelet/pki"] {
-        let inside = node.files.below(folder).map(|(path, file)| (path.clone(), file.clone()));
+        let inside = node
+            .files
+            .below(folder)
+            .map(|(path, file)| (path.clone(), file.clone()));
         saved.extend(inside);
     }
     let config = node.files.entry("/var/lib/kubelet/config.yaml").cloned();
@@ -61,6 +70,11 @@ fn copy(node: &mut Node, target: &str) {
 
 /// Files and bytes of a backup, links not counted.
 fn measure(node: &Node, target: &str) -> (usize, usize) {
-    let real = node.files.below(target).filter(|(_, f)| !matches!(f.content, Content::Link(_)));
-    real.fold((0, 0), |(files, bytes), (_, f)| (files + 1, bytes + f.content.text().len()))
+    let real = node
+        .files
+        .below(target)
+        .filter(|(_, f)| !matches!(f.content, Content::Link(_)));
+    real.fold((0, 0), |(files, bytes), (_, f)| {
+        (files + 1, bytes + f.content.text().len())
+    })
 }

@@ -17,7 +17,10 @@ pub(super) async fn run(context: &mut Context, name: &str, arguments: &[String])
         "uname" => uname(context, arguments),
         "whoami" => print(context, who(context).to_owned()),
         "id" => id(context, arguments),
-        "uptime" => print(context, " 13:46:38 up 157 days,  3:12,  1 user,  load average: 0.52, 0.58, 0.59".to_owned()),
+        "uptime" => print(
+            context,
+            " 13:46:38 up 157 days,  3:12,  1 user,  load average: 0.52, 0.58, 0.59".to_owned(),
+        ),
         "sleep" => sleep(context, arguments).await,
         "cat" => cat(context, arguments),
         "ls" => ls(context, arguments),
@@ -54,7 +57,9 @@ fn uname(context: &mut Context, arguments: &[String]) -> ExitStatus {
         Some("-n") => host,
         Some("-r") => "4.15.0-112-generic".to_owned(),
         Some("-m") => "x86_64".to_owned(),
-        Some("-a") => format!("Linux {host} 4.15.0-112-generic #113-Ubuntu SMP Thu Jul 9 23:41:39 UTC 2020 x86_64 x86_64 x86_64 GNU/Linux"),
+        Some("-a") => format!(
+            "Linux {host} 4.15.0-112-generic #113-Ubuntu SMP Thu Jul 9 23:41:39 UTC 2020 x86_64 x86_64 x86_64 GNU/Linux"
+        ),
         _ => "Linux".to_owned(),
     };
     print(context, text)
@@ -69,13 +74,17 @@ fn date(context: &mut Context, arguments: &[String]) -> ExitStatus {
         return print(context, text);
     };
     let nanos = format!("{:09}", wall.subsec_nanosecond());
-    let format = format.replace("%s", &wall.as_second().to_string()).replace("%N", &nanos);
+    let format = format
+        .replace("%s", &wall.as_second().to_string())
+        .replace("%N", &nanos);
     let text = wall.strftime(&format).to_string();
     print(context, text)
 }
 
 async fn sleep(context: &mut Context, arguments: &[String]) -> ExitStatus {
-    let seconds = arguments.first().and_then(|a| a.trim_end_matches('s').parse::<f64>().ok());
+    let seconds = arguments
+        .first()
+        .and_then(|a| a.trim_end_matches('s').parse::<f64>().ok());
     let Some(seconds) = seconds.filter(|s| (0.0..1e6).contains(s)) else {
         return context.fail(1, "sleep: invalid time interval");
     };
@@ -168,7 +177,11 @@ fn test(context: &mut Context, arguments: &[String]) -> ExitStatus {
 }
 
 fn readlink(context: &mut Context, arguments: &[String]) -> ExitStatus {
-    let path = arguments.iter().find(|a| !a.starts_with('-')).cloned().unwrap_or_default();
+    let path = arguments
+        .iter()
+        .find(|a| !a.starts_with('-'))
+        .cloned()
+        .unwrap_or_default();
     let target = context.node(|n| match n.files.entry(&path).map(|f| &f.content) {
         Some(Content::Link(target)) => Some(target.clone()),
         _ => None,
@@ -181,7 +194,9 @@ fn readlink(context: &mut Context, arguments: &[String]) -> ExitStatus {
 
 /// Moves one file: how people take manifests out and put them back.
 fn mv(context: &mut Context, arguments: &[String]) -> ExitStatus {
-    let [from, to] = arguments else { return context.fail(1, "mv: missing file operand") };
+    let [from, to] = arguments else {
+        return context.fail(1, "mv: missing file operand");
+    };
     if !context.root {
         return context.fail(1, format!("mv: cannot move '{from}' to '{to}': Permission denied"));
     }
@@ -189,7 +204,11 @@ fn mv(context: &mut Context, arguments: &[String]) -> ExitStatus {
     let moved = context.change(|n, _| {
         let folder = to.ends_with('/') || n.files.is_folder(to);
         let name = from.rsplit('/').next().unwrap_or_default();
-        let target = if folder { format!("{}/{name}", to.trim_end_matches('/')) } else { to.clone() };
+        let target = if folder {
+            format!("{}/{name}", to.trim_end_matches('/'))
+        } else {
+            to.clone()
+        };
         n.files.remove(from).map(|file| n.files.insert(target, file))
     });
     match moved {

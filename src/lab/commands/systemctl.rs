@@ -13,7 +13,10 @@ const FINE: ExitStatus = ExitStatus::Code(0);
 pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
     let words = operands(arguments, &["-p", "--property", "-n", "--lines"]);
     let Some((verb, units)) = words.split_first() else {
-        return context.fail(1, "systemctl: a command is needed here; the lab knows show, status, is-active, start, stop and restart");
+        return context.fail(
+            1,
+            "systemctl: a command is needed here; the lab knows show, status, is-active, start, stop and restart",
+        );
     };
     let units: Vec<String> = units.iter().map(|u| unit_file(u)).collect();
     match *verb {
@@ -45,7 +48,10 @@ fn block(node: &Node, name: &str, wanted: &str) -> String {
         ("MainPID", unit.map_or(0, |u| u.pid).to_string()),
         ("NRestarts", unit.map_or(0, |u| u.restarts).to_string()),
         ("Id", name.to_owned()),
-        ("LoadState", if unit.is_some() { "loaded" } else { "not-found" }.to_owned()),
+        (
+            "LoadState",
+            if unit.is_some() { "loaded" } else { "not-found" }.to_owned(),
+        ),
         ("ActiveState", unit.map_or("inactive", Unit::active_word).to_owned()),
         ("SubState", unit.map_or("dead", Unit::sub_word).to_owned()),
         ("ActiveEnterTimestampMonotonic", since.to_string()),
@@ -57,10 +63,19 @@ fn block(node: &Node, name: &str, wanted: &str) -> String {
     rows.map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
-fn is_word(context: &mut Context, units: &[String], word: impl Fn(&Unit) -> &'static str, good: impl Fn(&str) -> bool) -> ExitStatus {
+fn is_word(
+    context: &mut Context,
+    units: &[String],
+    word: impl Fn(&Unit) -> &'static str,
+    good: impl Fn(&str) -> bool,
+) -> ExitStatus {
     let words: Vec<&str> = context.node(|n| units.iter().map(|u| n.unit(u).map_or("inactive", &word)).collect());
     context.out(format!("{}\n", words.join("\n")));
-    if words.iter().any(|w| good(w)) { FINE } else { ExitStatus::Code(3) }
+    if words.iter().any(|w| good(w)) {
+        FINE
+    } else {
+        ExitStatus::Code(3)
+    }
 }
 
 fn status(context: &mut Context, units: &[String]) -> ExitStatus {
@@ -68,11 +83,25 @@ fn status(context: &mut Context, units: &[String]) -> ExitStatus {
     for name in units {
         let text = context.change(|n, moment| {
             let unit = n.unit(name)?;
-            let since = moment.clock.wall(unit.changed + n.offset).strftime("%a %Y-%m-%d %H:%M:%S UTC");
+            let since = moment
+                .clock
+                .wall(unit.changed + n.offset)
+                .strftime("%a %Y-%m-%d %H:%M:%S UTC");
             let mark = if unit.is_active() { "●" } else { "○" };
-            let pid = if unit.pid > 0 { format!(" Main PID: {} ({})\n", unit.pid, name.trim_end_matches(".service")) } else { String::new() };
-            let head = format!("{mark} {name} - {}\n   Loaded: loaded (/lib/systemd/system/{name}; enabled; vendor preset: enabled)\n", unit.description);
-            let text = format!("{head}   Active: {} ({}) since {since}\n{pid}", unit.active_word(), unit.sub_word());
+            let pid = if unit.pid > 0 {
+                format!(" Main PID: {} ({})\n", unit.pid, name.trim_end_matches(".service"))
+            } else {
+                String::new()
+            };
+            let head = format!(
+                "{mark} {name} - {}\n   Loaded: loaded (/lib/systemd/system/{name}; enabled; vendor preset: enabled)\n",
+                unit.description
+            );
+            let text = format!(
+                "{head}   Active: {} ({}) since {since}\n{pid}",
+                unit.active_word(),
+                unit.sub_word()
+            );
             Some((text, unit.is_active()))
         });
         match text {
@@ -111,7 +140,12 @@ async fn start(context: &mut Context, units: &[String]) -> ExitStatus {
 async fn start_jobs(context: &mut Context, units: &[String]) -> ExitStatus {
     context.change(|n, moment| units.iter().for_each(|u| n.start_unit(moment, u)));
     settle(context, units).await;
-    let failed = context.node(|n| units.iter().find(|u| n.unit(u).is_some_and(|u| u.state == UnitState::Failed)).cloned());
+    let failed = context.node(|n| {
+        units
+            .iter()
+            .find(|u| n.unit(u).is_some_and(|u| u.state == UnitState::Failed))
+            .cloned()
+    });
     match failed {
         None => FINE,
         Some(unit) => context.fail(

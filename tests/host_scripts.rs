@@ -1,6 +1,8 @@
 //! The scripts of `docs/reference/host-commands.md`, run for real by every POSIX shell that is here, on a tree of files
 //! that looks like a kubeadm host. Programs that a host may have (docker, crictl, systemctl …) are small stubs.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of #[test] functions")]
+
 #[path = "host_scripts/tree.rs"]
 mod tree;
 #[path = "host_scripts/certificates.rs"]

@@ -7,6 +7,7 @@ pub mod ids;
 pub mod duration;
 pub mod shell_words;
 pub mod host;
+pub mod host_words;
 pub mod inventory;
 pub mod selector;
 pub mod playbook;

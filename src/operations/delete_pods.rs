@@ -8,9 +8,6 @@ use super::types::{
     Expect, NAMESPACE_PLACEHOLDER, POD_PLACEHOLDER, Planned, PodDeletion, PodQuery, Postcondition, RunContext,
 };
 
-/// kubectl's own `--request-timeout` is 10 s; discovery adds some requests.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
 /// Asked and done on one master, in the order of `cni.labels`.
 pub fn plan(grace: Duration, host: &Host, context: RunContext) -> Planned {
     let title = "delete stuck CNI pods";
@@ -22,7 +19,7 @@ pub fn plan(grace: Duration, host: &Host, context: RunContext) -> Planned {
     }
     let deletion = PodDeletion {
         queries: queries(host),
-        nodes: kubectl(host, ["get", "nodes", "--output=json"]),
+        nodes: host.kubectl(["get", "nodes", "--output=json"]),
         delete: delete(host, &[]),
         force: delete(host, &["--grace-period=0", "--force"]),
         grace,
@@ -48,7 +45,7 @@ fn queries(host: &Host) -> Vec<PodQuery> {
 
 fn query(host: &Host, namespace: &str, label: &str) -> PodQuery {
     let (in_namespace, selector) = (format!("--namespace={namespace}"), format!("--selector={label}"));
-    let get = |kind| kubectl(host, ["get", kind, &in_namespace, &selector, "--output=json"]);
+    let get = |kind| host.kubectl(["get", kind, &in_namespace, &selector, "--output=json"]);
     PodQuery {
         namespace: namespace.to_owned(),
         label: label.to_owned(),
@@ -60,16 +57,7 @@ fn query(host: &Host, namespace: &str, label: &str) -> PodQuery {
 fn delete(host: &Host, more: &[&str]) -> Command {
     let namespace = format!("--namespace={NAMESPACE_PLACEHOLDER}");
     let words = ["delete", "pod", POD_PLACEHOLDER, &namespace, "--wait=false"];
-    kubectl(host, words.into_iter().chain(more.iter().copied()))
-}
-
-fn kubectl<'a>(host: &'a Host, words: impl IntoIterator<Item = &'a str>) -> Command {
-    let head = [
-        host.kubernetes.kubectl.as_str(),
-        "--kubeconfig=/etc/kubernetes/admin.conf",
-        "--request-timeout=10s",
-    ];
-    Command::root(head.into_iter().chain(words)).with_timeout(TIMEOUT)
+    host.kubectl(words.into_iter().chain(more.iter().copied()))
 }
 
 #[cfg(test)]

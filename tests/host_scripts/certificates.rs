@@ -137,7 +137,7 @@ fn odd_files_are_rows_and_never_leak() {
     std::fs::create_dir(tree.path(&format!("{PKI}/etcd/peer.crt"))).unwrap();
     tree.link("/var/lib/kubelet/pki/kubelet-client-current.pem", "/gone away/x.pem");
     // A cut certificate that runs into a key: the worst file to print.
-    let cut: String = master.keys[1].cert.lines().take(3).map(|l| format!("{l}\n")).collect();
+    let cut = master.keys[1].cert.lines().take(3).collect::<Vec<_>>().join("\n") + "\n";
     tree.write(
         &format!("{PKI}/apiserver-kubelet-client.crt"),
         format!("{cut}{}", other.key),

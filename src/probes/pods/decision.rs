@@ -39,6 +39,13 @@ pub enum Cure {
     LeaveAlone { why: String },
 }
 
+impl Cure {
+    /// Something is to be deleted.
+    pub fn deletes(&self) -> bool {
+        matches!(self, Cure::Delete | Cure::ForceDelete)
+    }
+}
+
 /// Whether deletion cures a state.
 enum Kind {
     /// The process has given up on what was wrong before.

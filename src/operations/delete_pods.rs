@@ -8,9 +8,6 @@ use super::types::{
     Expect, NAMESPACE_PLACEHOLDER, POD_PLACEHOLDER, Planned, PodDeletion, PodQuery, Postcondition, RunContext,
 };
 
-/// kubectl's own `--request-timeout` is 10 s; discovery adds some requests.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
 /// Asked and done on one master, in the order of `cni.labels`.
 pub fn plan(grace: Duration, host: &Host, context: RunContext) -> Planned {
     let title = "delete stuck CNI pods";
@@ -22,7 +19,7 @@ pub fn plan(grace: Duration, host: &Host, context: RunContext) -> Planned {
     }
     let deletion = PodDeletion {
         queries: queries(host),
-        nodes: kubectl(host, ["get", "nodes", "--output=json"]),
+        nodes: host.kubectl(["get", "nodes", "--output=json"]),
         delete: delete(host, &[]),
         force: delete(host, &["--grace-period=0", "--force"]),
         grace,
@@ -42,7 +39,7 @@ fn queries(host: &Host) -> Vec<PodQuery> {
         let selector = format!("--selector={label}");
         PodQuery {
             label: label.clone(),
-            pods: kubectl(host, ["get", "pods", "--all-namespaces", &selector, "--output=json"]),
+            pods: host.kubectl(["get", "pods", "--all-namespaces", &selector, "--output=json"]),
         }
     };
     host.kubernetes.cni.labels.iter().map(query).collect()
@@ -51,16 +48,7 @@ fn queries(host: &Host) -> Vec<PodQuery> {
 fn delete(host: &Host, more: &[&str]) -> Command {
     let namespace = format!("--namespace={NAMESPACE_PLACEHOLDER}");
     let words = ["delete", "pod", POD_PLACEHOLDER, &namespace, "--wait=false"];
-    kubectl(host, words.into_iter().chain(more.iter().copied()))
-}
-
-fn kubectl<'a>(host: &'a Host, words: impl IntoIterator<Item = &'a str>) -> Command {
-    let head = [
-        host.kubernetes.kubectl.as_str(),
-        "--kubeconfig=/etc/kubernetes/admin.conf",
-        "--request-timeout=10s",
-    ];
-    Command::root(head.into_iter().chain(words)).with_timeout(TIMEOUT)
+    host.kubectl(words.into_iter().chain(more.iter().copied()))
 }
 
 #[cfg(test)]

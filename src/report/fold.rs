@@ -117,20 +117,19 @@ fn runs(numbers: &[u64]) -> Vec<(u64, u64)> {
 
 /// `w2` before `w10`.
 pub fn natural_order(a: &str, b: &str) -> Ordering {
-    let (mut x, mut y) = (a, b);
-    while !x.is_empty() && !y.is_empty() {
-        let (head_x, rest_x) = chunk(x);
-        let (head_y, rest_y) = chunk(y);
-        let order = match (head_x.parse::<u64>(), head_y.parse::<u64>()) {
-            (Ok(n), Ok(m)) => n.cmp(&m),
-            _ => head_x.cmp(head_y),
+    let (mut left, mut right) = (a, b);
+    while !left.is_empty() && !right.is_empty() {
+        let (head, other) = (chunk(left), chunk(right));
+        let order = match (head.0.parse::<u64>(), other.0.parse::<u64>()) {
+            (Ok(number), Ok(than)) => number.cmp(&than),
+            _ => head.0.cmp(other.0),
         };
         if order != Ordering::Equal {
             return order;
         }
-        (x, y) = (rest_x, rest_y);
+        (left, right) = (head.1, other.1);
     }
-    x.len().cmp(&y.len()).then_with(|| a.cmp(b))
+    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
 }
 
 /// Leading digits, or everything up to the next digit.

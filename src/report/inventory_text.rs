@@ -91,10 +91,11 @@ fn method(method: BecomeMethod) -> &'static str {
 }
 
 type Settings = Vec<(&'static str, String)>;
+type Values = Vec<(String, Vec<HostName>)>;
 
 /// Each setting with its values, and the hosts that have each value.
-fn by_value(inventory: &Inventory) -> Vec<(&'static str, Vec<(String, Vec<HostName>)>)> {
-    let mut all: Vec<(&'static str, Vec<(String, Vec<HostName>)>)> = Vec::new();
+fn by_value(inventory: &Inventory) -> Vec<(&'static str, Values)> {
+    let mut all: Vec<(&'static str, Values)> = Vec::new();
     for host in &inventory.hosts {
         for (index, (label, value)) in settings(host).into_iter().enumerate() {
             if all.len() <= index {

@@ -168,7 +168,9 @@ mod tests {
 
     fn told(events: &[Event], verbose: bool) -> String {
         let mut reporter = LineReporter::new(Vec::new(), Style::plain(100)).verbose(verbose);
-        events.iter().for_each(|e| reporter.event(e));
+        for e in events {
+            reporter.event(e);
+        }
         String::from_utf8(reporter.into_inner()).unwrap()
     }
 
@@ -204,6 +206,8 @@ mod tests {
     #[test]
     fn a_closed_pipe_is_survived() {
         let mut reporter = LineReporter::new(Closed, Style::plain(80));
-        fixtures::step_failed().iter().for_each(|e| reporter.event(e));
+        for e in &fixtures::step_failed() {
+            reporter.event(e);
+        }
     }
 }

@@ -7,6 +7,7 @@ mod fold;
 mod table;
 mod narrator;
 mod plan_steps;
+mod plan_gate;
 mod summary_troubles;
 mod progress_view;
 pub mod plan_text;

@@ -225,14 +225,20 @@ fn run_finished(end: RunEnd, tally: Tally, elapsed: Duration) -> Fact {
 
 fn gate_failed(phase: &str, reasons: &[GateReason], elapsed: Duration) -> Fact {
     let mut told = fact("NOT PROVEN", Tone::Bad, format!("{phase}, after {}", took(elapsed)));
-    let line = |r: &GateReason| {
-        let remedy = r
-            .remedy
-            .as_deref()
-            .map_or_else(String::new, |r| format!("; do this: {r}"));
-        clean_line(&format!("{} {}: {}{remedy}", r.host, r.probe, r.last))
-    };
-    told.more = reasons.iter().map(line).collect();
+    let mut groups: Vec<(&GateReason, Vec<HostName>)> = Vec::new();
+    for reason in reasons {
+        let what = |r: &GateReason| (r.probe.clone(), r.last.clone(), r.remedy.clone());
+        match groups.iter_mut().find(|(r, _)| what(r) == what(reason)) {
+            Some((_, hosts)) => hosts.push(reason.host.clone()),
+            None => groups.push((reason, vec![reason.host.clone()])),
+        }
+    }
+    for (reason, hosts) in groups {
+        let text = format!("{} {}: {}", hosts_and_count(&hosts), reason.probe, reason.last);
+        told.more.push(clean_line(&text));
+        let remedy = reason.remedy.iter().map(|r| clean_line(&format!("  do this: {r}")));
+        told.more.extend(remedy);
+    }
     told
 }
 

@@ -13,9 +13,13 @@ use super::fold::hosts_and_count;
 use super::narrator::{Fact, Narrator, outcome_words};
 use super::progress_view::{self, HOST_LINES, InFlight};
 use super::style::{Style, Tone};
+use super::text::wrap;
 
 /// Often enough to look alive, seldom enough for a slow line.
 const TICK: Duration = Duration::from_millis(200);
+
+/// Columns before the text of a fact: time and word.
+const MARGIN: usize = 20;
 
 /// Good outcomes that wait to be said once for many hosts: word, title and sentence to hosts.
 type Pending = BTreeMap<(&'static str, String, String), Vec<HostName>>;
@@ -155,9 +159,15 @@ impl Progress {
         let Some(fact) = fact else { return };
         let time = self.style.paint(Tone::Quiet, &at.strftime("%H:%M:%S").to_string());
         let word = self.style.paint(fact.tone, &format!("{:<10}", fact.word));
-        self.println(&format!("{time} {word} {}", fact.text));
+        let room = self.style.width.saturating_sub(MARGIN).max(30);
+        for (number, line) in wrap(&fact.text, room).iter().enumerate() {
+            match number {
+                0 => self.println(&format!("{time} {word} {line}")),
+                _ => self.println(&format!("{:MARGIN$}{line}", "")),
+            }
+        }
         for line in &fact.more {
-            self.println(&format!("{:20}| {line}", ""));
+            self.println(&format!("{:MARGIN$}| {line}", ""));
         }
     }
 
@@ -167,6 +177,13 @@ impl Progress {
         for (bar, line) in self.hosts.iter().zip(lines) {
             bar.set_message(line);
         }
+    }
+}
+
+/// However a run ends, no half-drawn region stays behind.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
     }
 }
 
@@ -229,7 +246,9 @@ mod tests {
         let screen = Screen::default();
         let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
         let mut progress = Progress::new(target, Style::plain(100));
-        fixtures::succeeded().iter().for_each(|e| progress.event(e));
+        for e in &fixtures::succeeded() {
+            progress.event(e);
+        }
         let seen = screen.0.lock().unwrap().join("\n");
         assert!(seen.contains("m1, m2, m3 renew 10 certificates: "), "{seen}");
         assert!(seen.contains("proven"), "{seen}");

@@ -27,9 +27,11 @@ pub fn summary(state: &RunState, plan: &Plan, ledger: Option<&Path>, style: &Sty
 
 fn headline(page: &mut Page<'_>, state: &RunState, plan: &Plan) {
     let (words, tone) = verdict(state);
-    let time = state.elapsed.map_or_else(String::new, |e| format!(", {}", took(e)));
+    let time = state
+        .elapsed
+        .map_or_else(String::new, |e| format!(", after {}", took(e)));
     let words = page.style.paint(tone, &words);
-    page.line(&format!("{words}  {} on cluster {}{time}", plan.playbook, plan.cluster));
+    page.line(&format!("{words}: {} on cluster {}{time}", plan.playbook, plan.cluster));
     page.prose(2, Tone::Plain, &meaning(state));
     if let Some(text) = api_still_away(state, plan) {
         page.prose(2, Tone::Bad, &text);
@@ -75,11 +77,9 @@ fn meaning(state: &RunState) -> String {
         Some(RunEnd::Aborted) => {
             format!("A person stopped it{place}. Steps in flight were finished, no other was started.")
         }
-        Some(RunEnd::Stuck) => {
-            format!(
-                "The state of a host is not known{place}: it may or may not have been changed. Look before anything else is done there."
-            )
-        }
+        Some(RunEnd::Stuck) => format!(
+            "It is not known what was done on some host{place}. Look at that host before anything else is done there."
+        ),
         None => "The record of this run has no end: certfleet still runs, or was killed.".to_owned(),
     }
 }
@@ -137,13 +137,13 @@ fn phase_row(state: &RunState, planned: &PlannedPhase) -> Vec<Cell> {
     let hosts = phase.map_or_else(|| planned.hosts(), |p| p.hosts.keys().cloned().collect());
     vec![
         cell(planned.name.clone()),
-        result(phase, planned, state),
+        result(phase, planned),
         cell(time),
         (hosts_and_count(&hosts), Tone::Host),
     ]
 }
 
-fn result(phase: Option<&PhaseState>, planned: &PlannedPhase, state: &RunState) -> Cell {
+fn result(phase: Option<&PhaseState>, planned: &PlannedPhase) -> Cell {
     let said = |words: &str, tone| (words.to_owned(), tone);
     let Some(phase) = phase else {
         return said("not started", Tone::Quiet);
@@ -151,15 +151,22 @@ fn result(phase: Option<&PhaseState>, planned: &PlannedPhase, state: &RunState) 
     let lost = |wanted: HostState| phase.hosts.iter().any(|(_, s)| *s == wanted);
     match phase.status {
         PhaseStatus::GateFailed => said("GATE FAILED", Tone::Bad),
-        PhaseStatus::Done if phase.hosts.keys().any(|h| state.excluded.contains_key(h)) && lost(HostState::Failed) => {
-            said("done, not on all", Tone::Warn)
-        }
-        PhaseStatus::Done if planned.gate.is_some() => said("proven", Tone::Good),
+        PhaseStatus::Done if planned.gate.is_some() => proven(phase),
         PhaseStatus::Done => said("done", Tone::Good),
         _ if lost(HostState::Unknown) => said("UNKNOWN", Tone::Bad),
         _ if lost(HostState::Failed) => said("STEP FAILED", Tone::Bad),
         PhaseStatus::Gate => said("not proven", Tone::Warn),
         PhaseStatus::Steps => said("interrupted", Tone::Warn),
+    }
+}
+
+/// Whoever was left behind has proven nothing.
+fn proven(phase: &PhaseState) -> Cell {
+    let good = phase.hosts.values().filter(|s| **s == HostState::Proven).count();
+    if good == phase.hosts.len() {
+        ("proven".to_owned(), Tone::Good)
+    } else {
+        (format!("proven on {good} of {}", phase.hosts.len()), Tone::Warn)
     }
 }
 

@@ -40,11 +40,20 @@ fn at_source(message: &str, at: usize) -> Option<Klog<'_>> {
         return None;
     }
     let body = after.get(digits..)?.strip_prefix(']')?;
-    let start = message.get(..at)?.rfind(|c: char| !is_path(c)).map_or(0, |last| last + 1);
+    let start = message
+        .get(..at)?
+        .rfind(|c: char| !is_path(c))
+        .map_or(0, |last| last + 1);
     let path = message.get(start..at + 3)?;
     let file = path.rsplit('/').next().unwrap_or(path);
     let (severity, pid) = columns(message.get(..start)?)?;
-    Some(Klog { severity, pid, file, path, body: body.trim_start() })
+    Some(Klog {
+        severity,
+        pid,
+        file,
+        path,
+        body: body.trim_start(),
+    })
 }
 
 fn is_path(c: char) -> bool {

@@ -54,7 +54,12 @@ impl Classifier {
         } else {
             self.finish(sink);
             let verdict = classify_record(&record);
-            self.open = Some(Open { record, verdict, first: self.line, lines: 1 });
+            self.open = Some(Open {
+                record,
+                verdict,
+                first: self.line,
+                lines: 1,
+            });
         }
     }
 
@@ -62,7 +67,10 @@ impl Classifier {
     pub fn finish(&mut self, sink: &mut impl FnMut(LineVerdict)) {
         if let Some(open) = self.open.take() {
             for line in open.first..open.first + open.lines {
-                sink(LineVerdict { line, verdict: open.verdict });
+                sink(LineVerdict {
+                    line,
+                    verdict: open.verdict,
+                });
             }
         }
     }
@@ -98,7 +106,9 @@ impl Classifier {
         let text = record.message.trim_start();
         let glued = joined(&open.record, "", text);
         let spaced = joined(&open.record, " ", text);
-        let best = [spaced, glued].into_iter().max_by_key(|(_, verdict)| (verdict.effect == Effect::Block, rank(verdict)));
+        let best = [spaced, glued]
+            .into_iter()
+            .max_by_key(|(_, verdict)| (verdict.effect == Effect::Block, rank(verdict)));
         if let Some((record, verdict)) = best {
             if rank(&verdict) >= rank(&open.verdict) || open.lines == 1 {
                 open.verdict = verdict;
@@ -111,7 +121,10 @@ impl Classifier {
 
 fn joined(head: &Record, between: &str, text: &str) -> (Record, Verdict) {
     let message = format!("{}{between}{text}", head.message.trim_end());
-    let record = Record { message, ..head.clone() };
+    let record = Record {
+        message,
+        ..head.clone()
+    };
     let verdict = classify_record(&record);
     (record, verdict)
 }
@@ -119,7 +132,9 @@ fn joined(head: &Record, between: &str, text: &str) -> (Record, Verdict) {
 /// Whether a plain line reads like the middle of a sentence.
 fn goes_on(text: &str) -> bool {
     let text = text.trim_start();
-    let key = text.split_once('=').is_some_and(|(key, _)| key.len() < 24 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+    let key = text
+        .split_once('=')
+        .is_some_and(|(key, _)| key.len() < 24 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
     let middle = text.starts_with(|c: char| c.is_lowercase() || c.is_ascii_digit() || ".,;:/-_%&=)]}\"'*(".contains(c));
     (key || middle) && !component::starts_record(text)
 }
@@ -129,7 +144,12 @@ fn breaks_off(text: &str) -> bool {
     let text = text.trim_end();
     let odd_quotes = text.matches('"').count() % 2 == 1;
     let closed = text.ends_with(['.', '}', ')', '>']) || text.ends_with('"');
-    odd_quotes || !closed || text.ends_with("API server\"") || text.ends_with("failed\"") || text.ends_with("retry\"") || text.ends_with("Error\"")
+    odd_quotes
+        || !closed
+        || text.ends_with("API server\"")
+        || text.ends_with("failed\"")
+        || text.ends_with("retry\"")
+        || text.ends_with("Error\"")
 }
 
 /// Judges every line of `reader`; `sink` gets exactly one verdict per line, in order.

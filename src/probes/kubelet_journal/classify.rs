@@ -38,14 +38,13 @@ pub(super) fn rank(verdict: &Verdict) -> u8 {
 }
 
 fn judge(ident: Option<&str>, message: &str) -> Verdict {
-    match text::second_record(message) {
-        Some(at) => {
-            let (first, second) = message.split_at(at);
-            let (first, second) = (judge_one(ident, first), judge(ident, second));
-            if rank(&second) > rank(&first) { second } else { first }
-        }
-        None => judge_one(ident, message),
-    }
+    let klog = klog::parse(message);
+    let Some(at) = text::second_record(message, klog.map_or(message, |klog| klog.body)) else {
+        return judge_one(ident, message, klog);
+    };
+    let (first, second) = message.split_at(at);
+    let (first, second) = (judge_one(ident, first, klog::parse(first)), judge(ident, second));
+    if rank(&second) > rank(&first) { second } else { first }
 }
 
 struct Line<'a> {
@@ -55,9 +54,8 @@ struct Line<'a> {
     text: &'a str,
 }
 
-fn judge_one(ident: Option<&str>, message: &str) -> Verdict {
-    let klog = klog::parse(message);
-    let text = text::telling(klog.as_ref().map_or(message, |klog| klog.body));
+fn judge_one(ident: Option<&str>, message: &str, klog: Option<Klog<'_>>) -> Verdict {
+    let text = text::telling(klog.map_or(message, |klog| klog.body), klog.map(|klog| klog.file));
     let line = Line {
         who: who(ident, klog.as_ref(), message),
         klog,

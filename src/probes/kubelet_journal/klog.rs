@@ -20,17 +20,20 @@ const HEADER: usize = 200;
 
 /// Splits `message` at its header; `None` when there is none.
 pub(super) fn parse(message: &str) -> Option<Klog<'_>> {
+    let header = message.get(..HEADER).unwrap_or_else(|| start_of(message));
     let mut from = 0;
     loop {
-        let at = from + message.get(from..)?.find(".go:")?;
-        if at > HEADER {
-            return None;
-        }
+        let at = from + header.get(from..)?.find(".go:")?;
         if let Some(klog) = at_source(message, at) {
             return Some(klog);
         }
         from = at + 4;
     }
+}
+
+/// The first [`HEADER`] bytes, or a little less where that would part a character.
+fn start_of(message: &str) -> &str {
+    (0..4).find_map(|less| message.get(..HEADER - less)).unwrap_or(message)
 }
 
 fn at_source(message: &str, at: usize) -> Option<Klog<'_>> {

@@ -110,12 +110,12 @@ pub fn parse_line(line: &[u8]) -> Record {
 
 /// Text without NULs, colours and U+00A0, of bounded length.
 fn clean(line: &[u8]) -> Cow<'_, str> {
-    let text = if line.len() > LONGEST {
-        ends(line)
-    } else {
-        String::from_utf8_lossy(line)
+    let text = match std::str::from_utf8(line) {
+        Ok(text) if line.len() <= LONGEST => Cow::Borrowed(text),
+        Err(_) if line.len() <= LONGEST => String::from_utf8_lossy(line),
+        _ => ends(line),
     };
-    if !text.bytes().any(|b| b < 0x20 && b != b'\t' || b == 0xC2 || b == 0xEF) {
+    if !needs_cleaning(&text) {
         return text;
     }
     let mut clean = String::with_capacity(text.len());
@@ -132,6 +132,13 @@ fn clean(line: &[u8]) -> Cow<'_, str> {
         }
     }
     Cow::Owned(clean)
+}
+
+/// Whether a control character, U+00A0 or U+FEFF may be there; written without branches, so that it is vectorised.
+fn needs_cleaning(text: &str) -> bool {
+    text.bytes().fold(false, |found, b| {
+        found | ((b < 0x20) & (b != b'\t')) | (b == 0xC2) | (b == 0xEF)
+    })
 }
 
 /// The first and the last half of a very long line.

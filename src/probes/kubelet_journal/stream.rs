@@ -1,6 +1,6 @@
 //! Files and pipes of any size: one verdict per input line, wrapped records judged as a whole.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 use super::class::{Effect, Verdict};
 use super::classify::{classify_record, rank};
@@ -15,6 +15,9 @@ pub struct LineVerdict {
     /// The judgement on the record the line belongs to.
     pub verdict: Verdict,
 }
+
+/// What is read of a line at once, in bytes.
+const CHUNK: u64 = 64 * 1024;
 
 /// Lines of one record at most; a longer one is judged by its first lines.
 const WRAPPED_LINES: usize = 16;
@@ -46,7 +49,7 @@ impl Classifier {
         self.line += 1;
         let mut record = parse_line(line);
         self.remember_fields(&record);
-        if record.ident.is_none() && record.is_headless() && line.starts_with(b"    MESSAGE=") {
+        if line.starts_with(b"    MESSAGE=") && record.ident.is_none() {
             record.ident.clone_from(&self.field_ident);
         }
         if self.joins(&record, line.starts_with(b"  ")) {
@@ -173,24 +176,17 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
     line.clear();
     let mut any = false;
     loop {
-        let chunk = match reader.fill_buf() {
-            Ok(chunk) => chunk,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        if chunk.is_empty() {
+        let read = reader.by_ref().take(CHUNK).read_until(b'\n', line)?;
+        any |= read > 0;
+        if line.last() == Some(&b'\n') {
+            line.pop();
+            return Ok(true);
+        }
+        if read == 0 {
             return Ok(any);
         }
-        any = true;
-        let end = chunk.iter().position(|byte| *byte == b'\n');
-        let taken = end.map_or(chunk.len(), |at| at + 1);
-        line.extend_from_slice(chunk.get(..end.unwrap_or(chunk.len())).unwrap_or_default());
-        reader.consume(taken);
         if line.len() > 4 * LONGEST {
             line.drain(LONGEST..line.len() - LONGEST);
-        }
-        if end.is_some() {
-            return Ok(true);
         }
     }
 }

@@ -24,9 +24,8 @@ const ENDINGS: &[&str] = &[
 /// The shortest beginning of an ending that is believed, in bytes.
 const SHORTEST: usize = 6;
 
-/// Where a second klog header begins, unless the first record quotes other programs' output.
-pub(super) fn second_record(message: &str) -> Option<usize> {
-    let body = klog::parse(message).map_or(message, |klog| klog.body);
+/// Where a second klog header begins in `message` (whose text after its own header is `body`), unless the first record quotes other programs' output.
+pub(super) fn second_record(message: &str, body: &str) -> Option<usize> {
     let offset = message.len() - body.len();
     if !names_source(body) || quotes_output(body) {
         return None;
@@ -49,9 +48,12 @@ fn quotes_output(body: &str) -> bool {
         .any(|mark| body.contains(mark))
 }
 
-/// The part of a message that tells its meaning.
-pub(super) fn telling(body: &str) -> Cow<'_, str> {
+/// The part of a message that tells its meaning; only event.go dumps events.
+pub(super) fn telling<'a>(body: &'a str, file: Option<&str>) -> Cow<'a, str> {
     let body = uncut(body);
+    if file.is_some_and(|file| !file.starts_with("event")) && completed(body).is_none() {
+        return Cow::Borrowed(body);
+    }
     match completed(body) {
         Some(rest) => Cow::Owned(format!("{}{rest}", without_event_dump(body))),
         None => without_event_dump(body),

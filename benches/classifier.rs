@@ -48,7 +48,7 @@ fn bench(c: &mut Criterion) {
                 .iter()
                 .filter(|line| classify(line).effect == Effect::Block)
                 .count()
-        })
+        });
     });
     group.bench_function("short", |b| b.iter(|| count(black_box(&text))));
     group.bench_function("json", |b| b.iter(|| count(black_box(&rows))));
@@ -58,7 +58,7 @@ fn bench(c: &mut Criterion) {
 fn count(text: &str) -> usize {
     let mut blocking = 0;
     let done = classify_stream(text.as_bytes(), |line| {
-        blocking += usize::from(line.verdict.effect == Effect::Block)
+        blocking += usize::from(line.verdict.effect == Effect::Block);
     });
     if done.is_ok() { blocking } else { 0 }
 }

@@ -136,9 +136,8 @@ fn clean(line: &[u8]) -> Cow<'_, str> {
 
 /// Whether a control character, U+00A0 or U+FEFF may be there; written without branches, so that it is vectorised.
 fn needs_cleaning(text: &str) -> bool {
-    text.bytes().fold(false, |found, b| {
-        found | ((b < 0x20) & (b != b'\t')) | (b == 0xC2) | (b == 0xEF)
-    })
+    let suspect = |b: u8| u8::from(b < 0x20) + u8::from(b == 0xC2) + u8::from(b == 0xEF) - u8::from(b == b'\t');
+    text.bytes().fold(0, |found, b| found | suspect(b)) != 0
 }
 
 /// The first and the last half of a very long line.

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::event::EventKind;
 use crate::model::{Command, Output, Outcome};
-use crate::plan::{Expect, PlannedStep, fill_run_id};
+use crate::plan::{Expect, PlannedStep, Postcondition, fill_run_id};
 use crate::probes::kubeadm_renew::{self, Renewal};
 use crate::remote::RemoteError;
 
@@ -88,12 +88,12 @@ fn not_sent(error: &RemoteError) -> Outcome {
 }
 
 /// The commands, again after a pause where a first failure is known to be harmless.
-async fn attempt(run: &Run, step: &PlannedStep, postcondition: &crate::plan::Postcondition) -> Outcome {
+async fn attempt(run: &Run, step: &PlannedStep, postcondition: &Postcondition) -> Outcome {
     let attempts = if step.planned.expect == Expect::ServiceStart { START_ATTEMPTS } else { 1 };
     for number in 1.. {
         let refusal = match run_commands(run, step).await {
-            Ok(seen) => match verify(run, step, postcondition).await {
-                Ok(()) => return Outcome::Changed { what: seen.unwrap_or_else(|| step.planned.title.clone()) },
+            Ok(said) => match verify(run, step, postcondition).await {
+                Ok(seen) => return Outcome::Changed { what: said.or(seen).unwrap_or_else(|| "done".to_owned()) },
                 Err(outcome) => outcome,
             },
             Err(Trouble::Refused(what)) => refused(run, step, what).await,
@@ -195,15 +195,16 @@ fn backup_said(output: &Output) -> Result<String, String> {
     }
 }
 
-/// The postcondition, looked at a few times: a unit may need a moment.
-async fn verify(run: &Run, step: &PlannedStep, postcondition: &crate::plan::Postcondition) -> Result<(), Outcome> {
+/// The postcondition, looked at a few times: a unit may need a moment. Gives what was seen.
+async fn verify(run: &Run, step: &PlannedStep, postcondition: &Postcondition) -> Result<Option<String>, Outcome> {
     let mut last = String::new();
     for look in 0..LOOKS_AFTER {
         if look > 0 {
             sleep(LOOK_PAUSE).await;
         }
         match settle(run, &step.host, postcondition).await {
-            Ok(Settled::Holds(_) | Settled::CannotTell) => return Ok(()),
+            Ok(Settled::Holds(seen)) => return Ok(Some(seen)),
+            Ok(Settled::CannotTell) => return Ok(None),
             Ok(Settled::Not(why)) => last = why,
             Err(error) => last = error.to_string(),
         }

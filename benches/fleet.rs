@@ -4,6 +4,12 @@
 //! of its own, so that only the client is measured. Every host is a connection of its own to it: key exchange, host-key
 //! check, public-key login, then the commands one after the other. Fails when a limit is passed.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark's output is its result"
+)]
+
 use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -32,6 +38,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let outcome = match arguments.first().map(String::as_str) {
         Some("--server") => serve(Path::new(arguments.get(1).map_or("", String::as_str))).map(|()| true),
+        Some("--round") => round(
+            Path::new(arguments.get(1).map_or("", String::as_str)),
+            arguments.get(2..).unwrap_or_default(),
+        ),
         first => measure(
             first.and_then(|n| n.parse().ok()).unwrap_or(500),
             arguments.get(1).and_then(|n| n.parse().ok()).unwrap_or(12),
@@ -58,34 +68,50 @@ impl Drop for Server {
     }
 }
 
-fn measure(hosts: usize, commands: usize) -> Result<bool> {
+/// Three processes, so that one round's memory is not another's; the middle one counts.
+fn measure(hosts: u32, commands: u32) -> Result<bool> {
     let folder = tempfile::tempdir()?;
     let (_server, port) = start_server(folder.path())?;
+    let mut good = 0;
+    for _ in 0..3 {
+        let numbers = [port.to_string(), hosts.to_string(), commands.to_string()];
+        let status = Process::new(std::env::current_exe()?)
+            .arg("--round")
+            .arg(folder.path())
+            .args(numbers)
+            .status()?;
+        good += u8::from(status.success());
+    }
+    println!(
+        "limits: {} s wall, {MAX_CPU_MS} ms CPU per host and command, {MAX_MEMORY_MB} MB; kept in {good} of 3 rounds",
+        MAX_WALL.as_secs()
+    );
+    Ok(good >= 2)
+}
+
+/// One round in this process.
+fn round(folder: &Path, numbers: &[String]) -> Result<bool> {
+    let number = |n: usize| {
+        numbers
+            .get(n)
+            .and_then(|t| t.parse::<u32>().ok())
+            .ok_or("a number is missing")
+    };
+    let (port, hosts, commands) = (u16::try_from(number(0)?)?, number(1)?, number(2)?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let mut good = true;
-    for round in 1..=3 {
-        let fleet = fleet(folder.path(), port, hosts);
-        let (cpu, started) = (cpu_ms()?, Instant::now());
-        runtime.block_on(run_all(fleet, hosts, commands))?;
-        let (wall, cpu) = (started.elapsed(), cpu_ms()? - cpu);
-        let each = cpu / hosts as f64;
-        let memory = peak_memory_mb()?;
-        println!(
-            "round {round}: {hosts} hosts x {commands} commands: {:.3} s wall, {cpu:.0} ms CPU ({each:.2} ms per host, {:.3} ms per host and command), {memory:.0} MB peak",
-            wall.as_secs_f64(),
-            each / commands as f64,
-        );
-        good &= wall <= MAX_WALL && memory <= MAX_MEMORY_MB && each / commands as f64 <= MAX_CPU_MS;
-    }
+    let fleet = fleet(folder, port, hosts);
+    let (cpu, started) = (cpu_ms()?, Instant::now());
+    runtime.block_on(run_all(fleet, hosts, commands))?;
+    let (wall, cpu, memory) = (started.elapsed(), cpu_ms()? - cpu, peak_memory_mb()?);
+    let each = cpu / f64::from(hosts) / f64::from(commands);
     println!(
-        "limits: {:.0} s, {MAX_CPU_MS} ms CPU per host and command, {MAX_MEMORY_MB} MB: {}",
-        MAX_WALL.as_secs_f64(),
-        if good { "kept" } else { "PASSED" }
+        "{hosts} hosts x {commands} commands: {:.3} s wall, {cpu:.0} ms CPU ({each:.3} ms per host and command), {memory:.0} MB peak",
+        wall.as_secs_f64(),
     );
-    Ok(good)
+    Ok(wall <= MAX_WALL && memory <= MAX_MEMORY_MB && each <= MAX_CPU_MS)
 }
 
 fn start_server(folder: &Path) -> Result<(Server, u16)> {
@@ -101,7 +127,7 @@ fn start_server(folder: &Path) -> Result<(Server, u16)> {
     Ok((server, line.trim().parse()?))
 }
 
-fn fleet(folder: &Path, port: u16, hosts: usize) -> SshFleet {
+fn fleet(folder: &Path, port: u16, hosts: u32) -> SshFleet {
     let settings = SshSettings {
         user: Some("ops".to_owned()),
         port: Some(port),
@@ -110,7 +136,7 @@ fn fleet(folder: &Path, port: u16, hosts: usize) -> SshFleet {
         config: Some(PathBuf::from("none")),
         ..SshSettings::default()
     };
-    let host = |n: usize| Host {
+    let host = |n: u32| Host {
         name: name(n),
         address: "127.0.0.1".to_owned(),
         role: Role::Worker,
@@ -126,11 +152,11 @@ fn fleet(folder: &Path, port: u16, hosts: usize) -> SshFleet {
     SshFleet::new((0..hosts).map(host).collect(), Arc::new(NoSecrets), options)
 }
 
-fn name(n: usize) -> HostName {
+fn name(n: u32) -> HostName {
     HostName::new(format!("worker{n}"))
 }
 
-async fn run_all(fleet: SshFleet, hosts: usize, commands: usize) -> Result<()> {
+async fn run_all(fleet: SshFleet, hosts: u32, commands: u32) -> Result<()> {
     let fleet = Arc::new(fleet);
     let tasks: Vec<_> = (0..hosts)
         .map(|n| {
@@ -189,6 +215,8 @@ fn serve(folder: &Path) -> Result<()> {
         println!("{port}");
         loop {
             let (stream, _) = listener.accept().await?;
+            // Real sshd sets it; russh only does for sockets that it accepts itself.
+            stream.set_nodelay(true)?;
             let config = Arc::clone(&config);
             tokio::spawn(async move {
                 if let Ok(session) = server::run_stream(config, stream, Login).await {

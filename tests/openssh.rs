@@ -4,6 +4,12 @@
 //! `cargo test`: `cargo test --test openssh -- --ignored` (`.ci/run` does it). One sshd serves all cases, since a fork is
 //! dear on small machines; a case that fails does not hide the others.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the whole file is a test; clippy's own exception knows `#[test]` functions only"
+)]
+
 #[path = "openssh/ground.rs"]
 mod ground;
 #[path = "openssh/become_root.rs"]

@@ -8,7 +8,7 @@ use certfleet::remote::{FixedSecrets, RemoteError, SecretRequest, SshFleet, Tran
 
 use super::ground::{Ground, root};
 
-pub async fn without_a_password(g: Arc<Ground>) {
+pub(crate) async fn without_a_password(g: Arc<Ground>) {
     for user in ["cf-free", "cf-fish", "cf-zsh"] {
         let output = g
             .once(g.host(user), root(&["sh", "-c", "id -u; cat; echo $LC_ALL"]))
@@ -18,7 +18,7 @@ pub async fn without_a_password(g: Arc<Ground>) {
     }
 }
 
-pub async fn a_wrong_password_is_one_attempt(g: Arc<Ground>) {
+pub(crate) async fn a_wrong_password_is_one_attempt(g: Arc<Ground>) {
     let hosts: Vec<_> = ["a", "b", "c"]
         .map(|name| {
             let mut host = g.host("cf-wrong");
@@ -39,7 +39,7 @@ pub async fn a_wrong_password_is_one_attempt(g: Arc<Ground>) {
     assert_eq!(log.matches("1 incorrect password attempt").count(), 1, "{log}");
 }
 
-pub async fn with_a_password_a_lecture_and_a_french_prompt(g: Arc<Ground>) {
+pub(crate) async fn with_a_password_a_lecture_and_a_french_prompt(g: Arc<Ground>) {
     let host = g.host("cf-pass");
     let (name, fleet) = (host.name.clone(), g.fleet(vec![host]));
     for _ in 0..2 {
@@ -61,12 +61,12 @@ pub async fn with_a_password_a_lecture_and_a_french_prompt(g: Arc<Ground>) {
     assert_eq!(refused, Err(RemoteError::Become(BecomeError::PasswordRequired)));
 }
 
-pub async fn not_in_sudoers(g: Arc<Ground>) {
+pub(crate) async fn not_in_sudoers(g: Arc<Ground>) {
     let refused = g.once(g.host("cf-none"), root(&["id"])).await;
     assert_eq!(refused, Err(RemoteError::Become(BecomeError::NotAllowed)));
 }
 
-pub async fn on_a_terminal_when_sudoers_requires_one(g: Arc<Ground>) {
+pub(crate) async fn on_a_terminal_when_sudoers_requires_one(g: Arc<Ground>) {
     let output = g
         .once(g.host("cf-tty"), root(&["sh", "-c", "id -u; cat; exit 3"]))
         .await
@@ -78,7 +78,7 @@ pub async fn on_a_terminal_when_sudoers_requires_one(g: Arc<Ground>) {
 }
 
 /// root has no password here, so any is wrong; that the prompt is recognised is what this shows.
-pub async fn su_asks_and_is_answered(g: Arc<Ground>) {
+pub(crate) async fn su_asks_and_is_answered(g: Arc<Ground>) {
     let mut host = g.host("cf-none");
     host.r#become.method = BecomeMethod::Su;
     let request = SecretRequest::Become {

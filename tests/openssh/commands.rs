@@ -8,7 +8,7 @@ use certfleet::remote::{Line, RemoteError, Transport};
 
 use super::ground::{Ground, login};
 
-pub async fn streams_status_and_path(g: Arc<Ground>) {
+pub(crate) async fn streams_status_and_path(g: Arc<Ground>) {
     let script = "cat; printf 'a\\377b'; echo wrong >&2; echo $PATH; exit 255";
     let output = g
         .once(g.host("cf-pass"), login(&["sh", "-c", script]))
@@ -28,13 +28,13 @@ pub async fn streams_status_and_path(g: Arc<Ground>) {
         .expect("an answer");
     assert_eq!(missing.status, ExitStatus::Code(127));
     let killed = g
-        .once(g.host("cf-free"), login(&["sh", "-c", "kill -KILL $$"]))
+        .once(g.host("cf-pass"), login(&["sh", "-c", "kill -KILL $$"]))
         .await
         .expect("an answer");
     assert_eq!(killed.status, ExitStatus::Signal("KILL".to_owned()));
 }
 
-pub async fn fifty_megabytes(g: Arc<Ground>) {
+pub(crate) async fn fifty_megabytes(g: Arc<Ground>) {
     let script = "echo first; yes 0123456789 | head -c 50000000; echo; echo last";
     let output = g
         .once(g.host("cf-free"), login(&["sh", "-c", script]))
@@ -44,7 +44,7 @@ pub async fn fifty_megabytes(g: Arc<Ground>) {
     assert_eq!(output.stdout.len(), 2 * 1024 * 1024);
 }
 
-pub async fn every_login_shell_reads_the_same_words(g: Arc<Ground>) {
+pub(crate) async fn every_login_shell_reads_the_same_words(g: Arc<Ground>) {
     let words = [
         "it's",
         r"back\slash",
@@ -64,15 +64,16 @@ pub async fn every_login_shell_reads_the_same_words(g: Arc<Ground>) {
     ];
     let mut command = vec!["printf", "[%s]\n"];
     command.extend(words);
-    let expected: String = words.iter().map(|w| format!("[{w}]\n")).collect();
+    let expected: String = words.map(|w| format!("[{w}]\n")).concat();
     for user in ["cf-free", "cf-pass", "cf-fish", "cf-zsh"] {
         let output = g.once(g.host(user), login(&command)).await.expect("an answer");
         assert_eq!(output.stdout_text(), expected, "{user}");
     }
 }
 
-pub async fn a_stopped_sshd_is_found_by_keepalive(g: Arc<Ground>) {
-    let mut host = g.host("cf-free");
+pub(crate) async fn a_stopped_sshd_is_found_by_keepalive(g: Arc<Ground>) {
+    // bash replaces itself with the command, so that its parent is sshd.
+    let mut host = g.host("cf-pass");
     host.ssh.keepalive = Duration::from_secs(1);
     let started = Instant::now();
     let stop = login(&["sh", "-c", "kill -STOP $PPID; sleep 60"]).with_timeout(Duration::from_secs(50));
@@ -80,8 +81,8 @@ pub async fn a_stopped_sshd_is_found_by_keepalive(g: Arc<Ground>) {
     assert!(started.elapsed() < Duration::from_secs(10));
 }
 
-pub async fn follow_ends_with_its_stream(g: Arc<Ground>) {
-    let host = g.host("cf-pass");
+pub(crate) async fn follow_ends_with_its_stream(g: Arc<Ground>) {
+    let host = g.host("cf-free");
     let (name, fleet) = (host.name.clone(), g.fleet(vec![host]));
     let command = login(&["sh", "-c", "echo $$; echo two >&2; exec sleep 50"]);
     let mut lines = fleet.follow(&name, &command).await.expect("a stream");

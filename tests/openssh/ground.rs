@@ -11,7 +11,7 @@ use certfleet::model::host::{BecomeMethod, KubernetesSettings, PasswordSource};
 use certfleet::model::{BecomeSettings, Command, Host, HostName, Output, Role, SshSettings};
 use certfleet::remote::{FixedSecrets, FleetOptions, RemoteError, SecretRequest, SshFleet, Transport};
 
-pub const PASSWORD: &str = "Zx9-loopback";
+pub(crate) const PASSWORD: &str = "Zx9-loopback";
 
 /// User and login shell.
 const USERS: [(&str, &str); 7] = [
@@ -26,14 +26,14 @@ const USERS: [(&str, &str); 7] = [
 
 const SUDOERS: &str = "/etc/sudoers.d/certfleet-openssh-tests";
 
-pub struct Ground {
+pub(crate) struct Ground {
     folder: tempfile::TempDir,
     sshd: Child,
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 /// Runs a program; its failure fails the test.
-pub fn run(program: &str, arguments: &[&str]) {
+pub(crate) fn run(program: &str, arguments: &[&str]) {
     let output = Process::new(program).args(arguments).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|e| panic!("{program}: {e}"));
     let said = String::from_utf8_lossy(&output.stderr);
@@ -41,7 +41,7 @@ pub fn run(program: &str, arguments: &[&str]) {
 }
 
 impl Ground {
-    pub fn prepare() -> Self {
+    pub(crate) fn prepare() -> Self {
         remove_users();
         let folder = tempfile::Builder::new()
             .prefix("certfleet-openssh")
@@ -75,11 +75,11 @@ impl Ground {
         ground
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn public(&self, name: &str) -> String {
+    pub(crate) fn public(&self, name: &str) -> String {
         let text = fs::read_to_string(self.path(&format!("{name}.pub"))).expect("a key");
         text.split(' ').take(2).collect::<Vec<_>>().join(" ")
     }
@@ -93,7 +93,7 @@ impl Ground {
         .expect("written");
     }
 
-    pub fn host(&self, user: &str) -> Host {
+    pub(crate) fn host(&self, user: &str) -> Host {
         Host {
             name: HostName::from("m1"),
             address: "127.0.0.1".to_owned(),
@@ -114,7 +114,7 @@ impl Ground {
         }
     }
 
-    pub fn options(&self) -> FleetOptions {
+    pub(crate) fn options(&self) -> FleetOptions {
         FleetOptions {
             home: self.folder.path().join("home"),
             agent: None,
@@ -122,19 +122,19 @@ impl Ground {
         }
     }
 
-    pub fn fleet(&self, hosts: Vec<Host>) -> SshFleet {
+    pub(crate) fn fleet(&self, hosts: Vec<Host>) -> SshFleet {
         SshFleet::new(hosts, Arc::new(secrets()), self.options())
     }
 
     /// One command on one host.
-    pub async fn once(&self, host: Host, command: Command) -> Result<Output, RemoteError> {
+    pub(crate) async fn once(&self, host: Host, command: Command) -> Result<Output, RemoteError> {
         let name = host.name.clone();
         self.fleet(vec![host]).run(&name, &command).await
     }
 }
 
 /// Every password is `PASSWORD`, the passphrase `open sesame`.
-pub fn secrets() -> FixedSecrets {
+pub(crate) fn secrets() -> FixedSecrets {
     let users = USERS.iter().map(|(u, _)| (*u).to_owned());
     users.fold(FixedSecrets::default(), |secrets, user| {
         let sudo = SecretRequest::Become {
@@ -146,11 +146,11 @@ pub fn secrets() -> FixedSecrets {
     })
 }
 
-pub fn login(words: &[&str]) -> Command {
+pub(crate) fn login(words: &[&str]) -> Command {
     Command::login(words.iter().copied())
 }
 
-pub fn root(words: &[&str]) -> Command {
+pub(crate) fn root(words: &[&str]) -> Command {
     Command::root(words.iter().copied())
 }
 
@@ -176,7 +176,7 @@ fn make_users() {
     let mut passwords = String::new();
     for (user, shell) in USERS {
         run("useradd", &["--create-home", "--shell", shell, user]);
-        passwords.push_str(&format!("{user}:{PASSWORD}\n"));
+        passwords.extend([user, ":", PASSWORD, "\n"]);
     }
     let mut chpasswd = Process::new("chpasswd")
         .stdin(Stdio::piped())

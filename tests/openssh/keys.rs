@@ -9,7 +9,7 @@ use certfleet::remote::{FixedSecrets, RemoteError, SecretRequest, SshFleet, Tran
 
 use super::ground::{Ground, login, run, secrets};
 
-pub async fn an_encrypted_key_is_asked_for_once(g: Arc<Ground>) {
+pub(crate) async fn an_encrypted_key_is_asked_for_once(g: Arc<Ground>) {
     let file = g.path("id_locked");
     for (passphrase, good) in [("open sesame", true), ("guess", false)] {
         let request = SecretRequest::Passphrase { file: file.clone() };
@@ -31,7 +31,7 @@ pub async fn an_encrypted_key_is_asked_for_once(g: Arc<Ground>) {
     }
 }
 
-pub async fn an_agent_with_many_keys_offers_the_right_one(g: Arc<Ground>) {
+pub(crate) async fn an_agent_with_many_keys_offers_the_right_one(g: Arc<Ground>) {
     let socket = g.path("agent.sock");
     let text = |name: &str| g.path(name).to_str().expect("UTF-8").to_owned();
     let mut agent = Process::new("ssh-agent")
@@ -68,7 +68,7 @@ pub async fn an_agent_with_many_keys_offers_the_right_one(g: Arc<Ground>) {
     assert!(result.is_ok(), "{result:?}");
 }
 
-pub async fn user_certificates(g: Arc<Ground>) {
+pub(crate) async fn user_certificates(g: Arc<Ground>) {
     let ca = g.path("ca").to_str().expect("UTF-8").to_owned();
     for kind in ["ed25519", "rsa"] {
         let name = format!("certified_{kind}");
@@ -85,7 +85,7 @@ pub async fn user_certificates(g: Arc<Ground>) {
     }
 }
 
-pub async fn rsa_and_ecdsa(g: Arc<Ground>) {
+pub(crate) async fn rsa_and_ecdsa(g: Arc<Ground>) {
     for name in ["id_rsa", "id_ecdsa"] {
         let mut host = g.host("cf-free");
         host.ssh.identity = vec![g.path(name)];
@@ -94,7 +94,7 @@ pub async fn rsa_and_ecdsa(g: Arc<Ground>) {
     }
 }
 
-pub async fn password_and_keyboard_interactive(g: Arc<Ground>) {
+pub(crate) async fn password_and_keyboard_interactive(g: Arc<Ground>) {
     for user in ["cf-free", "cf-zsh"] {
         let mut host = g.host(user);
         host.ssh.identity.clear();
@@ -104,7 +104,7 @@ pub async fn password_and_keyboard_interactive(g: Arc<Ground>) {
     }
 }
 
-pub async fn a_refusal_names_what_was_tried(g: Arc<Ground>) {
+pub(crate) async fn a_refusal_names_what_was_tried(g: Arc<Ground>) {
     let mut host = g.host("cf-free");
     host.ssh.identity = vec![g.path("host_rsa"), g.path("gone")];
     let refused = g.once(host, login(&["true"])).await;

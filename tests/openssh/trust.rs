@@ -14,7 +14,7 @@ async fn with_known_hosts(g: &Ground, text: &str) -> Result<(), RemoteError> {
     g.once(host, login(&["true"])).await.map(|_| ())
 }
 
-pub async fn known_unknown_changed_revoked(g: Arc<Ground>) {
+pub(crate) async fn known_unknown_changed_revoked(g: Arc<Ground>) {
     let name = format!("[127.0.0.1]:{}", g.port);
     let (right, wrong) = (g.public("host"), g.public("ca"));
     let unknown = with_known_hosts(&g, "").await;
@@ -42,13 +42,13 @@ pub async fn known_unknown_changed_revoked(g: Arc<Ground>) {
     assert_eq!(with_known_hosts(&g, &hashed).await, Ok(()));
 }
 
-pub async fn key_types_follow_what_is_known(g: Arc<Ground>) {
+pub(crate) async fn key_types_follow_what_is_known(g: Arc<Ground>) {
     let only_rsa = format!("[127.0.0.1]:{} {}\n", g.port, g.public("host_rsa"));
     assert_eq!(with_known_hosts(&g, &only_rsa).await, Ok(()));
 }
 
 /// sshd shows its certificate only from the file named in its configuration, so this case starts one more sshd.
-pub async fn host_certificates(g: Arc<Ground>) {
+pub(crate) async fn host_certificates(g: Arc<Ground>) {
     let text = |name: &str| g.path(name).to_str().expect("UTF-8").to_owned();
     let ca = g.public("ca");
     for (principal, validity, good) in [

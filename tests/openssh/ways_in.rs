@@ -1,4 +1,4 @@
-//! Tunnels, jump hosts, ProxyCommand, and a crowd.
+//! Tunnels, jump hosts, `ProxyCommand`, and a crowd.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt;
 
 use super::ground::{Ground, login};
 
-pub async fn tunnels(g: Arc<Ground>) {
+pub(crate) async fn tunnels(g: Arc<Ground>) {
     let host = g.host("cf-free");
     let (name, fleet) = (host.name.clone(), g.fleet(vec![host]));
     let mut stream = fleet.dial(&name, "127.0.0.1", g.port).await.expect("a tunnel");
@@ -24,7 +24,7 @@ pub async fn tunnels(g: Arc<Ground>) {
     assert_eq!(closed, Some(expected));
 }
 
-pub async fn one_and_two_jump_hosts(g: Arc<Ground>) {
+pub(crate) async fn one_and_two_jump_hosts(g: Arc<Ground>) {
     let (a, b) = (
         format!("cf-free@127.0.0.1:{}", g.port),
         format!("cf-none@localhost:{}", g.port),
@@ -37,7 +37,7 @@ pub async fn one_and_two_jump_hosts(g: Arc<Ground>) {
     }
 }
 
-pub async fn proxy_command_and_match(g: Arc<Ground>) {
+pub(crate) async fn proxy_command_and_match(g: Arc<Ground>) {
     let (port, id) = (g.port, g.path("id").display().to_string());
     let config = g.path("ssh_config");
     let proxy = "bash -c 'exec 3<>/dev/tcp/%h/%p; cat <&3 & cat >&3'";
@@ -47,7 +47,7 @@ pub async fn proxy_command_and_match(g: Arc<Ground>) {
     for text in [text.clone(), format!("{text}Match host other\n  User nobody\n")] {
         std::fs::write(&config, text).expect("written");
         let mut host = g.host("x");
-        host.address = "alias".to_owned();
+        "alias".clone_into(&mut host.address);
         host.ssh.user = None;
         host.ssh.port = None;
         host.ssh.identity.clear();
@@ -58,7 +58,7 @@ pub async fn proxy_command_and_match(g: Arc<Ground>) {
 }
 
 /// sshd drops pre-auth connections from the tenth on; nobody notices.
-pub async fn more_hosts_than_max_startups(g: Arc<Ground>) {
+pub(crate) async fn more_hosts_than_max_startups(g: Arc<Ground>) {
     let hosts: Vec<_> = (0..24)
         .map(|n| {
             let mut host = g.host("cf-free");

@@ -42,6 +42,9 @@ fn pipes() -> (ExecIo, Pipes) {
     )
 }
 
+/// Which stream a line came from.
+type MakeLine = fn(Vec<u8>) -> Line;
+
 /// As `remote::ssh` does.
 const CONNECT_ATTEMPTS: usize = 8;
 
@@ -191,7 +194,7 @@ async fn forward(
     let lines = async {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         loop {
-            let (buffer, chunk, make): (&mut Vec<u8>, Vec<u8>, fn(Vec<u8>) -> Line) = tokio::select! {
+            let (buffer, chunk, make): (&mut Vec<u8>, Vec<u8>, MakeLine) = tokio::select! {
                 Some(chunk) = pipes.stdout.recv() => (&mut out, chunk, Line::Out),
                 Some(chunk) = pipes.stderr.recv() => (&mut err, chunk, Line::Err),
                 else => return,

@@ -47,7 +47,7 @@ pub(super) fn run_words(context: &mut Context, mut words: Vec<String>) -> BoxFut
                 "env" => words = words.split_off(1 + env_options(&words)),
                 _ if assignment(first).is_some() => assign(context, &mut words),
                 "sudo" | "doas" | "su" => return sudo::run(context, words).await,
-                "sh" | "bash" | "dash" if words.get(1).is_some_and(|w| w.starts_with("-") && w.ends_with('c')) => {
+                "sh" | "bash" | "dash" if words.get(1).is_some_and(|w| w.starts_with('-') && w.ends_with('c')) => {
                     match shell_command(context, words).await {
                         Next::Done(status) => return status,
                         Next::Words(rest) => words = rest,

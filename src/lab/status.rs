@@ -19,6 +19,10 @@ pub struct LabStatus {
 }
 
 /// One host.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a snapshot for tests: each is a fact of its own"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeStatus {
     pub host: HostName,

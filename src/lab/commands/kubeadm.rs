@@ -107,7 +107,7 @@ const CERTIFICATES: [Renewable; 11] = [
 
 impl Renewable {
     fn path(&self, cert_dir: &str) -> String {
-        if self.file.ends_with(".conf") {
+        if self.file.contains(".conf") {
             format!("/etc/kubernetes/{}", self.file)
         } else {
             format!("{cert_dir}/{}.crt", self.file)

@@ -31,7 +31,7 @@ pub(super) async fn run(context: &mut Context, name: &str, arguments: &[String])
     }
 }
 
-fn print(context: &mut Context, text: String) -> ExitStatus {
+fn print(context: &mut Context, text: impl std::fmt::Display) -> ExitStatus {
     context.out(format!("{text}\n"));
     FINE
 }
@@ -136,12 +136,12 @@ fn listing(node: &crate::lab::node::Node, path: &str, long: bool) -> Option<Stri
             None => drop(names.insert(rest.to_owned(), Some(file))),
         }
     }
-    let show = |(name, file): (&String, &Option<&crate::lab::file_tree::File>)| match file {
-        Some(file) => row(name, file, long),
+    let show = |(name, file): (String, Option<&crate::lab::file_tree::File>)| match file {
+        Some(file) => row(&name, file, long),
         None if long => format!("drwxr-xr-x 2 root root 4096 {name}\n"),
         None => format!("{name}\n"),
     };
-    (!names.is_empty()).then(|| names.iter().map(show).collect())
+    (!names.is_empty()).then(|| names.into_iter().map(show).collect())
 }
 
 fn row(name: &str, file: &crate::lab::file_tree::File, long: bool) -> String {

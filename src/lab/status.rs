@@ -19,11 +19,8 @@ pub struct LabStatus {
 }
 
 /// One host.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "a snapshot for tests: each is a fact of its own"
-)]
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub struct NodeStatus {
     pub host: HostName,
     /// The Node object says Ready.

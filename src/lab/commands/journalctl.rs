@@ -42,7 +42,7 @@ pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStat
     if !options.follow {
         return ExitStatus::Code(0);
     }
-    // Until the caller goes away, which ends the whole command.
+    // Ends with its caller: see `Machine::exec`.
     loop {
         context.pause(50).await;
         seen = next_page(context, &options, seen);
@@ -70,8 +70,8 @@ fn first_page(context: &mut Context, options: &Options) -> u64 {
     if pages.is_empty() && options.lines != Some(0) && !options.follow && options.format != Format::Json {
         context.out("-- No entries --\n");
     }
-    for page in pages {
-        context.out(page);
+    for line in pages {
+        context.out(line);
     }
     if let (true, Some(cursor)) = (options.show_cursor, cursor) {
         context.out(format!("-- cursor: {cursor}\n"));

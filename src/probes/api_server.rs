@@ -3,7 +3,6 @@
 use crate::model::facts::KubeVersion;
 use crate::model::{Command, Host, HostFacts, Output};
 
-use super::kubectl;
 use super::verdict::Verdict;
 
 /// `/readyz` exists from here; before it there is `/healthz`.
@@ -32,7 +31,7 @@ pub fn command(host: &Host, facts: &HostFacts) -> Command {
     } else {
         "--raw=/readyz"
     };
-    kubectl::command(host, [server.as_str(), "get", path])
+    host.kubectl([server.as_str(), "get", path])
 }
 
 /// Every answer is one: kubectl's failure is what a dead API server looks like.

@@ -20,14 +20,14 @@ struct Claims {
 /// Not the payload of a JWT.
 pub fn parse(payload: &str) -> Result<Option<Timestamp>, ProbeError> {
     // The payload itself is never put into an error.
-    let not = |_| ProbeError::format(WHAT, "not the payload of a JWT");
+    let not = || ProbeError::format(WHAT, "not the payload of a JWT");
     let json = URL_SAFE_NO_PAD
         .decode(payload.trim().trim_end_matches('='))
-        .map_err(|_| not(()))?;
-    let claims: Claims = serde_json::from_slice(&json).map_err(|_| not(()))?;
+        .map_err(|_| not())?;
+    let claims: Claims = serde_json::from_slice(&json).map_err(|_| not())?;
     claims
         .exp
-        .map(|seconds| Timestamp::from_second(seconds).map_err(|_| not(())))
+        .map(|seconds| Timestamp::from_second(seconds).map_err(|_| not()))
         .transpose()
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::model::{Command, Host, Output, scripts};
+use crate::model::{Command, Host, HostFacts, Output, Role, scripts};
 
 use super::error::{ProbeError, text_of};
 use super::verdict::Verdict;
@@ -40,6 +40,14 @@ struct Health {
 #[derive(Deserialize)]
 struct Members {
     members: Vec<EtcdMember>,
+}
+
+/// Whether the host has a member at all: a master with external etcd has none, and would be asked for ever.
+pub fn applies(host: &Host, facts: &HostFacts) -> bool {
+    let unknown = facts.static_pods.is_empty();
+    host.role == Role::Etcd
+        || facts.static_pods.iter().any(|p| p == "etcd")
+        || (unknown && host.role == Role::ControlPlane)
 }
 
 /// `certfleet:etcd-health`.
@@ -99,6 +107,18 @@ mod tests {
 
     fn read(text: &str) -> EtcdAnswer {
         parse(&Output::new(0, text, "")).unwrap()
+    }
+
+    #[test]
+    fn a_master_with_external_etcd_is_not_asked() {
+        let master = crate::probes::fixtures::host("m1", Role::ControlPlane);
+        let mut facts = HostFacts::unknown("m1".into());
+        assert!(
+            applies(&master, &facts),
+            "unknown static pods are no reason to skip a question"
+        );
+        facts.static_pods = vec!["kube-apiserver".to_owned()];
+        assert!(!applies(&master, &facts));
     }
 
     #[test]

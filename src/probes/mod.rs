@@ -10,7 +10,6 @@ pub mod certificates_on_disk;
 pub mod served;
 pub mod containers;
 pub mod etcd;
-pub mod kubectl;
 pub mod api_server;
 pub mod nodes;
 pub mod pods;

@@ -6,7 +6,6 @@ use serde::Deserialize;
 use crate::model::{Command, Host, Output};
 
 use super::error::{ProbeError, text_of};
-use super::kubectl;
 use super::verdict::Verdict;
 
 const WHAT: &str = "nodes";
@@ -76,7 +75,7 @@ struct Address {
 
 /// `kubectl get nodes`, on a master.
 pub fn command(master: &Host) -> Command {
-    kubectl::command(master, ["get", "nodes", "--output=json"])
+    master.kubectl(["get", "nodes", "--output=json"])
 }
 
 /// # Errors
@@ -104,7 +103,7 @@ fn facts(node: Node) -> NodeFacts {
 /// The node of a host: the name of the inventory's `node-name:`, the host's inventory name, its own hostname, the first
 /// label of either, or its address; the first that a node has. `hostname` is that of the host's facts.
 pub fn node_of<'a>(host: &Host, hostname: Option<&str>, nodes: &'a [NodeFacts]) -> Option<&'a NodeFacts> {
-    let named = |name: &str| nodes.iter().find(|n| n.name == name.to_lowercase());
+    let find = |name: &str| nodes.iter().find(|n| n.name == name.to_lowercase());
     if let Some(name) = &host.kubernetes.node_name {
         return nodes.iter().find(|n| n.name == *name);
     }
@@ -113,7 +112,7 @@ pub fn node_of<'a>(host: &Host, hostname: Option<&str>, nodes: &'a [NodeFacts]) 
         .clone()
         .filter(|n| n.parse::<std::net::IpAddr>().is_err())
         .map(first_label);
-    let by_name = names.chain(short).find_map(named);
+    let by_name = names.chain(short).find_map(find);
     by_name.or_else(|| nodes.iter().find(|n| n.addresses.contains(&host.address)))
 }
 

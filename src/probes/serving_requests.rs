@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Command, Host, Output};
 
 use super::error::{ProbeError, text_of};
-use super::kubectl;
 
 const WHAT: &str = "certificate signing requests";
 const SIGNER: &str = "kubernetes.io/kubelet-serving";
@@ -59,7 +58,7 @@ struct Status {
 
 /// Asks a master.
 pub fn command(host: &Host) -> Command {
-    kubectl::command(host, ["get", "certificatesigningrequests", "--output=json"])
+    host.kubectl(["get", "certificatesigningrequests", "--output=json"])
 }
 
 /// # Errors

@@ -15,19 +15,7 @@ const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,ActiveEnt
 pub fn of_interest(host: &Host) -> Vec<String> {
     let runtimes = [RuntimeKind::Docker, RuntimeKind::Containerd, RuntimeKind::CriO];
     let units = runtimes.iter().flat_map(|r| r.units()).map(|u| (*u).to_owned());
-    std::iter::once(with_suffix(&host.kubernetes.kubelet_unit))
-        .chain(units)
-        .collect()
-}
-
-/// `kubelet` is `kubelet.service` to systemd; other kinds of units keep their suffix.
-pub fn with_suffix(unit: &str) -> String {
-    let kinds = [".service", ".socket", ".timer", ".target", ".mount", ".path"];
-    if kinds.iter().any(|k| unit.ends_with(k)) {
-        unit.to_owned()
-    } else {
-        format!("{unit}.service")
-    }
+    std::iter::once(host.kubelet_service()).chain(units).collect()
 }
 
 /// `systemctl show` of the units, in this order.

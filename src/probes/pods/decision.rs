@@ -39,6 +39,13 @@ pub enum Cure {
     LeaveAlone { why: String },
 }
 
+impl Cure {
+    /// Something is to be deleted.
+    pub fn deletes(&self) -> bool {
+        matches!(self, Cure::Delete | Cure::ForceDelete)
+    }
+}
+
 /// Whether deletion cures a state.
 enum Kind {
     /// The process has given up on what was wrong before.
@@ -138,8 +145,8 @@ fn within_grace(pod: &Pod, node: &NodeFacts, now: Timestamp, grace: Duration) ->
     (age <= grace).then(|| format!("for {age_text} only; it may recover by itself"))
 }
 
-/// Whether the CNI is well: every DaemonSet ready, no pod to delete or to wait for. Pods that deletion cannot cure are
-/// named, but only a DaemonSet that misses them holds the gate.
+/// Whether the CNI is well: every `DaemonSet` ready, no pod to delete or to wait for. Pods that deletion cannot cure are
+/// named, but only a `DaemonSet` that misses them holds the gate.
 pub fn judge(findings: &[PodFinding], daemonsets: &[DaemonSetFacts]) -> Verdict {
     let sets = daemonsets.iter().filter(|d| !d.observed || d.ready < d.desired);
     let sets = sets.map(|d| format!("{}/{} {} of {} ready", d.namespace, d.name, d.ready, d.desired));

@@ -7,7 +7,6 @@ use serde::Deserialize;
 
 use crate::model::{Command, Host, Output};
 use crate::probes::error::{ProbeError, text_of};
-use crate::probes::kubectl;
 
 const PODS: &str = "pods";
 const DAEMONSETS: &str = "daemonsets";
@@ -95,7 +94,7 @@ pub struct Reason {
     pub exit_code: i32,
 }
 
-/// How far a DaemonSet is.
+/// How far a `DaemonSet` is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonSetFacts {
     pub namespace: String,
@@ -134,19 +133,20 @@ struct DaemonSetStatus {
     observed_generation: u64,
 }
 
-/// `kubectl get pods` of one namespace and label, on a master.
-pub fn pods_command(master: &Host, namespace: &str, label: &str) -> Command {
-    get(master, "pods", namespace, label)
+/// `kubectl get pods` of one label in all namespaces, on a master.
+pub fn pods_command(master: &Host, label: &str) -> Command {
+    get(master, "pods", label)
 }
 
-/// `kubectl get daemonsets` of one namespace and label, on a master.
-pub fn daemonsets_command(master: &Host, namespace: &str, label: &str) -> Command {
-    get(master, "daemonsets", namespace, label)
+/// `kubectl get daemonsets` of one label in all namespaces, on a master.
+pub fn daemonsets_command(master: &Host, label: &str) -> Command {
+    get(master, "daemonsets", label)
 }
 
-fn get(master: &Host, kind: &str, namespace: &str, label: &str) -> Command {
-    let (namespace, selector) = (format!("--namespace={namespace}"), format!("--selector={label}"));
-    kubectl::command(master, ["get", kind, &namespace, &selector, "--output=json"])
+/// One question per label: a namespace that does not exist is then no error, and an API that just came back is asked little.
+fn get(master: &Host, kind: &str, label: &str) -> Command {
+    let selector = format!("--selector={label}");
+    master.kubectl(["get", kind, "--all-namespaces", &selector, "--output=json"])
 }
 
 /// # Errors
@@ -158,7 +158,7 @@ pub fn parse_pods(output: &Output) -> Result<Vec<Pod>, ProbeError> {
 }
 
 /// # Errors
-/// The API did not answer, or not with a list of DaemonSets.
+/// The API did not answer, or not with a list of `DaemonSet`s.
 pub fn parse_daemonsets(output: &Output) -> Result<Vec<DaemonSetFacts>, ProbeError> {
     let text = text_of(DAEMONSETS, output)?;
     let list: List<DaemonSet> = serde_json::from_str(&text).map_err(|e| ProbeError::format(DAEMONSETS, e))?;
@@ -193,10 +193,9 @@ impl Pod {
             .status
             .init_container_statuses
             .iter()
-            .filter_map(trouble)
-            .map(|r| format!("Init:{r}"))
-            .next();
-        let main = || self.status.container_statuses.iter().filter_map(trouble).next();
+            .find_map(trouble)
+            .map(|r| format!("Init:{r}"));
+        let main = || self.status.container_statuses.iter().find_map(trouble);
         let phase = || self.status.reason.clone().or_else(|| self.status.phase.clone());
         init.or_else(main)
             .or_else(phase)
@@ -212,7 +211,5 @@ impl Pod {
 fn trouble(container: &ContainerStatus) -> Option<String> {
     let waiting = container.state.waiting.as_ref().and_then(|w| w.reason.clone());
     let ended = container.state.terminated.as_ref().filter(|t| t.exit_code != 0);
-    // A main container of a pod that goes on; an init container that waits for its turn is `PodInitializing`.
-    let waiting = waiting.filter(|r| r != "PodInitializing" || !container.ready);
     waiting.or_else(|| ended.map(|t| t.reason.clone().unwrap_or_else(|| "Error".to_owned())))
 }

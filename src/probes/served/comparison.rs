@@ -63,27 +63,27 @@ pub fn in_use(facts: &HostFacts, served: &[ServedCertificate]) -> Vec<InUseRow> 
 }
 
 fn handshake(facts: &HostFacts, served: &ServedCertificate) -> InUseRow {
-    let server = served.endpoint.server;
+    let who = served.endpoint.server;
     let x509 = match &served.answer {
         ServedAnswer::Certificate(x509) => Some(x509.clone()),
         _ => None,
     };
     let verdict = match &served.answer {
-        ServedAnswer::Certificate(x509) => compare(facts, server, x509),
+        ServedAnswer::Certificate(x509) => compare(facts, who, x509),
         ServedAnswer::Closed => InUse::Down,
         ServedAnswer::Unknown(why) => InUse::Unknown(why.clone()),
     };
     InUseRow {
-        process: server.process().to_owned(),
-        certificate: server.certificate().map(str::to_owned),
+        process: who.process().to_owned(),
+        certificate: who.certificate().map(str::to_owned),
         verdict,
         evidence: Evidence::Handshake(served.endpoint.clone()),
         served: x509,
     }
 }
 
-fn compare(facts: &HostFacts, server: Server, served: &X509Facts) -> InUse {
-    let Some(name) = server.certificate() else {
+fn compare(facts: &HostFacts, who: Server, served: &X509Facts) -> InUse {
+    let Some(name) = who.certificate() else {
         return InUse::NotComparable;
     };
     let Some(disk) = facts.certificate(name).and_then(CertificateFact::x509) else {
@@ -91,7 +91,7 @@ fn compare(facts: &HostFacts, server: Server, served: &X509Facts) -> InUse {
     };
     if disk.sha256 == served.sha256 {
         InUse::Current
-    } else if server == Server::Endpoint {
+    } else if who == Server::Endpoint {
         InUse::Unknown("another master may have answered".to_owned())
     } else {
         InUse::Stale(format!(

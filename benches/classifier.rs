@@ -17,13 +17,20 @@ fn mix() -> Vec<String> {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let text = fs::read_to_string(entry.path()).unwrap_or_default();
         for row in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
-            let raw = row.get("raw").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
+            let raw = row
+                .get("raw")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .replace('\n', " ");
             let quiet = matches!(row.get("effect").and_then(Value::as_str), Some("neutral" | "positive"));
             if quiet { ordinary.push(raw) } else { errors.push(raw) }
         }
     }
     let wanted = errors.len() * 2;
-    errors.into_iter().chain(ordinary.into_iter().cycle().take(wanted)).collect()
+    errors
+        .into_iter()
+        .chain(ordinary.into_iter().cycle().take(wanted))
+        .collect()
 }
 
 fn bench(c: &mut Criterion) {
@@ -35,7 +42,14 @@ fn bench(c: &mut Criterion) {
         .collect();
     let mut group = c.benchmark_group("classifier");
     group.throughput(Throughput::Elements(lines.len() as u64));
-    group.bench_function("messages", |b| b.iter(|| lines.iter().filter(|line| classify(line).effect == Effect::Block).count()));
+    group.bench_function("messages", |b| {
+        b.iter(|| {
+            lines
+                .iter()
+                .filter(|line| classify(line).effect == Effect::Block)
+                .count()
+        });
+    });
     group.bench_function("short", |b| b.iter(|| count(black_box(&text))));
     group.bench_function("json", |b| b.iter(|| count(black_box(&rows))));
     group.finish();
@@ -43,7 +57,9 @@ fn bench(c: &mut Criterion) {
 
 fn count(text: &str) -> usize {
     let mut blocking = 0;
-    let done = classify_stream(text.as_bytes(), |line| blocking += usize::from(line.verdict.effect == Effect::Block));
+    let done = classify_stream(text.as_bytes(), |line| {
+        blocking += usize::from(line.verdict.effect == Effect::Block);
+    });
     if done.is_ok() { blocking } else { 0 }
 }
 

@@ -2,6 +2,12 @@
 //!
 //! Runs the project's own lines, and additionally the shared corpus where that folder is present.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test says what is wrong and stops"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,10 +27,21 @@ fn cases(path: &Path) -> Vec<Case> {
     let field = |row: &Value, key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     text.lines()
         .filter(|line| !line.trim().is_empty())
-        .map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", path.display())))
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", path.display()))
+        })
         .map(|row| {
-            let effect = if row.get("gate_effect").is_some() { field(&row, "gate_effect") } else { field(&row, "effect") };
-            Case { id: field(&row, "id"), raw: field(&row, "raw"), class: field(&row, "class"), effect }
+            let effect = if row.get("gate_effect").is_some() {
+                field(&row, "gate_effect")
+            } else {
+                field(&row, "effect")
+            };
+            Case {
+                id: field(&row, "id"),
+                raw: field(&row, "raw"),
+                class: field(&row, "class"),
+                effect,
+            }
         })
         .collect()
 }
@@ -44,10 +61,25 @@ fn check(name: &str, cases: &[Case]) -> (usize, usize, usize) {
             let effect = verdict.effect.as_str();
             if effect != case.effect {
                 wrong += 1;
-                println!("{name} {}: {effect}/{} by {}, want {}/{}: {}", case.id, verdict.class.as_str(), verdict.rule, case.effect, case.class, case.raw);
+                println!(
+                    "{name} {}: {effect}/{} by {}, want {}/{}: {}",
+                    case.id,
+                    verdict.class.as_str(),
+                    verdict.rule,
+                    case.effect,
+                    case.class,
+                    case.raw
+                );
             } else if verdict.class.as_str() != case.class {
                 other_class += 1;
-                println!("{name} {} class {} by {}, want {}: {}", case.id, verdict.class.as_str(), verdict.rule, case.class, case.raw);
+                println!(
+                    "{name} {} class {} by {}, want {}: {}",
+                    case.id,
+                    verdict.class.as_str(),
+                    verdict.rule,
+                    case.class,
+                    case.raw
+                );
             }
             if case.effect == "block" && effect != "block" {
                 missed.push(case.id.clone());
@@ -56,13 +88,24 @@ fn check(name: &str, cases: &[Case]) -> (usize, usize, usize) {
                 false_block.push(case.id.clone());
             }
             let needs = matches!(effect, "block" | "fail");
-            assert!(!needs || verdict.remedy.is_some_and(|remedy| remedy.len() > 30), "{} has no remedy", case.id);
+            assert!(
+                !needs || verdict.remedy.is_some_and(|remedy| remedy.len() > 30),
+                "{} has no remedy",
+                case.id
+            );
         }
     }
-    println!("{name}: {} records, {wrong} wrong effects, {other_class} other classes", cases.len());
+    println!(
+        "{name}: {} records, {wrong} wrong effects, {other_class} other classes",
+        cases.len()
+    );
     assert!(missed.is_empty(), "{name}: blocking lines missed: {missed:?}");
     assert!(false_block.is_empty(), "{name}: taken as blocking: {false_block:?}");
-    assert!(wrong * 100 <= cases.len() * 3, "{name}: {wrong} of {} effects wrong", cases.len());
+    assert!(
+        wrong * 100 <= cases.len() * 3,
+        "{name}: {wrong} of {} effects wrong",
+        cases.len()
+    );
     (cases.len(), wrong, other_class)
 }
 
@@ -100,16 +143,28 @@ fn in_one_file(name: &str, all: &[Case]) {
         for _ in case.raw.lines() {
             let verdict = next.next().unwrap();
             let blocks = verdict.effect.as_str() == "block";
-            assert_eq!(blocks, case.effect == "block", "{name} {} beside its neighbours: {}", case.id, case.raw);
+            assert_eq!(
+                blocks,
+                case.effect == "block",
+                "{name} {} beside its neighbours: {}",
+                case.id,
+                case.raw
+            );
             wrong += usize::from(verdict.effect.as_str() != case.effect);
         }
     }
-    assert!(wrong * 100 <= verdicts.len() * 3, "{name}: {wrong} of {} effects wrong in one file", verdicts.len());
+    assert!(
+        wrong * 100 <= verdicts.len() * 3,
+        "{name}: {wrong} of {} effects wrong in one file",
+        verdicts.len()
+    );
 }
 
 #[test]
 fn shared_corpus_where_present() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(std::env::var("CERTFLEET_CORPUS").unwrap_or_else(|_| "../shared/corpus".into())).join("journal.jsonl");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(std::env::var("CERTFLEET_CORPUS").unwrap_or_else(|_| "../shared/corpus".into()))
+        .join("journal.jsonl");
     let Ok(path) = path.canonicalize() else { return };
     let all = cases(&path);
     check("corpus", &all);

@@ -72,6 +72,11 @@ impl Lab {
         self.clock.now()
     }
 
+    /// The fleet's wall clock, which paused time moves; what a controller of this fleet must go by.
+    pub fn wall_clock(&self) -> jiff::Timestamp {
+        self.clock.wall(self.clock.now())
+    }
+
     /// Host names, masters first.
     pub fn inventory_hosts(&self) -> Vec<HostName> {
         self.with(|w| w.nodes.iter().map(|n| n.name.clone()).collect())

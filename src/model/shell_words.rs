@@ -33,10 +33,8 @@ pub fn quote(word: &str) -> String {
     if word.is_empty() { "''".to_owned() } else { out }
 }
 
-/// `=` is plain, since no command of ours begins with an assignment that is not meant as one; zsh expands `=cmd` only at the
-/// start of a word, see [`quote`].
 fn is_plain(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-_./:,@%+=".contains(&b)
+    b.is_ascii_alphanumeric() || b"-_./:,@%+".contains(&b)
 }
 
 /// Joins words into one line; [`split`] gives the same words back.

@@ -1,7 +1,7 @@
 //! One phase of a plan: hosts, commands, and what is skipped.
 
 use crate::model::{Command, HostName, RunAs, duration};
-use crate::plan::{Expect, Plan, PlannedPhase, PlannedStep, PodDeletion, PodQuery};
+use crate::plan::{Expect, Plan, PlannedPhase, PlannedStep, PodDeletion};
 
 use super::fold::{fold_hosts, hosts_and_count};
 use super::plan_gate;
@@ -128,31 +128,13 @@ fn shown(command: &Command) -> String {
     }
 }
 
-/// Namespaces times labels: the two lists are shorter than their product, which `--output json` has in full.
+/// One query per label; the first stands for all, `--output json` has them in full.
 fn pod_deletion(page: &mut Page<'_>, indent: usize, deletion: &PodDeletion) {
-    let unique = |of: fn(&PodQuery) -> &str| {
-        let mut seen: Vec<&str> = Vec::new();
-        for text in deletion.queries.iter().map(of) {
-            if !seen.contains(&text) {
-                seen.push(text);
-            }
-        }
-        seen.join(", ")
-    };
-    let looks = [
-        ("in namespaces ", unique(|q| &q.namespace)),
-        ("with labels   ", unique(|q| &q.label)),
-    ];
-    for (label, text) in looks {
-        page.labelled(indent, label, Tone::Quiet, Tone::Plain, &text);
-    }
+    let labels: Vec<&str> = deletion.queries.iter().map(|q| q.label.as_str()).collect();
+    page.labelled(indent, "with labels ", Tone::Quiet, Tone::Plain, &labels.join(", "));
     if let Some(query) = deletion.queries.first() {
         let line = query.pods.to_string();
-        let line = line.replace(&format!("--namespace={}", query.namespace), "--namespace={namespace}");
-        page.command(
-            indent + 2,
-            &line.replace(&format!("--selector={}", query.label), "--selector={label}"),
-        );
+        page.command(indent + 2, &line.replace(&format!("--selector={}", query.label), "--selector={label}"));
     }
     let stuck = format!(
         "each that is stuck, or not ready {} after its node became Ready, one node at a time:",

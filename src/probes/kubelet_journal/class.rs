@@ -128,7 +128,14 @@ impl Verdict {
     /// A line that says nothing.
     pub(super) const fn neutral(rule: &'static str) -> Self {
         let (class, effect, clears) = (Class::Benign, Effect::Neutral, Clears::Yes);
-        Self { class, effect, clears, ambiguous_with: None, remedy: None, rule }
+        Self {
+            class,
+            effect,
+            clears,
+            ambiguous_with: None,
+            remedy: None,
+            rule,
+        }
     }
 
     /// Whether the gate should give up at once with the remedy, because waiting cannot help.

@@ -1,23 +1,15 @@
 //! One message to one verdict: who speaks, whole statements, whose trouble, cause; then a small matrix.
 
-use std::borrow::Cow;
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use super::causes::{CAUSES, Cause};
 use super::class::{Class, Clears, Effect, Verdict};
 use super::component::{Who, who};
 use super::facts::{FACTS, Mask};
 use super::klog::{self, Klog};
-use super::phrases::PHRASES;
+use super::phrases::phrases;
 use super::record::{Kind, Record};
 use super::remedy;
-use super::scopes::{SCOPES, Scope};
-
-/// The beginning of a second record inside a line.
-static SECOND: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"[IWEF](0[1-9]|1[0-2])[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{6} ").ok());
+use super::scopes::{Scope, scopes};
+use super::text;
 
 /// Judges a message without its syslog prefix, as from a kubelet journal of which nothing else is known.
 pub fn classify(message: &str) -> Verdict {
@@ -46,29 +38,13 @@ pub(super) fn rank(verdict: &Verdict) -> u8 {
 }
 
 fn judge(ident: Option<&str>, message: &str) -> Verdict {
-    match second_record(message) {
-        Some(at) => {
-            let (first, second) = message.split_at(at);
-            let (first, second) = (judge_one(ident, first), judge(ident, second));
-            if rank(&second) > rank(&first) { second } else { first }
-        }
-        None => judge_one(ident, message),
-    }
-}
-
-/// Where a second klog header begins, unless the first record quotes other programs' output.
-fn second_record(message: &str) -> Option<usize> {
-    let body = klog::parse(message).map_or(message, |klog| klog.body);
-    let offset = message.len() - body.len();
-    if !body.contains(".go:") || quotes_output(body) {
-        return None;
-    }
-    let at = SECOND.as_ref()?.find(body)?.start() + offset;
-    (at > 0 && klog::parse(message.get(at..)?).is_some()).then_some(at)
-}
-
-fn quotes_output(body: &str) -> bool {
-    ["robe failed", "robe for", "output:", "output=", "rpc error"].iter().any(|mark| body.contains(mark))
+    let klog = klog::parse(message);
+    let Some(at) = text::second_record(message, klog.map_or(message, |klog| klog.body)) else {
+        return judge_one(ident, message, klog);
+    };
+    let (first, second) = message.split_at(at);
+    let (first, second) = (judge_one(ident, first, klog::parse(first)), judge(ident, second));
+    if rank(&second) > rank(&first) { second } else { first }
 }
 
 struct Line<'a> {
@@ -78,10 +54,14 @@ struct Line<'a> {
     text: &'a str,
 }
 
-fn judge_one(ident: Option<&str>, message: &str) -> Verdict {
-    let klog = klog::parse(message);
-    let text = without_event_dump(uncut(klog.as_ref().map_or(message, |klog| klog.body)));
-    let line = Line { who: who(ident, klog.as_ref(), message), klog, facts: FACTS.of(&text), text: &text };
+fn judge_one(ident: Option<&str>, message: &str, klog: Option<Klog<'_>>) -> Verdict {
+    let text = text::telling(klog.map_or(message, |klog| klog.body), klog.map(|klog| klog.file));
+    let line = Line {
+        who: who(ident, klog.as_ref(), message),
+        klog,
+        facts: FACTS.of(&text),
+        text: &text,
+    };
     by_phrase(&line).unwrap_or_else(|| match line.who {
         Who::Kubelet => kubelet(&line),
         Who::Unknown => unknown(&line),
@@ -91,33 +71,32 @@ fn judge_one(ident: Option<&str>, message: &str) -> Verdict {
     })
 }
 
-/// Without the mark a pager or a terminal leaves where it cut the line.
-fn uncut(body: &str) -> &str {
-    body.trim_end_matches(['>', '…']).trim_end_matches("...")
-}
-
-/// An event dump quotes whatever the event says; the cause stands after it (or in `err=` before it).
-fn without_event_dump(body: &str) -> Cow<'_, str> {
-    const DUMPS: [&str; 3] = ["Event{TypeMeta", "&Event{", "Event{ObjectMeta"];
-    let Some(start) = DUMPS.iter().filter_map(|dump| body.find(dump)).min() else { return Cow::Borrowed(body) };
-    let head = body.get(..start).unwrap_or_default();
-    let tail = body.rfind("}'").and_then(|end| body.get(end..)).unwrap_or_default();
-    Cow::Owned(format!("{head} {tail}"))
-}
-
 fn by_phrase(line: &Line<'_>) -> Option<Verdict> {
-    let row = PHRASES.iter().zip(&FACTS.phrases).find(|(row, bits)| row.by.admits(line.who) && bits.hold(&line.facts))?.0;
-    Some(Verdict { class: row.class, effect: row.effect, clears: row.clears, ambiguous_with: None, remedy: row.remedy, rule: row.rule })
+    let row = phrases()
+        .zip(&FACTS.phrases)
+        .find(|(row, bits)| row.by.admits(line.who) && bits.hold(&line.facts))?
+        .0;
+    Some(Verdict {
+        class: row.class,
+        effect: row.effect,
+        clears: row.clears,
+        ambiguous_with: None,
+        remedy: row.remedy,
+        rule: row.rule,
+    })
 }
 
 fn cause_of(facts: &Mask) -> Option<&'static Cause> {
-    CAUSES.iter().zip(&FACTS.causes).find(|(_, bits)| bits.hold(facts)).map(|(row, _)| row)
+    CAUSES
+        .iter()
+        .zip(&FACTS.causes)
+        .find(|(_, bits)| bits.hold(facts))
+        .map(|(row, _)| row)
 }
 
 fn scope_of(line: &Line<'_>) -> (Scope, &'static str) {
     let file = line.klog.map_or("", |klog| klog.file);
-    SCOPES
-        .iter()
+    scopes()
         .zip(&FACTS.scopes)
         .find(|(row, bits)| bits.hold(&line.facts) || row.files.contains(&file))
         .map_or((Scope::General, "general"), |(row, _)| (row.scope, row.rule))
@@ -133,14 +112,27 @@ fn kubelet(line: &Line<'_>) -> Verdict {
     let (scope, rule) = scope_of(line);
     match scope {
         Scope::Serving => serving(cause),
-        Scope::Runtime => verdict(cause_class(cause), Effect::Hold, Clears::Yes, Some(remedy::RUNTIME), rule),
+        Scope::Runtime => verdict(
+            cause_class(cause),
+            Effect::Hold,
+            Clears::Yes,
+            Some(remedy::RUNTIME),
+            rule,
+        ),
         _ if scope.is_foreign() => foreign(line, scope, cause, rule),
         _ => own(line, scope, cause, rule),
     }
 }
 
 fn verdict(class: Class, effect: Effect, clears: Clears, remedy: Option<&'static str>, rule: &'static str) -> Verdict {
-    Verdict { class, effect, clears, ambiguous_with: None, remedy, rule }
+    Verdict {
+        class,
+        effect,
+        clears,
+        ambiguous_with: None,
+        remedy,
+        rule,
+    }
 }
 
 fn cause_class(cause: Option<&Cause>) -> Class {
@@ -151,18 +143,32 @@ fn cause_class(cause: Option<&Cause>) -> Class {
 fn is_trust(cause: &Cause) -> bool {
     matches!(
         cause.class,
-        Class::Expired | Class::NotYetValid | Class::UnknownAuthority | Class::SanMismatch | Class::Unauthorized | Class::RejectedByPeer
+        Class::Expired
+            | Class::NotYetValid
+            | Class::UnknownAuthority
+            | Class::SanMismatch
+            | Class::Unauthorized
+            | Class::RejectedByPeer
     ) || cause.rule == "x509-other"
 }
 
 /// Between the kubelet and its API server.
 fn own(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &'static str) -> Verdict {
+    let chatter = scope == Scope::General && severity(line) == Some(b'I');
     match cause {
         Some(cause) if is_trust(cause) => Verdict {
             ambiguous_with: cause.ambiguous_with,
-            ..verdict(cause.class, Effect::Block, clears(cause), remedy::of(cause.class), cause.rule)
+            ..verdict(
+                cause.class,
+                Effect::Block,
+                clears(cause),
+                remedy::of(cause.class),
+                cause.rule,
+            )
         },
-        Some(cause) if cause.class.is_unreachable() => verdict(cause.class, Effect::Hold, Clears::Yes, None, cause.rule),
+        Some(cause) if cause.class.is_unreachable() && !chatter => {
+            verdict(cause.class, Effect::Hold, Clears::Yes, None, cause.rule)
+        }
         _ => unexplained(line, scope, cause, rule),
     }
 }
@@ -179,9 +185,11 @@ fn unexplained(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rul
     if severity == Some(b'F') || (scope == Scope::Fatal && cause.is_none()) {
         return verdict(Class::OtherError, Effect::Fail, Clears::No, Some(remedy::CONFIG), rule);
     }
-    let failed = cause.is_some() || severity.map_or_else(|| complains(line.text), |letter| letter != b'I');
+    let failed = severity.map_or_else(|| complains(line.text), |letter| letter != b'I');
     match scope {
-        Scope::ApiRequest | Scope::Fatal if failed => verdict(Class::OtherError, Effect::Hold, Clears::Maybe, None, rule),
+        Scope::ApiRequest | Scope::Fatal if failed => {
+            verdict(Class::OtherError, Effect::Hold, Clears::Maybe, None, rule)
+        }
         _ if matches!(severity, Some(b'E')) => verdict(Class::OtherError, Effect::Neutral, Clears::Maybe, None, rule),
         _ => Verdict::neutral(rule),
     }
@@ -189,15 +197,24 @@ fn unexplained(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rul
 
 /// Whether a line without severity reads like a failure.
 fn complains(text: &str) -> bool {
-    ["ail", "rror", "nable to", "annot", "ejected", "exceeds"].iter().any(|word| text.contains(word))
+    ["ail", "rror", "nable to", "annot", "ejected", "exceeds"]
+        .iter()
+        .any(|word| text.contains(word))
 }
 
 /// Somebody knocks at the kubelet's door: says nothing about its own way to the API server.
 fn serving(cause: Option<&'static Cause>) -> Verdict {
     match cause {
         Some(cause) if is_trust(cause) => {
-            let effect = if cause.class == Class::Expired { Effect::Foreign } else { Effect::Neutral };
-            Verdict { ambiguous_with: cause.ambiguous_with, ..verdict(cause.class, effect, Clears::Maybe, None, "serving") }
+            let effect = if cause.class == Class::Expired {
+                Effect::Foreign
+            } else {
+                Effect::Neutral
+            };
+            Verdict {
+                ambiguous_with: cause.ambiguous_with,
+                ..verdict(cause.class, effect, Clears::Maybe, None, "serving")
+            }
         }
         _ => Verdict::neutral("serving"),
     }
@@ -209,10 +226,20 @@ fn foreign(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &
         return Verdict::neutral(rule);
     }
     let stale = scope == Scope::PodNetwork && cause.is_some_and(is_trust);
-    let clears = if cause.is_some_and(is_trust) { Clears::No } else { Clears::Maybe };
+    let clears = if cause.is_some_and(is_trust) {
+        Clears::No
+    } else {
+        Clears::Maybe
+    };
     Verdict {
         ambiguous_with: cause.and_then(|cause| cause.ambiguous_with),
-        ..verdict(cause_class(cause), Effect::Foreign, clears, stale.then_some(remedy::CNI), rule)
+        ..verdict(
+            cause_class(cause),
+            Effect::Foreign,
+            clears,
+            stale.then_some(remedy::CNI),
+            rule,
+        )
     }
 }
 
@@ -223,7 +250,9 @@ fn unknown(line: &Line<'_>) -> Verdict {
     match (scope, cause) {
         (Scope::General, Some(cause)) if cause.class == Class::NodeNotFound => own(line, scope, Some(cause), rule),
         (Scope::General, None) if line.klog.is_some() => kubelet(line),
-        (Scope::General, None) if looks_bad(line.text) => verdict(Class::OtherError, Effect::Foreign, Clears::Maybe, None, rule),
+        (Scope::General, None) if looks_bad(line.text) => {
+            verdict(Class::OtherError, Effect::Foreign, Clears::Maybe, None, rule)
+        }
         (Scope::General, None) => Verdict::neutral(rule),
         (Scope::General, Some(_)) => other(line),
         _ => kubelet(line),
@@ -231,12 +260,20 @@ fn unknown(line: &Line<'_>) -> Verdict {
 }
 
 fn looks_bad(text: &str) -> bool {
-    ["error", "Error", "ERROR", "fatal", "FATAL", "failed", "Failed"].iter().any(|start| text.starts_with(start))
+    ["error", "Error", "ERROR", "fatal", "FATAL", "failed", "Failed"]
+        .iter()
+        .any(|start| text.starts_with(start))
 }
 
 fn systemd(line: &Line<'_>) -> Verdict {
-    let bad = ["ailed with result", "ain process exited", "ailed to start"].iter().any(|mark| line.text.contains(mark));
-    if bad { verdict(Class::OtherError, Effect::Foreign, Clears::Maybe, None, "other-unit") } else { Verdict::neutral("systemd") }
+    let bad = ["ailed with result", "ain process exited", "ailed to start"]
+        .iter()
+        .any(|mark| line.text.contains(mark));
+    if bad {
+        verdict(Class::OtherError, Effect::Foreign, Clears::Maybe, None, "other-unit")
+    } else {
+        Verdict::neutral("systemd")
+    }
 }
 
 /// A row of `kubectl describe`: `Normal` says nothing, `Warning` tells of a pod.
@@ -255,7 +292,11 @@ fn other(line: &Line<'_>) -> Verdict {
     if noise || (cause.is_none() && !is_error(line)) {
         return Verdict::neutral("other-component");
     }
-    let clears = if cause.is_some_and(is_trust) { Clears::No } else { Clears::Maybe };
+    let clears = if cause.is_some_and(is_trust) {
+        Clears::No
+    } else {
+        Clears::Maybe
+    };
     Verdict {
         ambiguous_with: cause.and_then(|cause| cause.ambiguous_with),
         ..verdict(cause_class(cause), Effect::Foreign, clears, None, "other-component")
@@ -265,7 +306,20 @@ fn other(line: &Line<'_>) -> Verdict {
 fn is_error(line: &Line<'_>) -> bool {
     const LEVELS: [&str; 15] = [
         "[kubelet-check]",
-        "level=err", "level=warn", "level=fatal", "level=panic", "[ERROR]", "[FATAL]", "[WARNING]", " E | ", " W | ", " C | ", "ERRO[", "FATA[", "WARN[", "fatal",
+        "level=err",
+        "level=warn",
+        "level=fatal",
+        "level=panic",
+        "[ERROR]",
+        "[FATAL]",
+        "[WARNING]",
+        " E | ",
+        " W | ",
+        " C | ",
+        "ERRO[",
+        "FATA[",
+        "WARN[",
+        "fatal",
     ];
     match severity(line) {
         Some(letter) => letter != b'I',

@@ -1,13 +1,16 @@
 //! One pass over a message: which needles of all tables occur in it, as a bit set; rows are then bit tests.
+//!
+//! Needles are plain text, compared without regard to ASCII case (klog messages began in lower case until structured
+//! logging made them sentences).
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use regex::RegexSet;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::causes::CAUSES;
-use super::phrases::PHRASES;
-use super::scopes::SCOPES;
+use super::phrases::phrases;
+use super::scopes::scopes;
 
 const WORDS: usize = 8;
 
@@ -35,28 +38,45 @@ impl Mask {
     }
 }
 
-/// The text condition of a row: literal strings, or a regular expression after the prefix `re:`.
+/// The text condition of a row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text {
     /// All of these occur.
-    pub(super) all: &'static [&'static str],
+    all: &'static [&'static str],
     /// At least one of these occurs (no condition when empty).
-    pub(super) any: &'static [&'static str],
+    any: &'static [&'static str],
+    /// And at least one of these (no condition when empty).
+    one_of: &'static [&'static str],
     /// None of these occurs.
-    pub(super) not: &'static [&'static str],
+    not: &'static [&'static str],
 }
 
 impl Text {
+    const ALWAYS: Self = Self {
+        all: &[],
+        any: &[],
+        one_of: &[],
+        not: &[],
+    };
+
     pub(super) const fn all(all: &'static [&'static str]) -> Self {
-        Self { all, any: &[], not: &[] }
+        Self { all, ..Self::ALWAYS }
     }
 
     pub(super) const fn any(any: &'static [&'static str]) -> Self {
-        Self { all: &[], any, not: &[] }
+        Self { any, ..Self::ALWAYS }
     }
 
     pub(super) const fn and_any(self, any: &'static [&'static str]) -> Self {
         Self { any, ..self }
+    }
+
+    pub(super) const fn and_all(self, all: &'static [&'static str]) -> Self {
+        Self { all, ..self }
+    }
+
+    pub(super) const fn and_one_of(self, one_of: &'static [&'static str]) -> Self {
+        Self { one_of, ..self }
     }
 
     pub(super) const fn not(self, not: &'static [&'static str]) -> Self {
@@ -68,20 +88,24 @@ impl Text {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bits {
     all: Mask,
-    any: Mask,
+    any: Option<Mask>,
+    one_of: Option<Mask>,
     not: Mask,
 }
 
 impl Bits {
     pub(super) fn hold(&self, facts: &Mask) -> bool {
-        facts.has_all(&self.all) && (self.any.is_empty() || facts.has_any(&self.any)) && !facts.has_any(&self.not)
+        facts.has_all(&self.all)
+            && self.any.is_none_or(|any| facts.has_any(&any))
+            && self.one_of.is_none_or(|any| facts.has_any(&any))
+            && !facts.has_any(&self.not)
     }
 }
 
 /// All needles compiled, and the rows of each table as bits (same order as the table).
 #[derive(Debug)]
 pub(super) struct Facts {
-    set: RegexSet,
+    needles: Option<AhoCorasick>,
     pub(super) phrases: Vec<Bits>,
     pub(super) scopes: Vec<Bits>,
     pub(super) causes: Vec<Bits>,
@@ -93,40 +117,54 @@ impl Facts {
     /// The needles that occur in `text`.
     pub(super) fn of(&self, text: &str) -> Mask {
         let mut mask = Mask::default();
-        for bit in &self.set.matches(text) {
-            mask.set(bit);
+        for found in self
+            .needles
+            .iter()
+            .flat_map(|needles| needles.find_overlapping_iter(text))
+        {
+            mask.set(found.pattern().as_usize());
         }
         mask
     }
 
     fn compile() -> Self {
         let mut needles = Needles::default();
-        let phrases = PHRASES.iter().map(|row| needles.bits(&row.text)).collect();
-        let scopes = SCOPES.iter().map(|row| needles.bits(&row.text)).collect();
+        let phrases = phrases().map(|row| needles.bits(&row.text)).collect();
+        let scopes = scopes().map(|row| needles.bits(&row.text)).collect();
         let causes = CAUSES.iter().map(|row| needles.bits(&row.text)).collect();
-        let set = regex::RegexSetBuilder::new(&needles.patterns)
-            .dfa_size_limit(32 << 20)
-            .build()
-            .unwrap_or_else(|_| RegexSet::empty());
-        Self { set, phrases, scopes, causes }
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(&needles.patterns);
+        Self {
+            needles: automaton.ok(),
+            phrases,
+            scopes,
+            causes,
+        }
     }
 
     /// How many needles there are, and how many fit the mask (for the table's own test).
     #[cfg(test)]
     pub(super) fn size(&self) -> (usize, usize) {
-        (self.set.len(), WORDS * 64)
+        (self.needles.as_ref().map_or(0, AhoCorasick::patterns_len), WORDS * 64)
     }
 }
 
 #[derive(Default)]
 struct Needles {
-    patterns: Vec<String>,
+    patterns: Vec<&'static str>,
     index: HashMap<&'static str, usize>,
 }
 
 impl Needles {
     fn bits(&mut self, text: &Text) -> Bits {
-        Bits { all: self.mask(text.all), any: self.mask(text.any), not: self.mask(text.not) }
+        Bits {
+            all: self.mask(text.all),
+            any: Some(self.mask(text.any)).filter(|mask| !mask.is_empty()),
+            one_of: Some(self.mask(text.one_of)).filter(|mask| !mask.is_empty()),
+            not: self.mask(text.not),
+        }
     }
 
     fn mask(&mut self, needles: &[&'static str]) -> Mask {
@@ -138,13 +176,11 @@ impl Needles {
     }
 
     fn bit(&mut self, needle: &'static str) -> usize {
-        if let Some(bit) = self.index.get(needle) {
-            return *bit;
+        let next = self.patterns.len();
+        let bit = *self.index.entry(needle).or_insert(next);
+        if bit == next {
+            self.patterns.push(needle);
         }
-        let bit = self.patterns.len();
-        let pattern = needle.strip_prefix("re:").map_or_else(|| regex::escape(needle), str::to_owned);
-        self.patterns.push(pattern);
-        self.index.insert(needle, bit);
         bit
     }
 }

@@ -72,7 +72,11 @@ impl GateJournal {
     pub fn observe(&mut self, record: &Record, now: Duration) -> Verdict {
         let verdict = classify_record(record);
         *self.counts.entry(verdict.class).or_default() += 1;
-        let seen = || Seen { at: now, class: verdict.class, text: shorten(&record.message) };
+        let seen = || Seen {
+            at: now,
+            class: verdict.class,
+            text: shorten(&record.message),
+        };
         if verdict.fails_gate_at_once() && self.never_clears.is_none() {
             let remedy = verdict.remedy.unwrap_or_default().to_owned();
             self.never_clears = Some(NeverClears { seen: seen(), remedy });
@@ -81,7 +85,9 @@ impl GateJournal {
             Effect::Block => self.last_block = Some(seen()),
             Effect::Fail => self.exited(seen(), &verdict),
             Effect::Hold if verdict.rule == "suppressed" => self.suppressed = Some(seen()),
-            Effect::Hold if verdict.class.is_unreachable() || verdict.rule == "blob" => self.last_unreachable = Some(seen()),
+            Effect::Hold if verdict.class.is_unreachable() || verdict.rule == "blob" => {
+                self.last_unreachable = Some(seen());
+            }
             _ if is_proof(&verdict) => self.last_positive = Some(seen()),
             _ => {}
         }
@@ -94,7 +100,10 @@ impl GateJournal {
         }
         if self.exits >= EXITS && self.never_clears.is_none() {
             let remedy = verdict.remedy.unwrap_or_default().to_owned();
-            self.never_clears = Some(NeverClears { seen: seen.clone(), remedy });
+            self.never_clears = Some(NeverClears {
+                seen: seen.clone(),
+                remedy,
+            });
         }
         // A new process has to prove itself anew.
         self.last_positive = None;
@@ -105,21 +114,38 @@ impl GateJournal {
     pub fn judge(&self, now: Duration, quiet: Duration) -> GateView {
         if let Some(never) = &self.never_clears {
             let reason = format!("{}: {}", never.seen.class.as_str(), never.seen.text);
-            return GateView::Failed { reason, remedy: never.remedy.clone() };
+            return GateView::Failed {
+                reason,
+                remedy: never.remedy.clone(),
+            };
         }
         match self.not_yet(now, quiet) {
             Some(reason) => GateView::Waiting { reason },
-            None => GateView::Quiet { positive: self.last_positive.as_ref().map(|seen| seen.text.clone()).unwrap_or_default() },
+            None => GateView::Quiet {
+                positive: self
+                    .last_positive
+                    .as_ref()
+                    .map(|seen| seen.text.clone())
+                    .unwrap_or_default(),
+            },
         }
     }
 
     fn not_yet(&self, now: Duration, quiet: Duration) -> Option<String> {
         let recent = |seen: &&Seen| now.saturating_sub(seen.at) < quiet;
         if let Some(block) = self.last_block.as_ref().filter(recent) {
-            return Some(format!("{} {} s ago: {}", block.class.as_str(), now.saturating_sub(block.at).as_secs(), block.text));
+            return Some(format!(
+                "{} {} s ago: {}",
+                block.class.as_str(),
+                now.saturating_sub(block.at).as_secs(),
+                block.text
+            ));
         }
         if let Some(lost) = self.suppressed.as_ref().filter(recent) {
-            return Some(format!("journald dropped lines, so silence proves nothing yet: {}", lost.text));
+            return Some(format!(
+                "journald dropped lines, so silence proves nothing yet: {}",
+                lost.text
+            ));
         }
         if let Some(away) = self.last_unreachable.as_ref().filter(recent) {
             return Some(format!("{}: {}", away.class.as_str(), away.text));
@@ -127,9 +153,10 @@ impl GateJournal {
         let after = self.last_block.as_ref().map(|block| block.at);
         match &self.last_positive {
             None => Some("no blocking line, but no positive sign either (silence is not proof)".to_owned()),
-            Some(sign) if after.is_some_and(|block| sign.at < block) => {
-                Some(format!("quiet, but the last positive sign is older than the last error: {}", sign.text))
-            }
+            Some(sign) if after.is_some_and(|block| sign.at < block) => Some(format!(
+                "quiet, but the last positive sign is older than the last error: {}",
+                sign.text
+            )),
             Some(_) => None,
         }
     }
@@ -163,7 +190,8 @@ impl GateJournal {
 /// Lines that only an API server's answer can bring about: registration, an issued certificate in use, pods listed
 /// from the API. That a certificate file is readable (`certificate-expiration`) is positive, but proves no answer.
 fn is_proof(verdict: &Verdict) -> bool {
-    matches!(verdict.class, Class::Registered | Class::RotationOk) && verdict.effect == Effect::Positive || verdict.rule == "syncloop-api"
+    matches!(verdict.class, Class::Registered | Class::RotationOk) && verdict.effect == Effect::Positive
+        || verdict.rule == "syncloop-api"
 }
 
 fn shorten(text: &str) -> String {

@@ -20,17 +20,20 @@ const HEADER: usize = 200;
 
 /// Splits `message` at its header; `None` when there is none.
 pub(super) fn parse(message: &str) -> Option<Klog<'_>> {
+    let header = message.get(..HEADER).unwrap_or_else(|| start_of(message));
     let mut from = 0;
     loop {
-        let at = from + message.get(from..)?.find(".go:")?;
-        if at > HEADER {
-            return None;
-        }
+        let at = from + header.get(from..)?.find(".go:")?;
         if let Some(klog) = at_source(message, at) {
             return Some(klog);
         }
         from = at + 4;
     }
+}
+
+/// The first [`HEADER`] bytes, or a little less where that would part a character.
+fn start_of(message: &str) -> &str {
+    (0..4).find_map(|less| message.get(..HEADER - less)).unwrap_or(message)
 }
 
 fn at_source(message: &str, at: usize) -> Option<Klog<'_>> {
@@ -40,11 +43,20 @@ fn at_source(message: &str, at: usize) -> Option<Klog<'_>> {
         return None;
     }
     let body = after.get(digits..)?.strip_prefix(']')?;
-    let start = message.get(..at)?.rfind(|c: char| !is_path(c)).map_or(0, |last| last + 1);
+    let start = message
+        .get(..at)?
+        .rfind(|c: char| !is_path(c))
+        .map_or(0, |last| last + 1);
     let path = message.get(start..at + 3)?;
     let file = path.rsplit('/').next().unwrap_or(path);
     let (severity, pid) = columns(message.get(..start)?)?;
-    Some(Klog { severity, pid, file, path, body: body.trim_start() })
+    Some(Klog {
+        severity,
+        pid,
+        file,
+        path,
+        body: body.trim_start(),
+    })
 }
 
 fn is_path(c: char) -> bool {

@@ -12,6 +12,7 @@ mod facts;
 mod gate;
 mod json_line;
 mod klog;
+mod names;
 mod phrases;
 mod prefix;
 mod record;
@@ -20,8 +21,9 @@ mod remedy;
 mod row;
 mod scopes;
 mod stream;
+mod text;
 
-pub use class::{Clears, Class, Effect, Verdict};
+pub use class::{Class, Clears, Effect, Verdict};
 pub use classify::{classify, classify_record};
 pub use gate::{GateJournal, GateView, NeverClears, Seen};
 pub use record::{Kind, Record, parse_line};

@@ -13,7 +13,19 @@ pub(super) struct Prefix<'a> {
 }
 
 /// Identifiers that are believed without a timestamp before them.
-const KNOWN: &[&str] = &["kubelet", "systemd", "etcd", "kube-apiserver", "kube-proxy", "dockerd", "containerd", "kubenswrapper", "hyperkube", "origin-node", "k3s"];
+const KNOWN: &[&str] = &[
+    "kubelet",
+    "systemd",
+    "etcd",
+    "kube-apiserver",
+    "kube-proxy",
+    "dockerd",
+    "containerd",
+    "kubenswrapper",
+    "hyperkube",
+    "origin-node",
+    "k3s",
+];
 
 /// Parses the prefix of `line`; what is not one stays in `rest`.
 pub(super) fn parse(line: &str) -> Prefix<'_> {
@@ -34,12 +46,18 @@ fn strip_priority(line: &str) -> &str {
 
 /// `stderr F ` of the CRI log format.
 fn strip_stream(rest: &str) -> &str {
-    ["stderr F ", "stdout F ", "stderr P ", "stdout P "].iter().find_map(|mark| rest.strip_prefix(mark)).unwrap_or(rest)
+    ["stderr F ", "stdout F ", "stderr P ", "stdout P "]
+        .iter()
+        .find_map(|mark| rest.strip_prefix(mark))
+        .unwrap_or(rest)
 }
 
 /// Splits off a timestamp: its value where it is absolute, and the rest without leading blanks.
 fn timestamp(line: &str) -> Option<(Option<u64>, &str)> {
-    monotonic(line).or_else(|| unix(line)).or_else(|| iso(line)).or_else(|| words(line))
+    monotonic(line)
+        .or_else(|| unix(line))
+        .or_else(|| iso(line))
+        .or_else(|| words(line))
 }
 
 /// `[    4.000000]` and `[    4.000000 <    1.000000 >]`.
@@ -67,7 +85,10 @@ fn iso(line: &str) -> Option<(Option<u64>, &str)> {
     if b.len() < 19 || b.get(10) != Some(&b'T') || !is_date(token.get(..10)?) || !is_time(token.get(11..19)?) {
         return None;
     }
-    let micros = token.parse::<jiff::Timestamp>().ok().and_then(|at| u64::try_from(at.as_microsecond()).ok());
+    let micros = token
+        .parse::<jiff::Timestamp>()
+        .ok()
+        .and_then(|at| u64::try_from(at.as_microsecond()).ok());
     Some((micros, rest.trim_start()))
 }
 
@@ -103,7 +124,10 @@ fn after_zone(rest: &str) -> &str {
     let rest = rest.trim_start();
     let mut cursor = Cursor(rest);
     let zone = cursor.next().is_some_and(|token| {
-        (2..=6).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b':'))
+        (2..=6).contains(&token.len())
+            && token
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b':'))
     });
     if zone { cursor.0.trim_start() } else { rest }
 }
@@ -112,19 +136,35 @@ fn after_zone(rest: &str) -> &str {
 fn after_year(rest: &str) -> &str {
     let rest = rest.trim_start();
     match rest.split_once(' ') {
-        Some((year, tail)) if year.len() == 4 && year.starts_with("20") && year.bytes().all(|b| b.is_ascii_digit()) => tail,
+        Some((year, tail)) if year.len() == 4 && year.starts_with("20") && year.bytes().all(|b| b.is_ascii_digit()) => {
+            tail
+        }
         _ => rest,
     }
 }
 
 fn is_date(token: &str) -> bool {
     let b = token.as_bytes();
-    b.len() == 10 && b.iter().enumerate().all(|(at, c)| if at == 4 || at == 7 { *c == b'-' } else { c.is_ascii_digit() })
+    b.len() == 10
+        && b.iter().enumerate().all(|(at, c)| {
+            if at == 4 || at == 7 {
+                *c == b'-'
+            } else {
+                c.is_ascii_digit()
+            }
+        })
 }
 
 fn is_time(token: &str) -> bool {
     let b = token.as_bytes();
-    b.len() == 8 && b.iter().enumerate().all(|(at, c)| if at == 2 || at == 5 { *c == b':' } else { c.is_ascii_digit() })
+    b.len() == 8
+        && b.iter().enumerate().all(|(at, c)| {
+            if at == 2 || at == 5 {
+                *c == b':'
+            } else {
+                c.is_ascii_digit()
+            }
+        })
 }
 
 fn is_clock(token: &str) -> bool {
@@ -141,31 +181,65 @@ fn is_day(token: &str) -> bool {
 fn is_month(token: &str) -> bool {
     let name = token.trim_end_matches(['.', ',']);
     let letters = name.chars().all(|c| c.is_alphabetic() && !c.is_ascii_digit());
-    let numbered = name.strip_suffix(['月', '월']).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+    let numbered = name
+        .strip_suffix(['月', '월'])
+        .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
     !name.is_empty() && name.chars().count() <= 12 && (letters || numbered)
 }
 
 fn with_ident(realtime_us: Option<u64>, rest: &str) -> Prefix<'_> {
-    let dated = Prefix { realtime_us, dated: true, rest, ..Prefix::default() };
+    let dated = Prefix {
+        realtime_us,
+        dated: true,
+        rest,
+        ..Prefix::default()
+    };
     let mut cursor = Cursor(rest);
     let Some(first) = cursor.next() else { return dated };
     if let Some((name, pid)) = ident(first) {
-        return Prefix { ident: Some(name), pid, rest: cursor.message(), ..dated };
+        return Prefix {
+            ident: Some(name),
+            pid,
+            rest: cursor.message(),
+            ..dated
+        };
     }
-    let Some((name, pid)) = cursor.next().and_then(ident) else { return dated };
-    Prefix { host: Some(first), ident: Some(name), pid, rest: cursor.message(), ..dated }
+    let Some((name, pid)) = cursor.next().and_then(ident) else {
+        return dated;
+    };
+    Prefix {
+        host: Some(first),
+        ident: Some(name),
+        pid,
+        rest: cursor.message(),
+        ..dated
+    }
 }
 
 /// `k8s-master1 kubelet: error: …` and `kubelet[1234]: …`: no date at all.
 fn undated(line: &str) -> Prefix<'_> {
-    let plain = Prefix { rest: line, ..Prefix::default() };
+    let plain = Prefix {
+        rest: line,
+        ..Prefix::default()
+    };
     let mut cursor = Cursor(line);
     let Some(first) = cursor.next() else { return plain };
     if let Some((name, pid)) = ident(first).filter(|(name, _)| is_known(name)) {
-        return Prefix { ident: Some(name), pid, rest: cursor.message(), ..plain };
+        return Prefix {
+            ident: Some(name),
+            pid,
+            rest: cursor.message(),
+            ..plain
+        };
     }
     match cursor.next().and_then(ident).filter(|(name, _)| is_known(name)) {
-        Some((name, pid)) => Prefix { host: Some(first), ident: Some(name), pid, rest: cursor.message(), ..plain },
+        Some((name, pid)) => Prefix {
+            host: Some(first),
+            ident: Some(name),
+            pid,
+            rest: cursor.message(),
+            ..plain
+        },
         None => plain,
     }
 }
@@ -180,7 +254,8 @@ fn ident(token: &str) -> Option<(&str, Option<u32>)> {
     if let Some((name, pid)) = name.strip_suffix(']').and_then(|name| name.split_once('[')) {
         return Some((name, Some(pid.parse().ok()?)));
     }
-    let plain = !name.is_empty() && name.len() <= 64 && !name.contains(['"', '\'', ':', '=', '[']) && !name.contains(".go");
+    let plain =
+        !name.is_empty() && name.len() <= 64 && !name.contains(['"', '\'', ':', '=', '[']) && !name.contains(".go");
     plain.then_some((name, None))
 }
 

@@ -45,12 +45,24 @@ impl Record {
     }
 
     fn of(kind: Kind, message: &str) -> Self {
-        Self { realtime_us: None, host: None, ident: None, pid: None, cursor: None, priority: None, message: message.to_owned(), kind }
+        Self {
+            realtime_us: None,
+            host: None,
+            ident: None,
+            pid: None,
+            cursor: None,
+            priority: None,
+            message: message.to_owned(),
+            kind,
+        }
     }
 
     /// Whether nothing but text is known: no date, identifier or klog header.
     pub(super) fn is_headless(&self) -> bool {
-        self.ident.is_none() && self.host.is_none() && self.realtime_us.is_none() && klog::parse(&self.message).is_none()
+        self.ident.is_none()
+            && self.host.is_none()
+            && self.realtime_us.is_none()
+            && klog::parse(&self.message).is_none()
     }
 }
 
@@ -59,8 +71,21 @@ pub(super) const LONGEST: usize = 64 * 1024;
 
 /// What journalctl and pagers add, by beginning.
 const NOTICES: &[&str] = &[
-    "-- ", "Hint: ", "No journal files were", "Journal file ", "Users in groups", "Users in the ", "Pass -q to turn off", "lines ", "(END)", "~", "No entries",
-    "Failed to determine boot", "event: ", "id: ", "retry: ",
+    "-- ",
+    "Hint: ",
+    "No journal files were",
+    "Journal file ",
+    "Users in groups",
+    "Users in the ",
+    "Pass -q to turn off",
+    "lines ",
+    "(END)",
+    "~",
+    "No entries",
+    "Failed to determine boot",
+    "event: ",
+    "id: ",
+    "retry: ",
 ];
 
 /// Parses one line (without or with its line end) of any `journalctl -o` form, of a container log or of a paste.
@@ -73,16 +98,24 @@ pub fn parse_line(line: &[u8]) -> Record {
         return Record::of(Kind::Blank, "");
     }
     if is_notice(trimmed) {
-        return Record { cursor: cursor_of(trimmed), ..Record::of(Kind::Notice, trimmed) };
+        return Record {
+            cursor: cursor_of(trimmed),
+            ..Record::of(Kind::Notice, trimmed)
+        };
     }
-    json(trimmed).or_else(|| field(trimmed)).unwrap_or_else(|| plain(quoted, trimmed))
+    json(trimmed)
+        .or_else(|| field(trimmed))
+        .unwrap_or_else(|| plain(quoted, trimmed))
 }
 
 /// Text without NULs, colours and U+00A0, of bounded length.
 fn clean(line: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(line);
-    let text = if text.len() > LONGEST { Cow::Owned(ends(&text)) } else { text };
-    if !text.bytes().any(|b| b < 0x20 && b != b'\t' || b == 0xC2 || b == 0xEF) {
+    let text = match std::str::from_utf8(line) {
+        Ok(text) if line.len() <= LONGEST => Cow::Borrowed(text),
+        Err(_) if line.len() <= LONGEST => String::from_utf8_lossy(line),
+        _ => ends(line),
+    };
+    if !needs_cleaning(&text) {
         return text;
     }
     let mut clean = String::with_capacity(text.len());
@@ -101,10 +134,21 @@ fn clean(line: &[u8]) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-fn ends(text: &str) -> String {
-    let head = text.floor_char_boundary(LONGEST / 2);
-    let tail = text.ceil_char_boundary(text.len() - LONGEST / 2);
-    format!("{} {}", text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default())
+/// Whether a control character, U+00A0 or U+FEFF may be there; written without branches, so that it is vectorised.
+fn needs_cleaning(text: &str) -> bool {
+    let suspect = |b: u8| u8::from(b < 0x20) + u8::from(b == 0xC2) + u8::from(b == 0xEF) - u8::from(b == b'\t');
+    text.bytes().fold(0, |found, b| found | suspect(b)) != 0
+}
+
+/// The first and the last half of a very long line.
+fn ends(line: &[u8]) -> Cow<'_, str> {
+    let head = line.get(..LONGEST / 2).unwrap_or_default();
+    let tail = line.get(line.len().saturating_sub(LONGEST / 2)..).unwrap_or_default();
+    Cow::Owned(format!(
+        "{} {}",
+        String::from_utf8_lossy(head),
+        String::from_utf8_lossy(tail)
+    ))
 }
 
 /// Strips markdown's `> `, bullets (`minikube logs`) and code ticks.
@@ -128,7 +172,9 @@ fn cursor_of(text: &str) -> Option<String> {
 fn json(text: &str) -> Option<Record> {
     let object = text.strip_prefix("data: ").unwrap_or(text);
     let object = object.trim_start_matches(['[', ',']).trim_end_matches([',', ']']);
-    object.starts_with('{').then(|| json_line::parse(object).unwrap_or_else(|| broken_json(object)))
+    object
+        .starts_with('{')
+        .then(|| json_line::parse(object).unwrap_or_else(|| broken_json(object)))
 }
 
 /// A JSON object cut off: the text after its message key, or all of it.
@@ -146,11 +192,18 @@ fn field(text: &str) -> Option<Record> {
         return Some(Record::plain(message));
     }
     if let Some(message) = text.strip_prefix("\"MESSAGE\" : \"") {
-        let message = message.trim_end_matches(',').trim_end_matches('"').replace("\\\"", "\"");
+        let message = message
+            .trim_end_matches(',')
+            .trim_end_matches('"')
+            .replace("\\\"", "\"");
         return Some(Record::plain(&message));
     }
-    let (key, value) = text.split_once('=').or_else(|| text.strip_prefix('"').and_then(|rest| rest.split_once("\" : ")))?;
-    let upper = key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    let (key, value) = text
+        .split_once('=')
+        .or_else(|| text.strip_prefix('"').and_then(|rest| rest.split_once("\" : ")))?;
+    let upper = key
+        .bytes()
+        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
     (key.len() >= 3 && upper).then(|| {
         let value = value.trim_end_matches(',').trim_matches('"');
         let mut record = Record::of(Kind::Notice, text);
@@ -166,7 +219,10 @@ fn plain(line: &str, trimmed: &str) -> Record {
     }
     let prefix = prefix::parse(trimmed);
     if is_verbose_header(&prefix) || matches!(trimmed, "{" | "}" | "[" | "]") {
-        return Record { cursor: verbose_cursor(prefix.rest), ..Record::of(Kind::Notice, trimmed) };
+        return Record {
+            cursor: verbose_cursor(prefix.rest),
+            ..Record::of(Kind::Notice, trimmed)
+        };
     }
     let indent = line.len() - trimmed.len();
     let headless = !prefix.dated && prefix.ident.is_none();
@@ -191,5 +247,8 @@ fn is_verbose_header(prefix: &prefix::Prefix<'_>) -> bool {
 }
 
 fn verbose_cursor(rest: &str) -> Option<String> {
-    rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|cursor| cursor.starts_with("s=")).map(str::to_owned)
+    rest.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .filter(|cursor| cursor.starts_with("s="))
+        .map(str::to_owned)
 }

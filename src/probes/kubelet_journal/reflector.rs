@@ -34,9 +34,17 @@ pub(super) fn is_kubelet(body: &str) -> Option<bool> {
 }
 
 fn foreign_path(body: &str) -> bool {
-    ["informers_generated", "client-go@v", "pkg/mod/", "k8s.io/dns", "pkg/dns/", "github.com/", "sigs.k8s.io/"]
-        .iter()
-        .any(|path| body.contains(path))
+    [
+        "informers_generated",
+        "client-go@v",
+        "pkg/mod/",
+        "k8s.io/dns",
+        "pkg/dns/",
+        "github.com/",
+        "sigs.k8s.io/",
+    ]
+    .iter()
+    .any(|path| body.contains(path))
 }
 
 /// `("v1", "Node")` from `*v1.Node`.

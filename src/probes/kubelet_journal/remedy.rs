@@ -14,10 +14,13 @@ pub(super) const X509: &str = "kubelet cannot verify the API server's certificat
 pub(super) const CONFIG: &str = "kubelet cannot start with this configuration: read `journalctl -u kubelet -n 50`, correct the file or flag it names, then `systemctl restart kubelet`";
 pub(super) const DIED: &str = "kubelet stopped: its last lines before this one name the cause (`journalctl -u kubelet -n 50`); correct it, then `systemctl restart kubelet`";
 pub(super) const START_LIMIT: &str = "systemd gave up on kubelet: correct the cause named above this line, then `systemctl reset-failed kubelet && systemctl start kubelet`";
-pub(super) const RUNTIME: &str = "kubelet does not reach the container runtime: start containerd, CRI-O or docker on this node first, then kubelet";
+pub(super) const RUNTIME: &str =
+    "kubelet does not reach the container runtime: start containerd, CRI-O or docker on this node first, then kubelet";
 pub(super) const BLOB: &str = "the text is hidden: read it with `journalctl -u kubelet -o json` or `--all`";
-pub(super) const SUPPRESSED: &str = "journald dropped lines (RateLimitBurst): what is missing may be the cause, so look again for a longer time";
-pub(super) const CSR: &str = "a certificate request waits for approval: `kubectl get csr`, then `kubectl certificate approve NAME`";
+pub(super) const SUPPRESSED: &str =
+    "journald dropped lines (RateLimitBurst): what is missing may be the cause, so look again for a longer time";
+pub(super) const CSR: &str =
+    "a certificate request waits for approval: `kubectl get csr`, then `kubectl certificate approve NAME`";
 pub(super) const CNI: &str = "the CNI plugin's own credentials are stale: recreate the CNI pod of this node (calico: the step `delete-pods`); the kubelet is not at fault";
 
 /// The remedy for trouble between this kubelet and its API server, by class.

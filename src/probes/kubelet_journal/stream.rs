@@ -1,6 +1,6 @@
 //! Files and pipes of any size: one verdict per input line, wrapped records judged as a whole.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 use super::class::{Effect, Verdict};
 use super::classify::{classify_record, rank};
@@ -15,6 +15,9 @@ pub struct LineVerdict {
     /// The judgement on the record the line belongs to.
     pub verdict: Verdict,
 }
+
+/// What is read of a line at once, in bytes.
+const CHUNK: u64 = 64 * 1024;
 
 /// Lines of one record at most; a longer one is judged by its first lines.
 const WRAPPED_LINES: usize = 16;
@@ -46,7 +49,7 @@ impl Classifier {
         self.line += 1;
         let mut record = parse_line(line);
         self.remember_fields(&record);
-        if record.ident.is_none() && record.is_headless() && line.starts_with(b"    MESSAGE=") {
+        if line.starts_with(b"    MESSAGE=") && record.ident.is_none() {
             record.ident.clone_from(&self.field_ident);
         }
         if self.joins(&record, line.starts_with(b"  ")) {
@@ -54,7 +57,12 @@ impl Classifier {
         } else {
             self.finish(sink);
             let verdict = classify_record(&record);
-            self.open = Some(Open { record, verdict, first: self.line, lines: 1 });
+            self.open = Some(Open {
+                record,
+                verdict,
+                first: self.line,
+                lines: 1,
+            });
         }
     }
 
@@ -62,7 +70,10 @@ impl Classifier {
     pub fn finish(&mut self, sink: &mut impl FnMut(LineVerdict)) {
         if let Some(open) = self.open.take() {
             for line in open.first..open.first + open.lines {
-                sink(LineVerdict { line, verdict: open.verdict });
+                sink(LineVerdict {
+                    line,
+                    verdict: open.verdict,
+                });
             }
         }
     }
@@ -98,7 +109,9 @@ impl Classifier {
         let text = record.message.trim_start();
         let glued = joined(&open.record, "", text);
         let spaced = joined(&open.record, " ", text);
-        let best = [spaced, glued].into_iter().max_by_key(|(_, verdict)| (verdict.effect == Effect::Block, rank(verdict)));
+        let best = [spaced, glued]
+            .into_iter()
+            .max_by_key(|(_, verdict)| (verdict.effect == Effect::Block, rank(verdict)));
         if let Some((record, verdict)) = best {
             if rank(&verdict) >= rank(&open.verdict) || open.lines == 1 {
                 open.verdict = verdict;
@@ -111,7 +124,10 @@ impl Classifier {
 
 fn joined(head: &Record, between: &str, text: &str) -> (Record, Verdict) {
     let message = format!("{}{between}{text}", head.message.trim_end());
-    let record = Record { message, ..head.clone() };
+    let record = Record {
+        message,
+        ..head.clone()
+    };
     let verdict = classify_record(&record);
     (record, verdict)
 }
@@ -119,7 +135,9 @@ fn joined(head: &Record, between: &str, text: &str) -> (Record, Verdict) {
 /// Whether a plain line reads like the middle of a sentence.
 fn goes_on(text: &str) -> bool {
     let text = text.trim_start();
-    let key = text.split_once('=').is_some_and(|(key, _)| key.len() < 24 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+    let key = text
+        .split_once('=')
+        .is_some_and(|(key, _)| key.len() < 24 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
     let middle = text.starts_with(|c: char| c.is_lowercase() || c.is_ascii_digit() || ".,;:/-_%&=)]}\"'*(".contains(c));
     (key || middle) && !component::starts_record(text)
 }
@@ -129,7 +147,12 @@ fn breaks_off(text: &str) -> bool {
     let text = text.trim_end();
     let odd_quotes = text.matches('"').count() % 2 == 1;
     let closed = text.ends_with(['.', '}', ')', '>']) || text.ends_with('"');
-    odd_quotes || !closed || text.ends_with("API server\"") || text.ends_with("failed\"") || text.ends_with("retry\"") || text.ends_with("Error\"")
+    odd_quotes
+        || !closed
+        || text.ends_with("API server\"")
+        || text.ends_with("failed\"")
+        || text.ends_with("retry\"")
+        || text.ends_with("Error\"")
 }
 
 /// Judges every line of `reader`; `sink` gets exactly one verdict per line, in order.
@@ -153,24 +176,17 @@ fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
     line.clear();
     let mut any = false;
     loop {
-        let chunk = match reader.fill_buf() {
-            Ok(chunk) => chunk,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        if chunk.is_empty() {
+        let read = reader.by_ref().take(CHUNK).read_until(b'\n', line)?;
+        any |= read > 0;
+        if line.last() == Some(&b'\n') {
+            line.pop();
+            return Ok(true);
+        }
+        if read == 0 {
             return Ok(any);
         }
-        any = true;
-        let end = chunk.iter().position(|byte| *byte == b'\n');
-        let taken = end.map_or(chunk.len(), |at| at + 1);
-        line.extend_from_slice(chunk.get(..end.unwrap_or(chunk.len())).unwrap_or_default());
-        reader.consume(taken);
         if line.len() > 4 * LONGEST {
             line.drain(LONGEST..line.len() - LONGEST);
-        }
-        if end.is_some() {
-            return Ok(true);
         }
     }
 }

@@ -35,7 +35,7 @@ fn every_needle_compiles_and_has_a_bit() {
 
 #[test]
 fn blocking_rows_carry_a_remedy() {
-    for row in super::phrases::PHRASES {
+    for row in super::phrases::phrases() {
         let needs = matches!(row.effect, Effect::Block | Effect::Fail);
         assert!(!needs || row.remedy.is_some(), "{}", row.rule);
     }
@@ -47,9 +47,18 @@ fn prefixes_of_every_form_give_the_same_message() {
     let mut seen = 0;
     for line in forms.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let record = parse_line(line.as_bytes());
-        assert_eq!(record.message, "E0221 13:46:38.532150   16214 kubelet.go:2248] node \"kubemaster\" not found", "{line}");
+        assert_eq!(
+            record.message, "E0221 13:46:38.532150   16214 kubelet.go:2248] node \"kubemaster\" not found",
+            "{line}"
+        );
         assert_eq!(record.host.as_deref(), Some("KubeMaster"), "{line}");
-        assert!(record.ident.as_deref().is_some_and(|ident| ident.starts_with("kubelet")), "{line}");
+        assert!(
+            record
+                .ident
+                .as_deref()
+                .is_some_and(|ident| ident.starts_with("kubelet")),
+            "{line}"
+        );
         assert_eq!(record.pid, Some(16214), "{line}");
         seen += 1;
     }
@@ -58,8 +67,16 @@ fn prefixes_of_every_form_give_the_same_message() {
 
 #[test]
 fn times_are_absolute_where_the_form_carries_year_and_zone() {
-    for line in ["2020-02-21T14:46:38.536000+0100 h kubelet[1]: x", "2020-02-21T13:46:38.536000Z h kubelet[1]: x", "1582292798.536000 h kubelet[1]: x"] {
-        assert_eq!(parse_line(line.as_bytes()).realtime_us, Some(1_582_292_798_536_000), "{line}");
+    for line in [
+        "2020-02-21T14:46:38.536000+0100 h kubelet[1]: x",
+        "2020-02-21T13:46:38.536000Z h kubelet[1]: x",
+        "1582292798.536000 h kubelet[1]: x",
+    ] {
+        assert_eq!(
+            parse_line(line.as_bytes()).realtime_us,
+            Some(1_582_292_798_536_000),
+            "{line}"
+        );
     }
     assert_eq!(parse_line(b"Feb 21 14:46:38 h kubelet[1]: x").realtime_us, None);
 }
@@ -68,8 +85,14 @@ fn times_are_absolute_where_the_form_carries_year_and_zone() {
 fn journal_json_gives_all_fields() {
     let line = br#"{"MESSAGE":"hello","__CURSOR":"s=1;i=2","__REALTIME_TIMESTAMP":"1582292798656000","_HOSTNAME":"m1","SYSLOG_IDENTIFIER":"kubelet","_PID":"42","PRIORITY":"3"}"#;
     let record = parse_line(line);
-    assert_eq!((record.message.as_str(), record.cursor.as_deref(), record.priority), ("hello", Some("s=1;i=2"), Some(3)));
-    assert_eq!((record.realtime_us, record.pid, record.host.as_deref()), (Some(1_582_292_798_656_000), Some(42), Some("m1")));
+    assert_eq!(
+        (record.message.as_str(), record.cursor.as_deref(), record.priority),
+        ("hello", Some("s=1;i=2"), Some(3))
+    );
+    assert_eq!(
+        (record.realtime_us, record.pid, record.host.as_deref()),
+        (Some(1_582_292_798_656_000), Some(42), Some("m1"))
+    );
 }
 
 #[test]
@@ -87,16 +110,36 @@ fn notices_are_no_records_and_the_cursor_is_read() {
     for line in notices.lines().filter(|line| !line.is_empty()) {
         assert_eq!(parse_line(line.as_bytes()).kind, Kind::Notice, "{line}");
     }
-    assert_eq!(parse_line(b"-- cursor: s=9d18;i=1").cursor.as_deref(), Some("s=9d18;i=1"));
+    assert_eq!(
+        parse_line(b"-- cursor: s=9d18;i=1").cursor.as_deref(),
+        Some("s=9d18;i=1")
+    );
 }
 
 #[test]
 fn verbose_and_export_records_are_judged_by_their_message_line() {
-    let verbose = format!("Thu 2020-01-09 14:46:38.476000 CET [s=9d;i=1;b=01]\n    _HOSTNAME=m1\n    SYSLOG_IDENTIFIER=kubelet\n    MESSAGE={X509}\n    _PID=1\n");
+    let verbose = format!(
+        "Thu 2020-01-09 14:46:38.476000 CET [s=9d;i=1;b=01]\n    _HOSTNAME=m1\n    SYSLOG_IDENTIFIER=kubelet\n    MESSAGE={X509}\n    _PID=1\n"
+    );
     let effects: Vec<Effect> = all(&verbose).iter().map(|verdict| verdict.effect).collect();
-    assert_eq!(effects, [Effect::Neutral, Effect::Neutral, Effect::Neutral, Effect::Block, Effect::Neutral]);
+    assert_eq!(
+        effects,
+        [
+            Effect::Neutral,
+            Effect::Neutral,
+            Effect::Neutral,
+            Effect::Block,
+            Effect::Neutral
+        ]
+    );
     let pretty = "{\n\t\"_PID\" : \"1\",\n\t\"MESSAGE\" : \"Failed while requesting a signed certificate from the master: cannot create certificate signing request: Unauthorized\"\n}\n";
-    assert_eq!(all(pretty).iter().filter(|verdict| verdict.effect == Effect::Block).count(), 1);
+    assert_eq!(
+        all(pretty)
+            .iter()
+            .filter(|verdict| verdict.effect == Effect::Block)
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -109,16 +152,31 @@ fn wrapped_records_are_judged_as_a_whole() {
 
 #[test]
 fn two_records_on_one_line_count_as_the_worse() {
-    let glued = format!("{}dial tcp: lookupAug 09 13:46:38 m1 kubelet[1]: {X509}", REFUSED.split("dial").next().unwrap());
+    let glued = format!(
+        "{}dial tcp: lookupAug 09 13:46:38 m1 kubelet[1]: {X509}",
+        REFUSED.split("dial").next().unwrap()
+    );
     assert_eq!(classify(&glued).effect, Effect::Block);
 }
 
 #[test]
 fn ends_of_line_nuls_and_long_lines_do_not_matter() {
     let padding = "x".repeat(3 << 20);
-    let text = format!("{X509}\r\n\0\n{padding}\n{} {padding} x509: certificate signed by unknown authority\n{X509}", X509.split("x509").next().unwrap());
+    let text = format!(
+        "{X509}\r\n\0\n{padding}\n{} {padding} x509: certificate signed by unknown authority\n{X509}",
+        X509.split("x509").next().unwrap()
+    );
     let effects: Vec<Effect> = all(&text).iter().map(|verdict| verdict.effect).collect();
-    assert_eq!(effects, [Effect::Block, Effect::Neutral, Effect::Neutral, Effect::Block, Effect::Block]);
+    assert_eq!(
+        effects,
+        [
+            Effect::Block,
+            Effect::Neutral,
+            Effect::Neutral,
+            Effect::Block,
+            Effect::Block
+        ]
+    );
 }
 
 #[test]
@@ -146,7 +204,9 @@ fn gate_waits_for_a_sign_silence_is_no_proof() {
     journal.observe(&record(X509), at(1));
     journal.observe(&record(REGISTERED), at(5));
     assert!(matches!(journal.judge(at(20), QUIET), GateView::Waiting { reason } if reason.contains("expired")));
-    let GateView::Quiet { positive } = journal.judge(at(31), QUIET) else { panic!("should be quiet") };
+    let GateView::Quiet { positive } = journal.judge(at(31), QUIET) else {
+        panic!("should be quiet")
+    };
     assert!(positive.contains("Successfully registered"));
 }
 
@@ -162,7 +222,9 @@ fn gate_does_not_take_a_sign_older_than_the_last_error() {
 fn gate_fails_at_once_with_the_remedy() {
     let mut journal = GateJournal::default();
     journal.observe(&record("F0118 17:33:58.888743 1457370 server.go:271] failed to run Kubelet: unable to load bootstrap kubeconfig: stat /etc/kubernetes/bootstrap-kubelet.conf: no such file or directory"), at(3));
-    let GateView::Failed { reason, remedy } = journal.judge(at(3), QUIET) else { panic!("should have failed") };
+    let GateView::Failed { reason, remedy } = journal.judge(at(3), QUIET) else {
+        panic!("should have failed")
+    };
     assert!(reason.starts_with("bootstrap_failed") && remedy.contains("reissue-kubelet-client"));
 }
 
@@ -175,7 +237,10 @@ fn gate_ignores_foreign_lines_and_holds_on_unreachable_and_suppressed() {
     journal.observe(&record(REFUSED), at(41));
     assert!(matches!(journal.judge(at(42), QUIET), GateView::Waiting { .. }));
     assert!(matches!(journal.judge(at(80), QUIET), GateView::Quiet { .. }));
-    journal.observe(&parse_line(b"Aug 09 13:46:38 m1 systemd-journald[3]: Suppressed 99 messages from kubelet.service"), at(81));
+    journal.observe(
+        &parse_line(b"Aug 09 13:46:38 m1 systemd-journald[3]: Suppressed 99 messages from kubelet.service"),
+        at(81),
+    );
     assert!(matches!(journal.judge(at(90), QUIET), GateView::Waiting { reason } if reason.contains("dropped")));
     assert_eq!(journal.counts().values().sum::<u64>(), 4);
 }
@@ -183,7 +248,9 @@ fn gate_ignores_foreign_lines_and_holds_on_unreachable_and_suppressed() {
 #[test]
 fn gate_gives_up_on_a_kubelet_that_keeps_dying() {
     let mut journal = GateJournal::default();
-    let died = parse_line(b"Aug 09 13:46:38 m1 systemd[1]: kubelet.service: Main process exited, code=exited, status=1/FAILURE");
+    let died = parse_line(
+        b"Aug 09 13:46:38 m1 systemd[1]: kubelet.service: Main process exited, code=exited, status=1/FAILURE",
+    );
     for second in [1, 11, 21] {
         journal.observe(&died, at(second));
         assert!(matches!(journal.judge(at(second), QUIET), GateView::Waiting { .. }));

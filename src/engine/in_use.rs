@@ -19,10 +19,16 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Served certificates against the files as they are now, and processes against the age of their files.
 pub(super) async fn look(run: &Run, host: &Host) -> Result<Verdict, String> {
     let mut facts = run.facts_of(&host.name);
-    let output = run.ask(&host.name, &certificates_on_disk::command(host)).await.map_err(|e| e.to_string())?;
+    let output = run
+        .ask(&host.name, &certificates_on_disk::command(host))
+        .await
+        .map_err(|e| e.to_string())?;
     facts.certificates = certificates_on_disk::parse(&output).map_err(|e| e.to_string())?;
     if let Some(runtime) = facts.runtime {
-        let output = run.ask(&host.name, &containers::command(runtime)).await.map_err(|e| e.to_string())?;
+        let output = run
+            .ask(&host.name, &containers::command(runtime))
+            .await
+            .map_err(|e| e.to_string())?;
         facts.containers = containers::parse(&output).map_err(|e| e.to_string())?;
     }
     let endpoints = served::endpoints(host, &facts);
@@ -33,7 +39,10 @@ pub(super) async fn look(run: &Run, host: &Host) -> Result<Verdict, String> {
 async fn shake(run: &Run, host: &Host, endpoint: Endpoint) -> ServedCertificate {
     let answer = match run.transport.dial(&host.name, &endpoint.address, endpoint.port).await {
         Ok(stream) => from_handshake(tls::handshake(stream, None, HANDSHAKE).await),
-        Err(RemoteError::TunnelRefused { reason: TunnelRefusal::Closed, .. }) => ServedAnswer::Closed,
+        Err(RemoteError::TunnelRefused {
+            reason: TunnelRefusal::Closed,
+            ..
+        }) => ServedAnswer::Closed,
         Err(error) => ServedAnswer::Unknown(error.to_string()),
     };
     ServedCertificate { endpoint, answer }

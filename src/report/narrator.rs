@@ -125,7 +125,11 @@ impl Narrator {
 
     /// The step's title; of one that was skipped, or started before we listened, the operation in its id.
     pub(super) fn title(&self, step: &str) -> String {
-        let operation = step.rsplit('/').next().unwrap_or(step).trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+        let operation = step
+            .rsplit('/')
+            .next()
+            .unwrap_or(step)
+            .trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
         self.titles.get(step).cloned().unwrap_or_else(|| operation.to_owned())
     }
 

@@ -3,8 +3,8 @@
 use russh::server::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::lab::faults::Fault;
 use crate::lab::ExecIo;
+use crate::lab::faults::Fault;
 use crate::model::ExitStatus;
 
 use super::channel::{Inbox, Input, Screen, finish, pump_in, pump_out};

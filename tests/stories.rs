@@ -36,20 +36,30 @@ async fn the_seed_recovers_with_the_whole_playbook() {
 #[tokio::test(start_paused = true)]
 async fn renewal_without_a_restart_fails_its_gate() {
     let mut playbook = renew();
-    let gate = playbook.phases.iter().find(|p| p.name == "start-masters").and_then(|p| p.gate.clone());
+    let gate = playbook
+        .phases
+        .iter()
+        .find(|p| p.name == "start-masters")
+        .and_then(|p| p.gate.clone());
     playbook.phases.truncate(1);
     playbook.phases[0].gate = gate;
     let story = Story::new(LabConfig::new(Scenario::Seed));
     let told = story.run(&playbook).await;
     assert_eq!(told.end, RunEnd::GateFailed, "{}", told.text());
-    assert!(told.reasons().iter().any(|r| r.contains("not in use")), "{}", told.text());
+    assert!(
+        told.reasons().iter().any(|r| r.contains("not in use")),
+        "{}",
+        told.text()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn restarting_only_the_kubelets_fails_its_gate() {
     let mut playbook = renew();
     for phase in &mut playbook.phases {
-        phase.steps.retain(|op| !matches!(op, Operation::Service { unit, .. } if unit == "runtime"));
+        phase
+            .steps
+            .retain(|op| !matches!(op, Operation::Service { unit, .. } if unit == "runtime"));
         phase.steps.retain(|op| !matches!(op, Operation::RecycleStaticPods));
     }
     let playbook = without(playbook, &["recycle-static-pods", "stop-runtime"], &[]);
@@ -70,7 +80,12 @@ async fn containerd_shims_outlive_a_restart_so_the_containers_are_recycled() {
 
 #[tokio::test(start_paused = true)]
 async fn every_recoverable_scenario_recovers() {
-    for scenario in [Scenario::Expired, Scenario::Flaky, Scenario::French, Scenario::CalicoToken] {
+    for scenario in [
+        Scenario::Expired,
+        Scenario::Flaky,
+        Scenario::French,
+        Scenario::CalicoToken,
+    ] {
         let story = Story::new(LabConfig::new(scenario));
         let told = story.run(&renew()).await;
         assert_eq!(told.end, RunEnd::Succeeded, "{}: {}", scenario.name(), told.text());
@@ -92,7 +107,11 @@ async fn certificates_renewed_on_disk_come_into_use_by_restart_alone() {
     let told = story.run(&load_playbook("restart").expect("built in")).await;
     assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
     story.assert_healthy();
-    let renewed = story.lab.full_history().iter().any(|item| item.command.contains("renew"));
+    let renewed = story
+        .lab
+        .full_history()
+        .iter()
+        .any(|item| item.command.contains("renew"));
     assert!(!renewed, "restart must not renew");
 }
 

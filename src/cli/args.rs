@@ -35,7 +35,13 @@ pub struct Global {
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
     /// Where runs are recorded [default: $XDG_STATE_HOME/certfleet]
-    #[arg(long, env = "CERTFLEET_STATE_DIR", global = true, value_name = "DIR", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "CERTFLEET_STATE_DIR",
+        global = true,
+        value_name = "DIR",
+        hide_env_values = true
+    )]
     pub state_dir: Option<PathBuf>,
 }
 
@@ -202,7 +208,12 @@ pub struct ExecArgs {
     #[arg(long, value_parser = duration::parse, default_value = "60s", value_name = "DURATION")]
     pub timeout: Duration,
     /// The command, after `--`; several words are joined with blanks, as ssh does
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
     pub words: Vec<String>,
 }
 

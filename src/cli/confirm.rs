@@ -16,22 +16,39 @@ pub(crate) fn confirm(plan: &Plan, yes: bool, terminal: Terminal) -> Result<(), 
             "Add `--yes` after you have read the plan (`--dry-run` shows it).",
         ));
     }
-    if plan.has_outage() { by_name(&plan.cluster) } else { by_yes() }
+    if plan.has_outage() {
+        by_name(&plan.cluster)
+    } else {
+        by_yes()
+    }
 }
 
 fn by_name(cluster: &str) -> Result<(), CliError> {
-    print_err(&format!("This plan takes the API away for a while. Type the cluster's name (`{cluster}`) to go on, anything else to stop.\n"));
+    print_err(&format!(
+        "This plan takes the API away for a while. Type the cluster's name (`{cluster}`) to go on, anything else to stop.\n"
+    ));
     let answer = ask("cluster name")?;
-    if answer.trim() == cluster { Ok(()) } else { Err(declined(&format!("`{}` is not `{cluster}`", answer.trim()))) }
+    if answer.trim() == cluster {
+        Ok(())
+    } else {
+        Err(declined(&format!("`{}` is not `{cluster}`", answer.trim())))
+    }
 }
 
 fn by_yes() -> Result<(), CliError> {
     let answer = ask("Go on? (yes/no)")?;
-    if matches!(answer.trim(), "y" | "yes") { Ok(()) } else { Err(declined("the answer was no")) }
+    if matches!(answer.trim(), "y" | "yes") {
+        Ok(())
+    } else {
+        Err(declined("the answer was no"))
+    }
 }
 
 fn ask(prompt: &str) -> Result<String, CliError> {
-    let answer = dialoguer::Input::<String>::new().with_prompt(prompt).allow_empty(true).interact_text();
+    let answer = dialoguer::Input::<String>::new()
+        .with_prompt(prompt)
+        .allow_empty(true)
+        .interact_text();
     answer.map_err(|_| declined("no answer was given"))
 }
 

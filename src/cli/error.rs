@@ -52,7 +52,10 @@ impl CliError {
 
     /// A usage error.
     pub(crate) fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Usage { what: what.into(), hint: hint.into() }
+        Self::Usage {
+            what: what.into(),
+            hint: hint.into(),
+        }
     }
 
     /// What to do, where the message does not say it already.
@@ -60,8 +63,13 @@ impl CliError {
         match self {
             Self::Usage { hint, .. } => Some(hint.clone()),
             Self::PlanRefused(_) => Some("Nothing was changed. Each error above names its remedy.".to_owned()),
-            Self::Unreachable(_) => Some("Nothing was changed. Make the host reachable (`ssh` from here must work), then start again.".to_owned()),
-            Self::Lock(LockError::Held { .. }) => Some("Wait for that run to end. The lock is freed when its process ends.".to_owned()),
+            Self::Unreachable(_) => Some(
+                "Nothing was changed. Make the host reachable (`ssh` from here must work), then start again."
+                    .to_owned(),
+            ),
+            Self::Lock(LockError::Held { .. }) => {
+                Some("Wait for that run to end. The lock is freed when its process ends.".to_owned())
+            }
             Self::Remote(error) => Some(error.remedy()),
             Self::Bug(_) => Some("This is a bug in certfleet; please report it with this text.".to_owned()),
             _ => None,
@@ -71,7 +79,12 @@ impl CliError {
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Usage { .. } | Self::PlanRefused(_) | Self::Io { .. } | Self::Lab(_) | Self::Ledger(_) => Exit::Usage,
+            Self::Config(_)
+            | Self::Usage { .. }
+            | Self::PlanRefused(_)
+            | Self::Io { .. }
+            | Self::Lab(_)
+            | Self::Ledger(_) => Exit::Usage,
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
             Self::Lock(_) => Exit::Usage,
             Self::Unreachable(_) | Self::Remote(_) => Exit::Unreachable,

@@ -85,8 +85,15 @@ mod tests {
             RunEnd::Aborted,
             RunEnd::Stuck,
         ];
-        for exit in ends.map(Exit::from).into_iter().chain([Exit::Bug, Exit::Usage, Exit::Locked]) {
-            assert!(page.contains(&format!("| {} |", exit.code())), "{exit:?} is not documented");
+        for exit in ends
+            .map(Exit::from)
+            .into_iter()
+            .chain([Exit::Bug, Exit::Usage, Exit::Locked])
+        {
+            assert!(
+                page.contains(&format!("| {} |", exit.code())),
+                "{exit:?} is not documented"
+            );
         }
     }
 }

@@ -42,7 +42,11 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             show_error(&error, terminal);
-            if check { Exit::CheckUnknown.into() } else { error.exit().into() }
+            if check {
+                Exit::CheckUnknown.into()
+            } else {
+                error.exit().into()
+            }
         }
     }
 }
@@ -55,14 +59,22 @@ fn usage_exit(error: &clap::Error) -> ExitCode {
     }
     // A monitoring system must not take a typing error for "critical".
     let check = std::env::args().nth(1).is_some_and(|first| first == "check");
-    if check { Exit::CheckUnknown.into() } else { Exit::Usage.into() }
+    if check {
+        Exit::CheckUnknown.into()
+    } else {
+        Exit::Usage.into()
+    }
 }
 
 fn show_error(error: &CliError, terminal: Terminal) {
     let style = terminal.err_style();
     let text = match error {
         CliError::Config(errors) => {
-            let drawn = if style.colour { crate::config::ErrorStyle::Coloured } else { crate::config::ErrorStyle::Plain };
+            let drawn = if style.colour {
+                crate::config::ErrorStyle::Coloured
+            } else {
+                crate::config::ErrorStyle::Plain
+            };
             errors.render(drawn)
         }
         other => format!("error: {other}"),
@@ -75,9 +87,17 @@ fn show_error(error: &CliError, terminal: Terminal) {
 
 /// Diagnostics of libraries, for bug reports: never on by default, since russh's debug log can hold agent payloads.
 fn start_log(verbose: u8) {
-    let level = if verbose >= 2 { "certfleet=debug,russh=info" } else { "certfleet=warn,russh=off" };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("CERTFLEET_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let level = if verbose >= 2 {
+        "certfleet=debug,russh=info"
+    } else {
+        "certfleet=warn,russh=off"
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CERTFLEET_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
 }
 
 /// The grammar, for completions and the manual page.

@@ -30,7 +30,10 @@ pub(crate) struct Screen {
 impl Screen {
     /// Starts the observers that fit the output form and the terminal.
     pub(crate) fn start(output: Output, verbose: u8, terminal: Terminal) -> Self {
-        let mut screen = Self { senders: Vec::new(), done: Vec::new() };
+        let mut screen = Self {
+            senders: Vec::new(),
+            done: Vec::new(),
+        };
         if output == Output::Json {
             screen.add(show_json);
         } else if terminal.live {

@@ -28,14 +28,25 @@ impl Session {
     /// Reads the inventory and prepares the fleet; no connection is opened yet.
     pub(crate) fn open(target: &Target, terminal: Terminal) -> Result<Self, CliError> {
         let inventory = read_inventory(&target.inventory, &target.limit)?;
-        let secrets = Arc::new(TerminalSecrets { interactive: terminal.interactive });
+        let secrets = Arc::new(TerminalSecrets {
+            interactive: terminal.interactive,
+        });
         let fleet = SshFleet::new(inventory.hosts.clone(), secrets, FleetOptions::default());
-        Ok(Self { inventory: Arc::new(inventory), limit: target.limit.clone(), transport: Arc::new(fleet) })
+        Ok(Self {
+            inventory: Arc::new(inventory),
+            limit: target.limit.clone(),
+            transport: Arc::new(fleet),
+        })
     }
 
     /// Hosts of this call.
     pub(crate) fn hosts(&self) -> Vec<Host> {
-        self.inventory.hosts.iter().filter(|h| self.limit.matches(h)).cloned().collect()
+        self.inventory
+            .hosts
+            .iter()
+            .filter(|h| self.limit.matches(h))
+            .cloned()
+            .collect()
     }
 
     /// Asks every host of this call; partial answers are normal.
@@ -55,7 +66,10 @@ pub(crate) fn read_inventory(file: &Path, limit: &Selector) -> Result<Inventory,
         ));
     }
     if !inventory.hosts.iter().any(|h| limit.matches(h)) {
-        return Err(CliError::usage(format!("`--limit {limit}` leaves no host"), "`certfleet inventory -i FILE` lists the hosts."));
+        return Err(CliError::usage(
+            format!("`--limit {limit}` leaves no host"),
+            "`certfleet inventory -i FILE` lists the hosts.",
+        ));
     }
     Ok(inventory)
 }
@@ -71,7 +85,14 @@ pub(crate) fn state_directory(global: &Global) -> Result<PathBuf, CliError> {
     if let Some(dir) = &global.state_dir {
         return Ok(dir.clone());
     }
-    let strategy = etcetera::choose_base_strategy()
-        .map_err(|e| CliError::usage(format!("no home directory: {e}"), "Set HOME, or name a directory with `--state-dir`."))?;
-    Ok(strategy.state_dir().unwrap_or_else(|| strategy.data_dir()).join("certfleet"))
+    let strategy = etcetera::choose_base_strategy().map_err(|e| {
+        CliError::usage(
+            format!("no home directory: {e}"),
+            "Set HOME, or name a directory with `--state-dir`.",
+        )
+    })?;
+    Ok(strategy
+        .state_dir()
+        .unwrap_or_else(|| strategy.data_dir())
+        .join("certfleet"))
 }

@@ -10,8 +10,14 @@ use super::terminal::print_err;
 pub(crate) fn listen(cancel: &Cancel) {
     let cancel = cancel.clone();
     tokio::spawn(async move {
-        let handlers = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()));
-        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = handlers else { return };
+        let handlers = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+            signal(SignalKind::hangup()),
+        );
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = handlers else {
+            return;
+        };
         loop {
             tokio::select! {
                 _ = interrupt.recv() => pressed(&cancel),

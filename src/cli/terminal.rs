@@ -52,7 +52,11 @@ impl Terminal {
             }
         };
         let width = if terminal { terminal_width() } else { PIPE_WIDTH };
-        Style { colour, unicode: utf8_locale(), width }
+        Style {
+            colour,
+            unicode: utf8_locale(),
+            width,
+        }
     }
 }
 
@@ -68,7 +72,9 @@ fn indicatif_term() -> impl indicatif::TermLike {
 }
 
 fn utf8_locale() -> bool {
-    let first = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    let first = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
     first.is_some_and(|v| v.to_ascii_lowercase().replace('-', "").contains("utf8"))
 }
 

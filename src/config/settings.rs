@@ -119,7 +119,11 @@ impl SshFile {
         }
         if let Some(config) = &self.config {
             // `none` is OpenSSH's word for "no file" (ssh_config(5), -F none).
-            onto.config = Some(if config.value == "none" { PathBuf::from("none") } else { cx.path(config) });
+            onto.config = Some(if config.value == "none" {
+                PathBuf::from("none")
+            } else {
+                cx.path(config)
+            });
         }
     }
 

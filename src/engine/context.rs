@@ -29,11 +29,16 @@ impl Run {
 
     /// What was found on the host before the plan.
     pub(super) fn facts_of(&self, name: &HostName) -> HostFacts {
-        self.facts.get(name).cloned().unwrap_or_else(|| HostFacts::unknown(name.clone()))
+        self.facts
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| HostFacts::unknown(name.clone()))
     }
 
     /// The host's settings. A plan only names hosts of its inventory.
     pub(super) fn host(&self, name: &HostName) -> Result<&Host, RemoteError> {
-        self.inventory.host(name).ok_or_else(|| RemoteError::NoSuchHost(name.to_string()))
+        self.inventory
+            .host(name)
+            .ok_or_else(|| RemoteError::NoSuchHost(name.to_string()))
     }
 }

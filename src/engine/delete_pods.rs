@@ -27,7 +27,14 @@ pub(super) async fn delete_stuck_pods(run: &Run, step: &PlannedStep, deletion: &
     let Ok(master) = run.host(&step.host) else {
         return failed(step, "the master is not in the inventory".to_owned());
     };
-    let mut work = Deletions { run, step, deletion, master, deleted: Vec::new(), tried: BTreeSet::new() };
+    let mut work = Deletions {
+        run,
+        step,
+        deletion,
+        master,
+        deleted: Vec::new(),
+        tried: BTreeSet::new(),
+    };
     let deadline = Instant::now() + deletion.grace + PATIENCE;
     loop {
         let findings = match work.look().await {
@@ -59,7 +66,10 @@ fn failed(step: &PlannedStep, what: String) -> Outcome {
     Outcome::Failed {
         what,
         state: "the nodes are back; pods of the network plugin may still be stuck".to_owned(),
-        next: format!("On {}: `kubectl get pods -A`, delete stuck pods of the network plugin, one node at a time.", step.host),
+        next: format!(
+            "On {}: `kubectl get pods -A`, delete stuck pods of the network plugin, one node at a time.",
+            step.host
+        ),
     }
 }
 
@@ -87,8 +97,16 @@ impl Deletions<'_> {
         self.tried.insert(key(finding));
         let force = finding.cure == Cure::ForceDelete;
         let (namespace, name) = (&finding.namespace, &finding.name);
-        let command = if force { self.deletion.force_command(namespace, name) } else { self.deletion.delete_command(namespace, name) };
-        let output = self.run.ask(&self.step.host, &command).await.map_err(|e| format!("{namespace}/{name}: {e}"))?;
+        let command = if force {
+            self.deletion.force_command(namespace, name)
+        } else {
+            self.deletion.delete_command(namespace, name)
+        };
+        let output = self
+            .run
+            .ask(&self.step.host, &command)
+            .await
+            .map_err(|e| format!("{namespace}/{name}: {e}"))?;
         let kind = EventKind::CommandFinished {
             step: self.step.id.clone(),
             host: self.step.host.clone(),
@@ -100,9 +118,13 @@ impl Deletions<'_> {
         self.run.recorder.record(kind).map_err(|e| e.to_string())?;
         let gone = output.stderr_text().contains("NotFound") || output.stderr_text().contains("not found");
         if !output.status.success() && !gone {
-            return Err(format!("{namespace}/{name} could not be deleted: {}", output.last_line()));
+            return Err(format!(
+                "{namespace}/{name} could not be deleted: {}",
+                output.last_line()
+            ));
         }
-        self.deleted.push(format!("{name} on {}", finding.node.as_deref().unwrap_or("no node")));
+        self.deleted
+            .push(format!("{name} on {}", finding.node.as_deref().unwrap_or("no node")));
         Ok(())
     }
 
@@ -112,7 +134,9 @@ impl Deletions<'_> {
         while Instant::now() < until && !self.run.cancel.stopping() {
             sleep(PAUSE).await;
             let still = match self.look().await {
-                Ok(findings) => findings.iter().any(|f| f.node == finding.node && f.label == finding.label && !matches!(f.cure, Cure::LeaveAlone { .. })),
+                Ok(findings) => findings.iter().any(|f| {
+                    f.node == finding.node && f.label == finding.label && !matches!(f.cure, Cure::LeaveAlone { .. })
+                }),
                 Err(_) => true,
             };
             if !still {
@@ -123,22 +147,37 @@ impl Deletions<'_> {
 
     fn outcome(&self, left: &[PodFinding]) -> Outcome {
         let alone: Vec<String> = left.iter().filter_map(left_alone).collect();
-        let alone = if alone.is_empty() { String::new() } else { format!("; left alone: {}", alone.join(", ")) };
+        let alone = if alone.is_empty() {
+            String::new()
+        } else {
+            format!("; left alone: {}", alone.join(", "))
+        };
         if self.deleted.is_empty() {
-            return Outcome::Unchanged { why: format!("no pod of the network plugin is stuck{alone}") };
+            return Outcome::Unchanged {
+                why: format!("no pod of the network plugin is stuck{alone}"),
+            };
         }
-        Outcome::Changed { what: format!("deleted {}{alone}", self.deleted.join(", ")) }
+        Outcome::Changed {
+            what: format!("deleted {}{alone}", self.deleted.join(", ")),
+        }
     }
 }
 
 fn key(finding: &PodFinding) -> (String, String, bool) {
-    (finding.namespace.clone(), finding.name.clone(), finding.cure == Cure::ForceDelete)
+    (
+        finding.namespace.clone(),
+        finding.name.clone(),
+        finding.cure == Cure::ForceDelete,
+    )
 }
 
 /// Pods that deletion cannot cure are named, with the reason.
 fn left_alone(finding: &PodFinding) -> Option<String> {
     match &finding.cure {
-        Cure::LeaveAlone { why } => Some(format!("{}/{} is {} ({why})", finding.namespace, finding.name, finding.state)),
+        Cure::LeaveAlone { why } => Some(format!(
+            "{}/{} is {} ({why})",
+            finding.namespace, finding.name, finding.state
+        )),
         _ => None,
     }
 }

@@ -42,7 +42,12 @@ pub(super) struct Watch {
 impl Watch {
     /// Takes the journal cursors. Called before the batch's first step.
     pub(super) async fn prepare(run: &Run, phase: &str, gate: &PlannedGate, batch: &[HostName]) -> Self {
-        let probes: Vec<PlannedProbe> = gate.probes.iter().filter(|p| batch.contains(&p.host)).cloned().collect();
+        let probes: Vec<PlannedProbe> = gate
+            .probes
+            .iter()
+            .filter(|p| batch.contains(&p.host))
+            .cloned()
+            .collect();
         let journals = probes.iter().filter(|p| p.probe == ProbeSpec::KubeletJournal);
         let watches = join_all(journals.map(|p| JournalWatch::prepare(run, &p.host, gate.quiet, &p.baseline))).await;
         Self {
@@ -80,7 +85,11 @@ impl Watch {
             };
             if looked && self.is_open() {
                 let hosts = self.hosts();
-                let _ = run.recorder.record(EventKind::GatePassed { phase: self.phase.clone(), hosts, elapsed: started.elapsed() });
+                let _ = run.recorder.record(EventKind::GatePassed {
+                    phase: self.phase.clone(),
+                    hosts,
+                    elapsed: started.elapsed(),
+                });
                 return GateEnd::Passed;
             }
             let hopeless = self.last.values().any(|v| matches!(v, Verdict::Fail { .. }));
@@ -97,9 +106,14 @@ impl Watch {
     /// All good now, and the quiet period of everything has passed.
     fn is_open(&mut self) -> bool {
         let good = |p: &PlannedProbe| self.word(p).is_some_and(Verdict::passed);
-        let (journals, others): (Vec<&PlannedProbe>, Vec<&PlannedProbe>) = self.probes.iter().partition(|p| p.probe == ProbeSpec::KubeletJournal);
+        let (journals, others): (Vec<&PlannedProbe>, Vec<&PlannedProbe>) =
+            self.probes.iter().partition(|p| p.probe == ProbeSpec::KubeletJournal);
         let (journals, others) = (journals.into_iter().all(good), others.into_iter().all(good));
-        self.good_since = if others { self.good_since.or_else(|| Some(Instant::now())) } else { None };
+        self.good_since = if others {
+            self.good_since.or_else(|| Some(Instant::now()))
+        } else {
+            None
+        };
         journals && self.good_since.is_some_and(|since| since.elapsed() >= self.quiet)
     }
 
@@ -144,7 +158,9 @@ impl Watch {
     fn take(&mut self, run: &Run, index: usize, verdict: Verdict) {
         let probe = &self.probes[index];
         let key = key(probe);
-        let news = self.last.get(&key).is_none_or(|old| old.passed() != verdict.passed() || without_numbers(old.seen()) != without_numbers(verdict.seen()));
+        let news = self.last.get(&key).is_none_or(|old| {
+            old.passed() != verdict.passed() || without_numbers(old.seen()) != without_numbers(verdict.seen())
+        });
         if news {
             let kind = EventKind::GateProgress {
                 phase: self.phase.clone(),
@@ -169,7 +185,11 @@ impl Watch {
             Some(Verdict::Pass(_)) => false,
         });
         let reasons: Vec<GateReason> = open.map(|p| reason(p, self.word(p))).collect();
-        let _ = run.recorder.record(EventKind::GateFailed { phase: self.phase.clone(), reasons: reasons.clone(), elapsed });
+        let _ = run.recorder.record(EventKind::GateFailed {
+            phase: self.phase.clone(),
+            reasons: reasons.clone(),
+            elapsed,
+        });
         GateEnd::Failed(reasons)
     }
 }
@@ -194,5 +214,10 @@ fn reason(probe: &PlannedProbe, word: Option<&Verdict>) -> GateReason {
         Some(other) => (other.seen().to_owned(), None),
         None => ("no answer in time".to_owned(), None),
     };
-    GateReason { host: probe.host.clone(), probe: key(probe).1, last, remedy }
+    GateReason {
+        host: probe.host.clone(),
+        probe: key(probe).1,
+        last,
+        remedy,
+    }
 }

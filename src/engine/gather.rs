@@ -16,11 +16,17 @@ pub async fn gather(
     hosts: &[Host],
     now: &(dyn Fn() -> Timestamp + Send + Sync),
 ) -> BTreeMap<HostName, HostFacts> {
-    let each = hosts.iter().map(|host| async move { (host.name.clone(), gather_one(transport, host, now).await) });
+    let each = hosts
+        .iter()
+        .map(|host| async move { (host.name.clone(), gather_one(transport, host, now).await) });
     join_all(each).await.into_iter().collect()
 }
 
-async fn gather_one(transport: &Arc<dyn Transport>, host: &Host, now: &(dyn Fn() -> Timestamp + Send + Sync)) -> HostFacts {
+async fn gather_one(
+    transport: &Arc<dyn Transport>,
+    host: &Host,
+    now: &(dyn Fn() -> Timestamp + Send + Sync),
+) -> HostFacts {
     let clock = match ask_clock(transport, host, now).await {
         Ok(clock) => clock,
         Err(error) => return HostFacts::unreachable(host.name.clone(), error.to_string()),
@@ -50,7 +56,9 @@ async fn ask_clock(
     let sent = now();
     let output = transport.run(&host.name, &clock::command()).await?;
     let received = now();
-    Ok(clock::parse(&output).map(|time| clock::offset(time, sent, received)).map_err(|e| e.to_string()))
+    Ok(clock::parse(&output)
+        .map(|time| clock::offset(time, sent, received))
+        .map_err(|e| e.to_string()))
 }
 
 /// The facts script. Root rights that were refused are a fact, not a failure.
@@ -72,13 +80,21 @@ async fn ask_facts(transport: &Arc<dyn Transport>, host: &Host) -> Result<HostFa
 async fn ask_the_rest(transport: &Arc<dyn Transport>, host: &Host, facts: &mut HostFacts) {
     let names = units::of_interest(host);
     let (units_command, certificates_command) = (units::command(&names), certificates_on_disk::command(host));
-    let (units_output, certificates_output) =
-        tokio::join!(transport.run(&host.name, &units_command), transport.run(&host.name, &certificates_command));
-    match units_output.map_err(|e| e.to_string()).and_then(|o| units::parse(&names, &o).map_err(|e| e.to_string())) {
+    let (units_output, certificates_output) = tokio::join!(
+        transport.run(&host.name, &units_command),
+        transport.run(&host.name, &certificates_command)
+    );
+    match units_output
+        .map_err(|e| e.to_string())
+        .and_then(|o| units::parse(&names, &o).map_err(|e| e.to_string()))
+    {
         Ok(units) => facts.units = units,
         Err(problem) => facts.problems.push(problem),
     }
-    match certificates_output.map_err(|e| e.to_string()).and_then(|o| certificates_on_disk::parse(&o).map_err(|e| e.to_string())) {
+    match certificates_output
+        .map_err(|e| e.to_string())
+        .and_then(|o| certificates_on_disk::parse(&o).map_err(|e| e.to_string()))
+    {
         Ok(certificates) => facts.certificates = certificates,
         Err(problem) => facts.problems.push(problem),
     }
@@ -94,7 +110,10 @@ async fn ask_containers(transport: &Arc<dyn Transport>, host: &Host, facts: &mut
     if !facts.unit(runtime.service()).is_some_and(|u| u.is_active()) {
         return;
     }
-    let answer = transport.run(&host.name, &containers::command(runtime)).await.map_err(|e| e.to_string());
+    let answer = transport
+        .run(&host.name, &containers::command(runtime))
+        .await
+        .map_err(|e| e.to_string());
     match answer.and_then(|o| containers::parse(&o).map_err(|e| e.to_string())) {
         Ok(found) => facts.containers = found,
         Err(problem) => facts.problems.push(problem),

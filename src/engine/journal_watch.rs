@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use crate::model::gate::ProbeSpec;
 use crate::model::{Host, HostName};
 use crate::plan::{Baseline, PlannedProbe};
-use crate::model::gate::ProbeSpec;
 use crate::probes::journal_cursor;
 use crate::probes::kubelet_journal::{GateJournal, GateView, Kind, parse_line};
 use crate::probes::verdict::Verdict;
@@ -51,11 +51,18 @@ impl JournalWatch {
             },
             Err(_) => None,
         };
-        let unit = ProbeSpec::Unit { name: "kubelet".to_owned(), state: crate::model::gate::UnitState::Active };
+        let unit = ProbeSpec::Unit {
+            name: "kubelet".to_owned(),
+            state: crate::model::gate::UnitState::Active,
+        };
         Self {
             host: host.clone(),
             quiet,
-            unit: PlannedProbe { host: host.clone(), probe: unit, baseline: baseline.clone() },
+            unit: PlannedProbe {
+                host: host.clone(),
+                probe: unit,
+                baseline: baseline.clone(),
+            },
             restarted: matches!(baseline, Baseline::Unit { since_us: Some(_), .. }),
             cursor,
             shared: Arc::default(),
@@ -71,8 +78,16 @@ impl JournalWatch {
     /// Starts to follow, in a task of its own.
     pub(super) fn follow(&mut self, run: &Run) {
         self.started = Instant::now();
-        let Ok(settings) = run.host(&self.host).cloned() else { return };
-        let follower = Follower { run: run.clone(), host: settings, cursor: self.cursor.clone(), shared: Arc::clone(&self.shared), started: self.started };
+        let Ok(settings) = run.host(&self.host).cloned() else {
+            return;
+        };
+        let follower = Follower {
+            run: run.clone(),
+            host: settings,
+            cursor: self.cursor.clone(),
+            shared: Arc::clone(&self.shared),
+            started: self.started,
+        };
         self.follower = Some(tokio::spawn(follower.run_for_ever()));
     }
 
@@ -92,7 +107,9 @@ impl JournalWatch {
         match shared.journal.judge(now, self.quiet) {
             GateView::Failed { reason, remedy } => Verdict::fail(reason, remedy),
             _ if shared.trouble.is_some() => Verdict::wait(shared.trouble.clone().unwrap_or_default()),
-            GateView::Waiting { reason } if self.silence_is_enough(&shared.journal) => self.quiet_long_enough(now, &reason),
+            GateView::Waiting { reason } if self.silence_is_enough(&shared.journal) => {
+                self.quiet_long_enough(now, &reason)
+            }
             GateView::Waiting { reason } => Verdict::wait(reason),
             GateView::Quiet { positive } => self.quiet_long_enough(now, &positive),
         }
@@ -109,7 +126,10 @@ impl JournalWatch {
             let left = (self.quiet - now).as_secs() + 1;
             return Verdict::wait(format!("quiet so far, {left} s to go; {sign}"));
         }
-        Verdict::pass(format!("no blocking line for {}; {sign}", crate::model::duration::display(self.quiet)))
+        Verdict::pass(format!(
+            "no blocking line for {}; {sign}",
+            crate::model::duration::display(self.quiet)
+        ))
     }
 }
 
@@ -168,7 +188,11 @@ impl Follower {
         }
         if matches!(record.kind, Kind::Record | Kind::Continuation) {
             let now = self.started.elapsed();
-            self.shared.lock().unwrap_or_else(PoisonError::into_inner).journal.observe(&record, now);
+            self.shared
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .journal
+                .observe(&record, now);
         }
     }
 

@@ -22,7 +22,11 @@ pub(super) struct ClusterViews {
 impl ClusterViews {
     /// Asks what the round's probes need.
     pub(super) async fn gather(run: &Run, probes: &[PlannedProbe]) -> Self {
-        let nodes = if probes.iter().any(|p| p.probe == ProbeSpec::Nodes) { Some(ask_nodes(run).await) } else { None };
+        let nodes = if probes.iter().any(|p| p.probe == ProbeSpec::Nodes) {
+            Some(ask_nodes(run).await)
+        } else {
+            None
+        };
         Self { nodes }
     }
 }
@@ -31,7 +35,10 @@ impl ClusterViews {
 pub(super) async fn ask_nodes(run: &Run) -> Result<Vec<NodeFacts>, String> {
     let mut last = "no master in the inventory".to_owned();
     for master in run.inventory.masters() {
-        let answer = run.ask(&master.name, &nodes::command(master)).await.map_err(|e| e.to_string());
+        let answer = run
+            .ask(&master.name, &nodes::command(master))
+            .await
+            .map_err(|e| e.to_string());
         match answer.and_then(|o| nodes::parse(&o).map_err(|e| e.to_string())) {
             Ok(nodes) => return Ok(nodes),
             Err(why) => last = format!("{}: {why}", master.name),
@@ -56,12 +63,17 @@ async fn ask_host(run: &Run, host: &Host, probe: &PlannedProbe, views: &ClusterV
         ProbeSpec::CertificatesInUse => in_use::look(run, host).await,
         ProbeSpec::StaticPods => static_pods(run, &host.name, &probe.baseline).await,
         ProbeSpec::ApiServer => {
-            let output = run.ask(&host.name, &api_server::command(host, &run.facts_of(&host.name))).await.map_err(said)?;
+            let output = run
+                .ask(&host.name, &api_server::command(host, &run.facts_of(&host.name)))
+                .await
+                .map_err(said)?;
             Ok(api_server::judge(&api_server::parse(&output)))
         }
         ProbeSpec::Etcd => {
             let output = run.ask(&host.name, &etcd::command(host)).await.map_err(said)?;
-            etcd::parse(&output).map(|answer| etcd::judge(&answer)).map_err(|e| e.to_string())
+            etcd::parse(&output)
+                .map(|answer| etcd::judge(&answer))
+                .map_err(|e| e.to_string())
         }
         ProbeSpec::Nodes => node(run, host, views),
         ProbeSpec::Pods => pods_view::look(run, host).await,
@@ -76,8 +88,17 @@ fn said(error: RemoteError) -> String {
     error.to_string()
 }
 
-async fn unit(run: &Run, host: &HostName, name: &str, state: UnitState, baseline: &Baseline) -> Result<Verdict, String> {
-    let Baseline::Unit { units: names, since_us, .. } = baseline else {
+async fn unit(
+    run: &Run,
+    host: &HostName,
+    name: &str,
+    state: UnitState,
+    baseline: &Baseline,
+) -> Result<Verdict, String> {
+    let Baseline::Unit {
+        units: names, since_us, ..
+    } = baseline
+    else {
         return Err(format!("the plan names no unit for `{name}`"));
     };
     if names.is_empty() {
@@ -85,21 +106,37 @@ async fn unit(run: &Run, host: &HostName, name: &str, state: UnitState, baseline
     }
     let output = run.ask(host, &units::command(names)).await.map_err(said)?;
     let found = units::parse(names, &output).map_err(|e| e.to_string())?;
-    let before = since_us.map(|active_since_us| UnitFacts { active_since_us, ..UnitFacts::default() });
+    let before = since_us.map(|active_since_us| UnitFacts {
+        active_since_us,
+        ..UnitFacts::default()
+    });
     // To be stopped, all of them (docker's socket too); to be up, the service, which stands last.
     let judged: Vec<&String> = match state {
         UnitState::Inactive => names.iter().collect(),
         UnitState::Active => names.last().into_iter().collect(),
     };
-    let verdicts = judged.into_iter().filter_map(|n| found.get(n).map(|now| units::judge(n, state, before.as_ref(), now)));
+    let verdicts = judged
+        .into_iter()
+        .filter_map(|n| found.get(n).map(|now| units::judge(n, state, before.as_ref(), now)));
     Ok(Verdict::all(verdicts))
 }
 
 async fn on_disk(run: &Run, host: &Host, baseline: &Baseline) -> Result<Verdict, String> {
-    let before = if let Baseline::Certificates { before } = baseline { before.as_slice() } else { &[] };
-    let output = run.ask(&host.name, &certificates_on_disk::command(host)).await.map_err(said)?;
+    let before = if let Baseline::Certificates { before } = baseline {
+        before.as_slice()
+    } else {
+        &[]
+    };
+    let output = run
+        .ask(&host.name, &certificates_on_disk::command(host))
+        .await
+        .map_err(said)?;
     let found = certificates_on_disk::parse(&output).map_err(|e| e.to_string())?;
-    Ok(certificates_on_disk::judge(before, &found, now_on_host(run, &host.name)))
+    Ok(certificates_on_disk::judge(
+        before,
+        &found,
+        now_on_host(run, &host.name),
+    ))
 }
 
 async fn static_pods(run: &Run, host: &HostName, baseline: &Baseline) -> Result<Verdict, String> {
@@ -123,5 +160,8 @@ fn node(run: &Run, host: &Host, views: &ClusterViews) -> Result<Verdict, String>
 /// The host's own idea of the time: what decides there whether a certificate is valid.
 pub(super) fn now_on_host(run: &Run, host: &HostName) -> Timestamp {
     let offset = run.facts_of(host).clock.map_or(0, |c| c.offset_ms);
-    run.recorder.now().checked_add(jiff::SignedDuration::from_millis(offset)).unwrap_or_else(|_| run.recorder.now())
+    run.recorder
+        .now()
+        .checked_add(jiff::SignedDuration::from_millis(offset))
+        .unwrap_or_else(|_| run.recorder.now())
 }

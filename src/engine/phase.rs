@@ -27,20 +27,32 @@ pub(super) enum PhaseEnd {
 pub(super) async fn run_phase(run: &Run, phase: &PlannedPhase, members: &BTreeSet<HostName>) -> PhaseEnd {
     let started = Instant::now();
     let hosts: Vec<HostName> = phase.hosts().into_iter().filter(|h| members.contains(h)).collect();
-    let announced = EventKind::PhaseStarted { phase: phase.name.clone(), hosts, outage: phase.outage };
+    let announced = EventKind::PhaseStarted {
+        phase: phase.name.clone(),
+        hosts,
+        outage: phase.outage,
+    };
     if run.recorder.record(announced).is_err() {
         return PhaseEnd::Stopped(RunEnd::StepFailed);
     }
-    let mut budget = Budget { left: phase.max_failures, excluded: BTreeSet::new() };
+    let mut budget = Budget {
+        left: phase.max_failures,
+        excluded: BTreeSet::new(),
+    };
     for batch in &phase.batches {
         let batch: Vec<HostName> = batch.iter().filter(|h| members.contains(h)).cloned().collect();
         if let Err(end) = run_batch(run, phase, &batch, &mut budget).await {
             return PhaseEnd::Stopped(end);
         }
     }
-    let finished = EventKind::PhaseFinished { phase: phase.name.clone(), elapsed: started.elapsed() };
+    let finished = EventKind::PhaseFinished {
+        phase: phase.name.clone(),
+        elapsed: started.elapsed(),
+    };
     match run.recorder.record(finished) {
-        Ok(()) => PhaseEnd::Done { excluded: budget.excluded },
+        Ok(()) => PhaseEnd::Done {
+            excluded: budget.excluded,
+        },
         Err(_) => PhaseEnd::Stopped(RunEnd::StepFailed),
     }
 }
@@ -55,9 +67,16 @@ async fn run_batch(run: &Run, phase: &PlannedPhase, batch: &[HostName], budget: 
         None => None,
     };
     let ends = join_all(batch.iter().map(|host| run_host(run, phase, host))).await;
-    let bad: BTreeMap<HostName, Outcome> = batch.iter().cloned().zip(ends).filter_map(|(h, end)| end.map(|o| (h, o))).collect();
+    let bad: BTreeMap<HostName, Outcome> = batch
+        .iter()
+        .cloned()
+        .zip(ends)
+        .filter_map(|(h, end)| end.map(|o| (h, o)))
+        .collect();
     for (host, outcome) in &bad {
-        budget.spend(run, phase, host, &StepTrouble(outcome)).map_err(|end| worst(end, run, &bad))?;
+        budget
+            .spend(run, phase, host, &StepTrouble(outcome))
+            .map_err(|end| worst(end, run, &bad))?;
     }
     if run.recorder.broken().is_some() {
         return Err(RunEnd::StepFailed);
@@ -93,8 +112,14 @@ fn worst(end: RunEnd, run: &Run, bad: &BTreeMap<HostName, Outcome>) -> RunEnd {
     if bad.values().any(|o| matches!(o, Outcome::Unknown { .. })) {
         return RunEnd::Stuck;
     }
-    let unreachable = bad.values().all(|o| matches!(o, Outcome::Failed { state, .. } if state == super::step::NOTHING_SENT));
-    if unreachable && run.recorder.state().tally.changed == 0 { RunEnd::Unreachable } else { end }
+    let unreachable = bad
+        .values()
+        .all(|o| matches!(o, Outcome::Failed { state, .. } if state == super::step::NOTHING_SENT));
+    if unreachable && run.recorder.state().tally.changed == 0 {
+        RunEnd::Unreachable
+    } else {
+        end
+    }
 }
 
 /// How many workers may still fail, and which did.
@@ -134,7 +159,11 @@ impl Budget {
         }
         if self.excluded.insert(host.clone()) {
             self.left -= 1;
-            let kind = EventKind::HostExcluded { phase: phase.name.clone(), host: host.clone(), why: trouble.sentence() };
+            let kind = EventKind::HostExcluded {
+                phase: phase.name.clone(),
+                host: host.clone(),
+                why: trouble.sentence(),
+            };
             run.recorder.record(kind).map_err(|_| RunEnd::StepFailed)?;
         }
         Ok(())
@@ -142,7 +171,8 @@ impl Budget {
 
     fn spend_gate(&mut self, run: &Run, phase: &PlannedPhase, reasons: &[GateReason]) -> Result<(), RunEnd> {
         for reason in reasons {
-            self.spend(run, phase, &reason.host, reason).map_err(|_| RunEnd::GateFailed)?;
+            self.spend(run, phase, &reason.host, reason)
+                .map_err(|_| RunEnd::GateFailed)?;
         }
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use crate::model::Host;
 use crate::model::Command;
+use crate::model::Host;
 use crate::probes::nodes::NodeFacts;
 use crate::probes::pods::{self, DaemonSetFacts, PodFinding};
 use crate::probes::verdict::Verdict;
@@ -25,7 +25,12 @@ pub(super) async fn look(run: &Run, master: &Host) -> Result<Verdict, String> {
 }
 
 /// Every pod of the CNI that is not well, in the order in which pods are recycled: label by label, node by node.
-pub(super) async fn ask_findings(run: &Run, master: &Host, nodes: &[NodeFacts], grace: Duration) -> Result<Vec<PodFinding>, String> {
+pub(super) async fn ask_findings(
+    run: &Run,
+    master: &Host,
+    nodes: &[NodeFacts],
+    grace: Duration,
+) -> Result<Vec<PodFinding>, String> {
     let cni = &master.kubernetes.cni;
     let now = now_on_host(run, &master.name);
     let looks = cni.labels.iter().map(|label| async move {
@@ -34,7 +39,11 @@ pub(super) async fn ask_findings(run: &Run, master: &Host, nodes: &[NodeFacts], 
         Ok::<_, String>(pods::findings(&found, label, nodes, now, grace))
     });
     let all = join_all(looks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    Ok(all.into_iter().flatten().filter(|f| cni.namespaces.contains(&f.namespace)).collect())
+    Ok(all
+        .into_iter()
+        .flatten()
+        .filter(|f| cni.namespaces.contains(&f.namespace))
+        .collect())
 }
 
 async fn ask_daemonsets(run: &Run, master: &Host) -> Result<Vec<DaemonSetFacts>, String> {
@@ -44,7 +53,11 @@ async fn ask_daemonsets(run: &Run, master: &Host) -> Result<Vec<DaemonSetFacts>,
         pods::parse_daemonsets(&text).map_err(|e| e.to_string())
     });
     let all = join_all(looks).await.into_iter().collect::<Result<Vec<_>, String>>()?;
-    Ok(all.into_iter().flatten().filter(|d| cni.namespaces.contains(&d.namespace)).collect())
+    Ok(all
+        .into_iter()
+        .flatten()
+        .filter(|d| cni.namespaces.contains(&d.namespace))
+        .collect())
 }
 
 async fn ask(run: &Run, master: &Host, command: Command) -> Result<crate::model::Output, String> {

@@ -29,7 +29,10 @@ pub struct Operator {
 pub async fn execute(run: &Run, plan: &Plan, operator: &Operator) -> Result<RunEnd, LedgerError> {
     let started = Instant::now();
     run.recorder.record(run_started(run, plan, operator))?;
-    let mut course = Course { members: plan.hosts.iter().map(|h| h.name.clone()).collect(), outage: Outage::default() };
+    let mut course = Course {
+        members: plan.hosts.iter().map(|h| h.name.clone()).collect(),
+        outage: Outage::default(),
+    };
     let end = course.run_phases(run, plan).await;
     let state = run.recorder.state();
     let kind = EventKind::RunFinished {
@@ -85,7 +88,14 @@ impl Course {
         let left_behind = plan.hosts.iter().any(|h| state.excluded.contains_key(&h.name));
         let nothing = state.tally.changed == 0;
         match (left_behind, nothing) {
-            (true, _) if state.phases.iter().any(|p| p.hosts.values().any(|s| *s == HostState::Unknown)) => RunEnd::Stuck,
+            (true, _)
+                if state
+                    .phases
+                    .iter()
+                    .any(|p| p.hosts.values().any(|s| *s == HostState::Unknown)) =>
+            {
+                RunEnd::Stuck
+            }
             (true, _) => RunEnd::StepFailed,
             (false, true) => RunEnd::NothingToDo,
             (false, false) => RunEnd::Succeeded,
@@ -108,7 +118,10 @@ impl Outage {
     }
 
     fn after(&mut self, phase: &PlannedPhase) {
-        let proves = phase.gate.as_ref().is_some_and(|g| g.probes.iter().any(|p| p.probe == ProbeSpec::ApiServer));
+        let proves = phase
+            .gate
+            .as_ref()
+            .is_some_and(|g| g.probes.iter().any(|p| p.probe == ProbeSpec::ApiServer));
         if let (true, Some(since), None) = (proves, self.since, self.lasted) {
             self.lasted = Some(since.elapsed());
         }
@@ -125,7 +138,10 @@ fn next_steps(run: &Run, end: RunEnd) -> Vec<String> {
     let state = run.recorder.state();
     let failed: Vec<String> = state.failed_hosts().iter().map(ToString::to_string).collect();
     let hosts = failed.join(",");
-    let masters = state.failed_hosts().iter().any(|h| run.inventory.host(h).is_some_and(|h| h.role == Role::ControlPlane));
+    let masters = state
+        .failed_hosts()
+        .iter()
+        .any(|h| run.inventory.host(h).is_some_and(|h| h.role == Role::ControlPlane));
     match end {
         RunEnd::Succeeded | RunEnd::NothingToDo => vec!["Verify with `certfleet check`.".to_owned()],
         RunEnd::StepFailed | RunEnd::GateFailed if !hosts.is_empty() && !masters => {

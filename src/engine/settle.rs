@@ -32,14 +32,18 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Looks once.
 pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondition) -> Result<Settled, RemoteError> {
     match postcondition {
-        Postcondition::None | Postcondition::BackupExists { .. } | Postcondition::PodsNotStuck => Ok(Settled::CannotTell),
+        Postcondition::None | Postcondition::BackupExists { .. } | Postcondition::PodsNotStuck => {
+            Ok(Settled::CannotTell)
+        }
         Postcondition::UnitState { unit, state } => units_are(run, host, std::slice::from_ref(unit), *state).await,
         Postcondition::UnitsStopped { units } => units_are(run, host, units, UnitState::Inactive).await,
         Postcondition::CertificatesRenewed { before } => {
             let settings = run.host(host)?;
             let output = run.ask(host, &certificates_on_disk::command(settings)).await?;
             let found = certificates_on_disk::parse(&output).map_err(|e| e.to_string());
-            Ok(from(found.map(|found| certificates_on_disk::judge(before, &found, now_on_host(run, host)))))
+            Ok(from(found.map(|found| {
+                certificates_on_disk::judge(before, &found, now_on_host(run, host))
+            })))
         }
         Postcondition::ContainersGone { runtime, ids } => {
             let output = run.ask(host, &containers::command(*runtime)).await?;
@@ -49,7 +53,11 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
         Postcondition::CommandSucceeds { command } => {
             let output = run.ask(host, command).await?;
             let seen = format!("`{command}`: {}", output.status);
-            Ok(if output.status.success() { Settled::Holds(seen) } else { Settled::Not(seen) })
+            Ok(if output.status.success() {
+                Settled::Holds(seen)
+            } else {
+                Settled::Not(seen)
+            })
         }
     }
 }
@@ -57,7 +65,13 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
 async fn units_are(run: &Run, host: &HostName, names: &[String], state: UnitState) -> Result<Settled, RemoteError> {
     let output = run.ask(host, &units::command(names)).await?;
     let found = units::parse(names, &output).map_err(|e| e.to_string());
-    Ok(from(found.map(|found| Verdict::all(names.iter().filter_map(|n| found.get(n).map(|now| units::judge(n, state, None, now)))))))
+    Ok(from(found.map(|found| {
+        Verdict::all(
+            names
+                .iter()
+                .filter_map(|n| found.get(n).map(|now| units::judge(n, state, None, now))),
+        )
+    })))
 }
 
 fn from(verdict: Result<Verdict, String>) -> Settled {
@@ -69,14 +83,23 @@ fn from(verdict: Result<Verdict, String>) -> Settled {
 }
 
 /// The outcome of a step whose command was sent and never answered: never a blind repeat, always another look.
-pub(super) async fn settle_lost(run: &Run, step: &PlannedStep, postcondition: &Postcondition, lost: &RemoteError) -> Outcome {
+pub(super) async fn settle_lost(
+    run: &Run,
+    step: &PlannedStep,
+    postcondition: &Postcondition,
+    lost: &RemoteError,
+) -> Outcome {
     let mut last = None;
     for look in 0..LOOKS {
         if look > 0 {
             sleep(PAUSE).await;
         }
         match settle(run, &step.host, postcondition).await {
-            Ok(Settled::Holds(seen)) => return Outcome::Changed { what: format!("{seen} ({lost}; looked again)") },
+            Ok(Settled::Holds(seen)) => {
+                return Outcome::Changed {
+                    what: format!("{seen} ({lost}; looked again)"),
+                };
+            }
             Ok(Settled::Not(seen)) => last = Some(seen),
             Ok(Settled::CannotTell) => break,
             Err(_) => {}
@@ -86,11 +109,20 @@ pub(super) async fn settle_lost(run: &Run, step: &PlannedStep, postcondition: &P
         Some(seen) => Outcome::Failed {
             what: format!("{lost}, and afterwards {seen}"),
             state: seen,
-            next: format!("Look on {} whether the command still runs, then start again.", step.host),
+            next: format!(
+                "Look on {} whether the command still runs, then start again.",
+                step.host
+            ),
         },
         None => Outcome::Unknown {
-            what: format!("{} on {}: {lost}, and the host could not be asked afterwards", step.planned.title, step.host),
-            next: format!("Log in to {} and look; then start again: the run looks before it acts.", step.host),
+            what: format!(
+                "{} on {}: {lost}, and the host could not be asked afterwards",
+                step.planned.title, step.host
+            ),
+            next: format!(
+                "Log in to {} and look; then start again: the run looks before it acts.",
+                step.host
+            ),
         },
     }
 }

@@ -145,16 +145,6 @@ impl Lab {
         });
     }
 
-    /// For the ways in: whether a new connection is refused. Taking the answer uses it up.
-    pub fn refuses_connection(&self, host: &HostName) -> bool {
-        self.with(|w| w.faults.on_connect(host)).is_some()
-    }
-
-    /// For the ways in: the fault of the wire that strikes a line. Taking the answer uses it up. `Hang` is done by `exec`.
-    pub fn take_fault(&self, host: &HostName, line: &str) -> Option<Fault> {
-        self.with(|w| w.faults.on_line(host, line))
-    }
-
     /// The certificate behind a port of a host, and whether a client certificate is demanded.
     fn served(&self, host: &HostName, address: &str, port: u16) -> Option<(Arc<Leaf>, bool)> {
         self.with(|w| super::ports::served(w, host, address, port))
@@ -162,6 +152,15 @@ impl Lab {
 }
 
 impl Machine for Lab {
+    fn refuses_connection(&self, host: &HostName) -> bool {
+        self.with(|w| w.faults.on_connect(host)).is_some()
+    }
+
+    /// `Hang` is done by `exec`.
+    fn take_fault(&self, host: &HostName, line: &str) -> Option<Fault> {
+        self.with(|w| w.faults.on_line(host, line))
+    }
+
     fn exec<'a>(&'a self, host: &'a HostName, user: &'a str, line: String, io: ExecIo) -> BoxFuture<'a, ExitStatus> {
         async move {
             let Some(mut context) = Context::new(self.clone(), host, user, &line, io) else {

@@ -248,6 +248,9 @@ pub(super) fn balance(moment: &Moment, turn: usize) -> Option<&Api> {
 
 fn accepted(node: &mut Node, kubelet: &mut Kubelet, moment: &Moment, id: String) {
     kubelet.connection = Some(id);
+    if moment.now - node.last_status >= moment.timings.node_grace {
+        node.ready_since = moment.now;
+    }
     node.last_status = moment.now;
     if kubelet.registered {
         return;

@@ -9,6 +9,8 @@ use crate::model::{ExitStatus, HostName};
 use crate::remote::Duplex;
 use crate::remote::error::TunnelRefusal;
 
+use super::faults::Fault;
+
 /// Standard streams of one command. A closed `stdout` receiver means that the caller went away: end the command.
 #[derive(Debug)]
 pub struct ExecIo {
@@ -21,6 +23,16 @@ pub struct ExecIo {
 pub trait Machine: Send + Sync + fmt::Debug {
     /// Runs the line of an SSH exec request for a login user (`ops`, or `root`), to its end.
     fn exec<'a>(&'a self, host: &'a HostName, user: &'a str, line: String, io: ExecIo) -> BoxFuture<'a, ExitStatus>;
+
+    /// Whether a new connection is to be refused now (sshd's `MaxStartups`). Asking uses the refusal up.
+    fn refuses_connection(&self, _host: &HostName) -> bool {
+        false
+    }
+
+    /// The fault of the wire that strikes this line now. Asking uses it up.
+    fn take_fault(&self, _host: &HostName, _line: &str) -> Option<Fault> {
+        None
+    }
 
     /// Connects to a port as seen from the host.
     fn dial<'a>(

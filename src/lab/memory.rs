@@ -42,6 +42,9 @@ fn pipes() -> (ExecIo, Pipes) {
     )
 }
 
+/// As `remote::ssh` does.
+const CONNECT_ATTEMPTS: usize = 8;
+
 impl MemoryFleet {
     /// For hosts whose sudo wants no password.
     pub fn new(lab: Lab) -> Self {
@@ -66,7 +69,8 @@ impl MemoryFleet {
         if !self.lab.inventory_hosts().contains(host) {
             return Err(RemoteError::NoSuchHost(host.to_string()));
         }
-        if self.lab.refuses_connection(host) {
+        // Refused connections are tried again, as `remote::ssh` does before anything is sent.
+        if (0..CONNECT_ATTEMPTS).all(|_| self.lab.refuses_connection(host)) {
             let reason = "Connection reset by peer (os error 104)".to_owned();
             return Err(RemoteError::Unreachable {
                 address: host.to_string(),

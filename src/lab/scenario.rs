@@ -162,6 +162,7 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
         locale: if french { Locale::French } else { Locale::C },
         next_pid: 16_000 + u32::try_from(index).unwrap_or(0) * 200,
         last_status: -2 * 3_600_000,
+        ready_since: -30 * 86_400_000,
         disk_free: 38_654_705_664,
         delay: 0,
     }

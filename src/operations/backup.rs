@@ -16,7 +16,7 @@ pub fn plan(host: &Host) -> Planned {
     let arguments = [RUN_ID_PLACEHOLDER, BACKUP_DIRECTORY, &host.kubernetes.cert_dir];
     let command = Command::script(&scripts::BACKUP, arguments).with_timeout(TIMEOUT);
     let path = format!("{BACKUP_DIRECTORY}/{RUN_ID_PLACEHOLDER}");
-    let title = format!("back up /etc/kubernetes to {path}");
+    let title = "back up /etc/kubernetes";
     Planned::work(
         title,
         vec![command],

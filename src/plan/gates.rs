@@ -71,7 +71,11 @@ fn baseline(input: &PlanInput<'_>, phase: usize, spec: &ProbeSpec, host: &Host, 
         },
         ProbeSpec::KubeletJournal => started_unit(input, phase, "kubelet", host, facts),
         ProbeSpec::StaticPods => Baseline::Containers {
-            before: if recycled_before(input, phase, host) { facts.containers.clone() } else { Vec::new() },
+            before: if recycled_before(input, phase, host) {
+                facts.containers.clone()
+            } else {
+                Vec::new()
+            },
             static_pods: facts.static_pods.clone(),
         },
         ProbeSpec::CertificatesOnDisk => renewed(host, steps),

@@ -53,8 +53,17 @@ fn plan_phase(input: &PlanInput<'_>, index: usize, notes: &mut Vec<Note>) -> Opt
     let hosts: Vec<&Host> = input.reachable().filter(|h| phase.hosts.matches(h)).collect();
     let unknown = phase.hosts.unmatched(&input.inventory.hosts);
     if !unknown.is_empty() {
-        let message = format!("phase `{}` is for {}, which the inventory does not have", phase.name, unknown.join(", "));
-        notes.push(Note::warning("unknown-hosts", None, message, "Correct `hosts:` of the phase, or the inventory."));
+        let message = format!(
+            "phase `{}` is for {}, which the inventory does not have",
+            phase.name,
+            unknown.join(", ")
+        );
+        notes.push(Note::warning(
+            "unknown-hosts",
+            None,
+            message,
+            "Correct `hosts:` of the phase, or the inventory.",
+        ));
     }
     if hosts.is_empty() {
         return None;
@@ -83,6 +92,7 @@ fn plan_phase(input: &PlanInput<'_>, index: usize, notes: &mut Vec<Note>) -> Opt
         gate: phase
             .gate
             .as_ref()
+            .filter(|_| !all_skipped(&steps))
             .map(|gate| plan_gate(input, index, gate, &hosts, &steps)),
         steps,
     })

@@ -102,7 +102,10 @@ pub enum Baseline {
         boot_id: Option<String>,
     },
     /// None of these containers may still run; of each of these static pods one must.
-    Containers { before: Vec<ContainerFacts>, static_pods: Vec<String> },
+    Containers {
+        before: Vec<ContainerFacts>,
+        static_pods: Vec<String>,
+    },
     /// The certificates as they were.
     Certificates { before: Vec<CertificateBefore> },
 }

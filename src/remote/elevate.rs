@@ -161,7 +161,7 @@ impl Dialogue {
     }
 }
 
-/// What sudo, doas and su say under LC_ALL=C when they refuse.
+/// What sudo, doas and su say under `LC_ALL=C` when they refuse.
 fn classify(text: &str, program: &str, status: &ExitStatus, sent: bool) -> BecomeError {
     let says = |needles: &[&str]| needles.iter().any(|n| text.contains(n));
     if says(&[

@@ -24,14 +24,14 @@ pub enum RemoteError {
         stage: &'static str,
         after: Duration,
     },
-    /// known_hosts has no key for this host and the policy is strict.
+    /// `known_hosts` has no key for this host and the policy is strict.
     #[error("the host key of {address} is not known ({algorithm} {fingerprint})")]
     HostKeyUnknown {
         address: String,
         algorithm: String,
         fingerprint: String,
     },
-    /// known_hosts has another key: a rebuilt host, or somebody in between.
+    /// `known_hosts` has another key: a rebuilt host, or somebody in between.
     #[error("THE HOST KEY OF {address} HAS CHANGED: it shows {fingerprint}, {file}:{line} says otherwise")]
     HostKeyChanged {
         address: String,

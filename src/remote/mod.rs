@@ -1,7 +1,7 @@
 //! The wire: the only layer that opens a connection.
 //!
 //! [`Transport`] is what the engine sees; [`SshFleet`] implements it over russh. Everything that decides (known hosts,
-//! ssh_config, the sudo dialogue, quoting) is a pure function in a module of its own; `ssh` does the waiting.
+//! `ssh_config`, the sudo dialogue, quoting) is a pure function in a module of its own; `ssh` does the waiting.
 
 pub mod error;
 pub mod transport;

@@ -1,4 +1,4 @@
-//! OpenSSH's host patterns (ssh_config(5) PATTERNS): `*`, `?`, lists with commas and `!negation`.
+//! OpenSSH's host patterns (`ssh_config(5)` PATTERNS): `*`, `?`, lists with commas and `!negation`.
 
 /// Whether `text` matches a pattern of `*` and `?`; ASCII case is ignored, as for host names.
 pub fn matches(pattern: &str, text: &str) -> bool {

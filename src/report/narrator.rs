@@ -123,9 +123,14 @@ impl Narrator {
         told
     }
 
-    /// The step's title, or its id when it was started before we listened.
+    /// The step's title; of one that was skipped, or started before we listened, the operation in its id.
     pub(super) fn title(&self, step: &str) -> String {
-        self.titles.get(step).cloned().unwrap_or_else(|| step.to_owned())
+        let operation = step
+            .rsplit('/')
+            .next()
+            .unwrap_or(step)
+            .trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+        self.titles.get(step).cloned().unwrap_or_else(|| operation.to_owned())
     }
 
     fn gate(&self, kind: &EventKind) -> Option<Fact> {

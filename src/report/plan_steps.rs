@@ -134,7 +134,10 @@ fn pod_deletion(page: &mut Page<'_>, indent: usize, deletion: &PodDeletion) {
     page.labelled(indent, "with labels ", Tone::Quiet, Tone::Plain, &labels.join(", "));
     if let Some(query) = deletion.queries.first() {
         let line = query.pods.to_string();
-        page.command(indent + 2, &line.replace(&format!("--selector={}", query.label), "--selector={label}"));
+        page.command(
+            indent + 2,
+            &line.replace(&format!("--selector={}", query.label), "--selector={label}"),
+        );
     }
     let stuck = format!(
         "each that is stuck, or not ready {} after its node became Ready, one node at a time:",

@@ -41,7 +41,11 @@ impl Story {
             Some(password) => MemoryFleet::with_password(lab.clone(), password),
             None => MemoryFleet::new(lab.clone()),
         };
-        Self { inventory: Arc::new(lab.inventory()), transport: Arc::new(fleet), lab }
+        Self {
+            inventory: Arc::new(lab.inventory()),
+            transport: Arc::new(fleet),
+            lab,
+        }
     }
 
     /// The lab's wall clock, which paused time moves.
@@ -55,7 +59,13 @@ impl Story {
         let clock = self.clock();
         let facts = gather(&self.transport, &self.inventory.hosts, &*clock).await;
         let limit = Selector::all();
-        let plan = plan(&PlanInput { inventory: &self.inventory, playbook, facts: &facts, limit: &limit, now: clock() });
+        let plan = plan(&PlanInput {
+            inventory: &self.inventory,
+            playbook,
+            facts: &facts,
+            limit: &limit,
+            now: clock(),
+        });
         let errors: Vec<String> = plan.errors().map(|n| format!("{}: {}", n.code, n.message)).collect();
         assert!(errors.is_empty(), "the plan must be free of errors: {errors:#?}");
         let (sender, mut events) = mpsc::unbounded_channel();
@@ -67,28 +77,42 @@ impl Story {
             recorder: Recorder::new(None, vec![sender], clock),
             cancel: Cancel::new(),
         };
-        let operator = Operator { who: "test@here".to_owned() };
+        let operator = Operator {
+            who: "test@here".to_owned(),
+        };
         let ended = tokio::time::timeout(DEADLINE, execute(&run, &plan, &operator)).await;
-        let end = ended.unwrap_or_else(|_| panic!("no end within {DEADLINE:?}")).expect("no ledger to fail");
+        let end = ended
+            .unwrap_or_else(|_| panic!("no end within {DEADLINE:?}"))
+            .expect("no ledger to fail");
         drop(run);
         let mut seen = Vec::new();
         while let Ok(event) = events.try_recv() {
             seen.push(event);
         }
-        Told { end, plan, events: seen }
+        Told {
+            end,
+            plan,
+            events: seen,
+        }
     }
 
     /// Every node Ready, every served certificate the one on disk, and no key was ever shown.
     pub fn assert_healthy(&self) {
         self.lab.status().healthy().expect("a healthy fleet");
-        assert!(self.lab.alarms().is_empty(), "private keys crossed the wire: {:?}", self.lab.alarms());
+        assert!(
+            self.lab.alarms().is_empty(),
+            "private keys crossed the wire: {:?}",
+            self.lab.alarms()
+        );
     }
 
     /// Nothing starts before everything stopped, and no worker before every master.
     pub fn assert_order(&self) {
         let history = self.lab.full_history();
         let times = |what: &str, host: char| {
-            let mine = history.iter().filter(|i| i.host.as_str().starts_with(host) && i.command.contains(what));
+            let mine = history
+                .iter()
+                .filter(|i| i.host.as_str().starts_with(host) && i.command.contains(what));
             mine.map(|i| i.at_ms).collect::<Vec<_>>()
         };
         let all = |what: &str| [times(what, 'm'), times(what, 'w')].concat();
@@ -107,13 +131,21 @@ impl Told {
             EventKind::GateFailed { reasons, .. } => Some(reasons),
             _ => None,
         });
-        gates.flatten().map(|r| format!("{} {}: {}", r.host, r.probe, r.last)).collect()
+        gates
+            .flatten()
+            .map(|r| format!("{} {}: {}", r.host, r.probe, r.last))
+            .collect()
     }
 
     /// Every event, for a failing test.
     pub fn text(&self) -> String {
         let lines: Vec<String> = self.events.iter().map(certfleet::report::event_line).collect();
-        let counts: BTreeMap<&str, usize> = self.plan.phases.iter().map(|p| (p.name.as_str(), p.steps.len())).collect();
+        let counts: BTreeMap<&str, usize> = self
+            .plan
+            .phases
+            .iter()
+            .map(|p| (p.name.as_str(), p.steps.len()))
+            .collect();
         format!("{counts:?}\n{}", lines.join("\n"))
     }
 }

@@ -13,7 +13,10 @@ use crate::report::{self, CheckLevel, Thresholds};
 pub(crate) async fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, CliError> {
     let session = Session::open(&args.target, terminal)?;
     let facts = session.gather().await;
-    let thresholds = Thresholds { warn: args.warn, critical: args.critical };
+    let thresholds = Thresholds {
+        warn: args.warn,
+        critical: args.critical,
+    };
     let now = Timestamp::now();
     let rows = report::rows(&facts, now, thresholds);
     let text = match args.output {

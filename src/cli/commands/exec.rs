@@ -16,14 +16,21 @@ pub(crate) async fn run(args: &ExecArgs, terminal: Terminal) -> Result<Exit, Cli
     let command = command(args);
     let hosts = session.hosts();
     let results = join_all(hosts.iter().map(|host| one(&session, host, &command))).await;
-    print(&format!("{}\n", fold_output(&results, &terminal.out_style()).trim_end()));
+    print(&format!(
+        "{}\n",
+        fold_output(&results, &terminal.out_style()).trim_end()
+    ));
     Ok(exit_of(&results))
 }
 
 /// As ssh does: the words are joined with blanks and given to a shell of the host.
 fn command(args: &ExecArgs) -> Command {
     let words = ["sh".to_owned(), "-c".to_owned(), args.words.join(" ")];
-    let command = if args.root { Command::root(words) } else { Command::login(words) };
+    let command = if args.root {
+        Command::root(words)
+    } else {
+        Command::login(words)
+    };
     command.with_timeout(args.timeout)
 }
 
@@ -36,7 +43,12 @@ async fn one(session: &Session, host: &Host, command: &Command) -> HostOutput {
             stderr: output.stderr_text().into_owned(),
             status: Ok(output.status),
         },
-        Err(error) => HostOutput { host, status: Err(format!("{error}. {}", error.remedy())), stdout: String::new(), stderr: String::new() },
+        Err(error) => HostOutput {
+            host,
+            status: Err(format!("{error}. {}", error.remedy())),
+            stdout: String::new(),
+            stderr: String::new(),
+        },
     }
 }
 

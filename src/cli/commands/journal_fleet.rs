@@ -30,11 +30,24 @@ struct Entry {
 
 /// Prints what is there, then (with `--follow`) what comes.
 pub(crate) async fn run(args: &JournalArgs, terminal: Terminal) -> Result<Exit, CliError> {
-    let file = args.inventory.clone().ok_or_else(|| CliError::usage("neither --file nor --inventory was given", "Name one of them."))?;
-    let session = Session::open(&Target { inventory: file, limit: args.limit.clone() }, terminal)?;
+    let file = args
+        .inventory
+        .clone()
+        .ok_or_else(|| CliError::usage("neither --file nor --inventory was given", "Name one of them."))?;
+    let session = Session::open(
+        &Target {
+            inventory: file,
+            limit: args.limit.clone(),
+        },
+        terminal,
+    )?;
     let hosts = session.hosts();
     let style = terminal.out_style();
-    if args.follow { follow(&session, &hosts, args, &style).await } else { read(&session, &hosts, args, &style).await }
+    if args.follow {
+        follow(&session, &hosts, args, &style).await
+    } else {
+        read(&session, &hosts, args, &style).await
+    }
 }
 
 /// `10m` is ten minutes ago by each host's own clock; anything else is left to journalctl.
@@ -48,17 +61,31 @@ fn since(args: &JournalArgs) -> String {
 
 fn command(host: &Host, args: &JournalArgs, extra: &[&str]) -> Command {
     let unit = format!("--unit={}", host.kubernetes.kubelet_unit);
-    let words = ["journalctl", &unit, "--no-pager", "--all", "--output=json", &since(args)];
+    let words = [
+        "journalctl",
+        &unit,
+        "--no-pager",
+        "--all",
+        "--output=json",
+        &since(args),
+    ];
     Command::root(words.iter().chain(extra).copied()).with_timeout(READ_TIMEOUT)
 }
 
 async fn read(session: &Session, hosts: &[Host], args: &JournalArgs, style: &Style) -> Result<Exit, CliError> {
-    let reads = hosts.iter().map(|host| async move { (host, session.transport.run(&host.name, &command(host, args, &[])).await) });
+    let reads = hosts
+        .iter()
+        .map(|host| async move { (host, session.transport.run(&host.name, &command(host, args, &[])).await) });
     let mut entries = Vec::new();
     let mut silent = 0;
     for (host, result) in join_all(reads).await {
         match result {
-            Ok(output) if output.status.success() => entries.extend(output.stdout.split(|b| *b == b'\n').filter_map(|l| entry(&host.name, l))),
+            Ok(output) if output.status.success() => entries.extend(
+                output
+                    .stdout
+                    .split(|b| *b == b'\n')
+                    .filter_map(|l| entry(&host.name, l)),
+            ),
             Ok(output) => {
                 silent += 1;
                 print_err(&format!("{}: {}: {}\n", host.name, output.status, output.last_line()));
@@ -73,7 +100,13 @@ async fn read(session: &Session, hosts: &[Host], args: &JournalArgs, style: &Sty
     for entry in entries.iter().filter(|e| wanted(e, args)) {
         print(&render(entry, args, style));
     }
-    Ok(if silent == hosts.len() { Exit::Unreachable } else if silent > 0 { Exit::StepFailed } else { Exit::Done })
+    Ok(if silent == hosts.len() {
+        Exit::Unreachable
+    } else if silent > 0 {
+        Exit::StepFailed
+    } else {
+        Exit::Done
+    })
 }
 
 async fn follow(session: &Session, hosts: &[Host], args: &JournalArgs, style: &Style) -> Result<Exit, CliError> {
@@ -102,7 +135,9 @@ async fn follow_one(session: &Session, host: &Host, command: &Command, sender: &
     let mut stream = match session.transport.follow(&host.name, command).await {
         Ok(stream) => stream,
         Err(error) => {
-            let _ = sender.send(Err(format!("{}: {error}. {}", host.name, error.remedy()))).await;
+            let _ = sender
+                .send(Err(format!("{}: {error}. {}", host.name, error.remedy())))
+                .await;
             return;
         }
     };
@@ -122,7 +157,11 @@ async fn follow_one(session: &Session, host: &Host, command: &Command, sender: &
 
 fn entry(host: &HostName, line: &[u8]) -> Option<Entry> {
     let record = parse_line(line);
-    matches!(record.kind, Kind::Record).then(|| Entry { host: host.clone(), verdict: classify_record(&record), record })
+    matches!(record.kind, Kind::Record).then(|| Entry {
+        host: host.clone(),
+        verdict: classify_record(&record),
+        record,
+    })
 }
 
 fn wanted(entry: &Entry, args: &JournalArgs) -> bool {

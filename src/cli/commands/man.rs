@@ -22,7 +22,11 @@ fn render(grammar: &clap::Command, page: &mut Vec<u8>) -> std::io::Result<()> {
     man.render_options_section(page)?;
     for verb in grammar.get_subcommands().filter(|v| !v.is_hide_set()) {
         page.extend_from_slice(format!(".SH \"CERTFLEET {}\"\n", verb.get_name().to_uppercase()).as_bytes());
-        let about = verb.get_long_about().or_else(|| verb.get_about()).map(ToString::to_string).unwrap_or_default();
+        let about = verb
+            .get_long_about()
+            .or_else(|| verb.get_about())
+            .map(ToString::to_string)
+            .unwrap_or_default();
         page.extend_from_slice(format!("{}\n", about.replace('\\', "\\\\")).as_bytes());
         clap_mangen::Man::new(verb.clone()).render_options_section(page)?;
     }

@@ -22,8 +22,24 @@ use super::terminal::Terminal;
 pub(crate) async fn dispatch(cli: Cli, terminal: Terminal) -> Result<Exit, CliError> {
     let global = &cli.global;
     match cli.command {
-        Commands::Renew(args) => run::run(args.playbook.as_deref().unwrap_or("renew"), &args.options, global, terminal).await,
-        Commands::Restart(args) => run::run(args.playbook.as_deref().unwrap_or("restart"), &args.options, global, terminal).await,
+        Commands::Renew(args) => {
+            run::run(
+                args.playbook.as_deref().unwrap_or("renew"),
+                &args.options,
+                global,
+                terminal,
+            )
+            .await
+        }
+        Commands::Restart(args) => {
+            run::run(
+                args.playbook.as_deref().unwrap_or("restart"),
+                &args.options,
+                global,
+                terminal,
+            )
+            .await
+        }
         Commands::Run(args) => run::run(&args.playbook, &args.options, global, terminal).await,
         Commands::Check(args) => check::run(&args, terminal).await,
         Commands::Inventory(args) => inventory::run(&args, terminal),

@@ -29,6 +29,9 @@ fn text_of(name: &str) -> Result<&'static str, CliError> {
     let found = builtin_playbooks().iter().find(|(n, _)| *n == name);
     found.map(|(_, yaml)| *yaml).ok_or_else(|| {
         let names: Vec<&str> = builtin_playbooks().iter().map(|(n, _)| *n).collect();
-        CliError::usage(format!("there is no built-in playbook `{name}`"), format!("There are {}.", names.join(", ")))
+        CliError::usage(
+            format!("there is no built-in playbook `{name}`"),
+            format!("There are {}.", names.join(", ")),
+        )
     })
 }

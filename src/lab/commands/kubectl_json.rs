@@ -34,7 +34,7 @@ fn wanted_nodes<'a>(world: &'a World, filter: &'a Filter) -> impl Iterator<Item 
 fn node(world: &World, node: &Node) -> Value {
     let ready = world.node_ready(node);
     let since = if ready {
-        node.last_status
+        node.ready_since
     } else {
         node.last_status + world.config.timings.node_grace
     };

@@ -4,6 +4,7 @@ use russh::server::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::lab::ExecIo;
+use crate::lab::faults::Fault;
 use crate::model::ExitStatus;
 
 use super::channel::{Inbox, Input, Screen, finish, pump_in, pump_out};
@@ -68,8 +69,18 @@ async fn run(login: &Login, line: String, stdin: UnboundedReceiver<Vec<u8>>, scr
         stderr: screen.stderr,
     };
     let door = &login.door;
+    let fault = door.machine.take_fault(&door.host, &line);
+    if fault == Some(Fault::DropBefore) {
+        login.cut.cancel();
+        return None;
+    }
     let running = door.machine.exec(&door.host, &login.user, line, io);
-    door.stop.run_until_cancelled(running).await
+    let status = door.stop.run_until_cancelled(running).await;
+    if fault == Some(Fault::DropAfter) {
+        login.cut.cancel();
+        return None;
+    }
+    status
 }
 
 /// Passes input on for as long as the command runs; returns only for a signal, with its name.

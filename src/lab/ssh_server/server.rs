@@ -240,6 +240,8 @@ fn ssh_config(key: PrivateKey, options: &ServerOptions) -> server::Config {
 async fn accept(listener: TcpListener, door: Arc<Door>) {
     while let Some(accepted) = door.stop.run_until_cancelled(listener.accept()).await {
         match accepted {
+            // Closed before the banner, as an sshd beyond its MaxStartups does.
+            Ok((socket, _)) if door.machine.refuses_connection(&door.host) => drop(socket),
             Ok((socket, _)) => {
                 door.tasks.spawn(connection::serve(socket, Arc::clone(&door)));
             }

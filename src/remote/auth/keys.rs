@@ -22,7 +22,7 @@ pub(super) struct KeyFile {
     pub public: Option<PublicKey>,
     pub private: Option<Arc<PrivateKey>>,
     pub encrypted: bool,
-    /// `PATH-cert.pub`, or one named in ssh_config that fits.
+    /// `PATH-cert.pub`, or one named in `ssh_config` that fits.
     pub certificate: Option<Certificate>,
 }
 

@@ -1,7 +1,7 @@
 //! Proving who we are: key files, agent, certificates, password, keyboard-interactive.
 //!
 //! Order, as OpenSSH has it: keys named by a person, the agent, the usual names in ~/.ssh, then a password when the
-//! inventory allows asking. Few keys are offered: sshd counts each (MaxAuthTries 6), and newer ones punish a spray.
+//! inventory allows asking. Few keys are offered: sshd counts each (`MaxAuthTries` 6), and newer ones punish a spray.
 
 mod agent;
 mod keys;

@@ -168,7 +168,7 @@ fn same(file: &KeyFile, identity: &AgentIdentity) -> bool {
     file.public.as_ref().is_some_and(|p| p.key_data() == held.key_data())
 }
 
-/// `CertificateFile` of ssh_config, when it certifies this key.
+/// `CertificateFile` of `ssh_config`, when it certifies this key.
 fn attach_certificate(file: &mut KeyFile, target: &Target) {
     if file.certificate.is_some() {
         return;

@@ -39,9 +39,9 @@ impl Authenticator {
         let result = exchange(target, handle.authenticate_password(&target.user, password)).await?;
         let accepted = accepted(&result);
         if accepted {
-            lease.accept()
+            lease.accept();
         } else {
-            lease.refuse()
+            lease.refuse();
         }
         if attempt.note("password".to_owned(), result) {
             return Ok(true);

@@ -1,4 +1,4 @@
-//! One line of a known_hosts file, and a file of them.
+//! One line of a `known_hosts` file, and a file of them.
 
 use std::path::{Path, PathBuf};
 

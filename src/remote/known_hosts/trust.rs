@@ -15,7 +15,7 @@ use super::certificate;
 use super::entry::{Entry, HostsFile, Marker, type_name};
 use super::record;
 
-/// A host as known_hosts files name it.
+/// A host as `known_hosts` files name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostId {
     /// Host name or address as the person wrote it, or its `HostKeyAlias`.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{Preferred, cipher, compression, kex, mac};
 
-/// Host-key types in our order; known_hosts moves known ones to the front. SHA-1 signatures are for `legacy` only.
+/// Host-key types in our order; `known_hosts` moves known ones to the front. SHA-1 signatures are for `legacy` only.
 pub(super) fn host_keys(legacy: bool) -> Vec<Algorithm> {
     let curves = [EcdsaCurve::NistP256, EcdsaCurve::NistP384, EcdsaCurve::NistP521];
     let mut all = vec![Algorithm::Ed25519];

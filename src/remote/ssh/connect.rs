@@ -27,7 +27,7 @@ enum Again {
     Never,
     /// Nothing listens: a few times.
     Refused,
-    /// Dropped before it showed a host key: MaxStartups, penalties, a loaded host.
+    /// Dropped before it showed a host key: `MaxStartups`, penalties, a loaded host.
     Dropped,
 }
 
@@ -180,7 +180,7 @@ fn connect_timeout(target: &Target, stage: &'static str) -> RemoteError {
     }
 }
 
-/// The byte stream to sshd: a tunnel, a ProxyCommand or TCP.
+/// The byte stream to sshd: a tunnel, a `ProxyCommand` or TCP.
 async fn stream(target: &Target, via: Option<&Connection>) -> Result<Box<dyn Duplex>, Failure> {
     let connecting = async {
         match (via, &target.proxy_command) {

@@ -15,7 +15,7 @@ use super::handler::Handler;
 /// A host that let us in.
 pub(super) struct Connection {
     pub handle: Handle<Handler>,
-    /// One permit per open session; sshd allows ten (MaxSessions).
+    /// One permit per open session; sshd allows ten (`MaxSessions`).
     pub sessions: Arc<Semaphore>,
     pub address: String,
     pub user: String,

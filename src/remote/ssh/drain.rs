@@ -124,7 +124,7 @@ impl Session {
                 None => break,
                 Some(ChannelMsg::Data { data }) => self.take(&mut talk, sink, Stream::Out, &data).await?,
                 Some(ChannelMsg::ExtendedData { data, ext: 1 }) => {
-                    self.take(&mut talk, sink, Stream::Err, &data).await?
+                    self.take(&mut talk, sink, Stream::Err, &data).await?;
                 }
                 Some(ChannelMsg::ExitStatus { exit_status }) => status = Some(ExitStatus::Code(exit_status)),
                 Some(ChannelMsg::ExitSignal { signal_name, .. }) => {

@@ -31,18 +31,18 @@ pub struct FleetOptions {
     pub handshakes: usize,
     /// Handshakes in flight through one jump host.
     pub handshakes_per_jump: usize,
-    /// Sessions per connection; sshd's MaxSessions is 10.
+    /// Sessions per connection; sshd's `MaxSessions` is 10.
     pub sessions: usize,
     pub backoff: Backoff,
     /// Home folder: `~/.ssh`.
     pub home: PathBuf,
-    /// The system's ssh_config.
+    /// The system's `ssh_config`.
     pub system_config: PathBuf,
     /// Who logs in when nothing says so.
     pub local_user: Option<String>,
     /// The agent's socket.
     pub agent: Option<PathBuf>,
-    /// The OpenSSH client, for ssh_config files that only it can evaluate.
+    /// The OpenSSH client, for `ssh_config` files that only it can evaluate.
     pub ssh_program: Option<PathBuf>,
 }
 

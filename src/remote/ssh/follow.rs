@@ -132,7 +132,7 @@ impl Slot {
 
 async fn start(session: super::drain::Session, talk: super::drain::Talk) -> Result<LineStream, RemoteError> {
     let (sender, stream) = LineStream::channel(CHANNEL);
-    let (began, begun) = oneshot::channel();
+    let (began, running) = oneshot::channel();
     tokio::spawn(async move {
         let mut lines = Lines {
             pending: VecDeque::new(),
@@ -145,6 +145,6 @@ async fn start(session: super::drain::Session, talk: super::drain::Talk) -> Resu
         let result = session.drain(talk, &mut lines).await;
         lines.finish(result.map(|_| ())).await;
     });
-    begun.await.unwrap_or(Err(RemoteError::Lost { sent: true }))?;
+    running.await.unwrap_or(Err(RemoteError::Lost { sent: true }))?;
     Ok(stream)
 }

@@ -11,7 +11,7 @@ use super::connection::{Connection, Gate};
 use super::fleet::Shared;
 use super::target::{Person, Target};
 
-/// Jump hosts that lead to jump hosts; more is a loop in ssh_config.
+/// Jump hosts that lead to jump hosts; more is a loop in `ssh_config`.
 const MAX_HOPS: usize = 8;
 
 /// One way to one jump host.
@@ -21,7 +21,7 @@ pub(super) struct Bastion {
     /// The hop before it.
     via: Option<Arc<Bastion>>,
     gate: Gate,
-    /// Handshakes through it at the same time: its MaxStartups and ours behind it.
+    /// Handshakes through it at the same time: its `MaxStartups` and ours behind it.
     pub handshakes: Semaphore,
 }
 

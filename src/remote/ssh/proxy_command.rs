@@ -42,7 +42,7 @@ pub(super) fn spawn(command: &str, target: &Target) -> Result<Box<dyn Duplex>, R
     }
 }
 
-/// `%h %p %r %n %%`, as ssh_config(5) has them for ProxyCommand; any other token is refused.
+/// `%h %p %r %n %%`, as `ssh_config(5)` has them for `ProxyCommand`; any other token is refused.
 fn expand(command: &str, target: &Target) -> Result<String, RemoteError> {
     let mut line = String::with_capacity(command.len() + 16);
     let mut chars = command.chars();

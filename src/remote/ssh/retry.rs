@@ -15,7 +15,7 @@ pub struct Backoff {
     pub tries: u32,
     /// Attempts when nothing listens on the port: sshd restarting, or simply not there.
     pub refused_tries: u32,
-    /// All attempts together; sshd's own LoginGraceTime.
+    /// All attempts together; sshd's own `LoginGraceTime`.
     pub total: Duration,
 }
 

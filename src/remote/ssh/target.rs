@@ -1,4 +1,4 @@
-//! A host as we log in to it: inventory first, then ssh_config, then OpenSSH's defaults.
+//! A host as we log in to it: inventory first, then `ssh_config`, then OpenSSH's defaults.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -115,7 +115,7 @@ fn jump(settings: &SshSettings, options: &HostOptions) -> Vec<String> {
     hops.map(str::to_owned).collect()
 }
 
-/// The inventory's own value wins when somebody changed it; else ssh_config's, else the default.
+/// The inventory's own value wins when somebody changed it; else `ssh_config`'s, else the default.
 fn connect_timeout(settings: &SshSettings, options: &HostOptions) -> Duration {
     let default = SshSettings::default().connect_timeout;
     if settings.connect_timeout == default {

@@ -1,4 +1,4 @@
-//! `~/.ssh/config` as OpenSSH reads it (ssh_config(5)), for the options that matter to us.
+//! `~/.ssh/config` as OpenSSH reads it (`ssh_config(5)`), for the options that matter to us.
 //!
 //! Our own reader answers when it can, since a process per host is dear (80 ms each on a small machine). A file with
 //! `Match`, `CanonicalizeHostname` or tokens of which we know nothing is given to `ssh -G`, once per host; without an

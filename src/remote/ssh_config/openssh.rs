@@ -45,7 +45,7 @@ fn line(line: &str) -> Option<Directive> {
     })
 }
 
-/// Lists of files are separated by blanks; a ProxyCommand is one line.
+/// Lists of files are separated by blanks; a `ProxyCommand` is one line.
 fn arguments(keyword: &str, value: &str) -> Vec<String> {
     match keyword {
         "userknownhostsfile" | "globalknownhostsfile" => value.split(' ').map(str::to_owned).collect(),

@@ -44,13 +44,16 @@ pub struct HostOptions {
     pub identity_agent: Option<String>,
 }
 
+/// One cell per file and host, so that concurrent callers wait for one answer.
+type Answers = HashMap<(ConfigSource, String), Arc<OnceCell<HostOptions>>>;
+
 /// Reads configurations for a fleet; every answer is kept.
 #[derive(Debug)]
 pub struct SshConfig {
     home: PathBuf,
     system: PathBuf,
     ssh: Option<PathBuf>,
-    answers: Mutex<HashMap<(ConfigSource, String), Arc<OnceCell<HostOptions>>>>,
+    answers: Mutex<Answers>,
     processes: Semaphore,
 }
 
@@ -173,7 +176,7 @@ impl SshConfig {
     }
 }
 
-/// Whichever of ProxyJump and ProxyCommand comes first switches the other off.
+/// Whichever of `ProxyJump` and `ProxyCommand` comes first switches the other off.
 fn set_proxy(options: &mut HostOptions, keyword: &str, value: String) {
     if value.eq_ignore_ascii_case("none") || value.is_empty() {
         return;

@@ -62,7 +62,9 @@ pub(super) fn new_authority() -> Cure {
 
 /// The key that could sign is elsewhere.
 pub(super) fn external_authority() -> Cure {
-    manual("have new certificates signed by the owner of the CA (`kubeadm certs generate-csr` makes the requests), put them in place, then `certfleet restart`")
+    manual(
+        "have new certificates signed by the owner of the CA (`kubeadm certs generate-csr` makes the requests), put them in place, then `certfleet restart`",
+    )
 }
 
 /// A kubelet that will not start again.
@@ -76,7 +78,9 @@ pub(super) fn kubelet_client() -> Cure {
 
 /// A self-signed one is made anew at the next start.
 pub(super) fn kubelet_serving() -> Cure {
-    manual("move kubelet.crt and kubelet.key in /var/lib/kubelet/pki aside and restart the kubelet: it makes a new pair at its start")
+    manual(
+        "move kubelet.crt and kubelet.key in /var/lib/kubelet/pki aside and restart the kubelet: it makes a new pair at its start",
+    )
 }
 
 /// A file of another host.

@@ -29,7 +29,11 @@ const SIGNERS: [(&str, &str); 12] = [
 
 /// The rows of one host's files.
 pub(super) fn rows(view: &View<'_>, host: &Inspection) -> Vec<Row> {
-    host.facts.certificates.iter().filter_map(|fact| row(view, host, fact)).collect()
+    host.facts
+        .certificates
+        .iter()
+        .filter_map(|fact| row(view, host, fact))
+        .collect()
 }
 
 fn row(view: &View<'_>, host: &Inspection, fact: &CertificateFact) -> Option<Row> {
@@ -43,7 +47,10 @@ fn row(view: &View<'_>, host: &Inspection, fact: &CertificateFact) -> Option<Row
         CertificateState::Missing => blank.judged((Verdict::Missing, absence(host, &fact.name)?), None),
         CertificateState::Dangling(target) => {
             let level = absence(host, &fact.name).unwrap_or(Level::Warning);
-            blank.judged((Verdict::Missing, level), Some(format!("a symlink to {target}, which is not there")))
+            blank.judged(
+                (Verdict::Missing, level),
+                Some(format!("a symlink to {target}, which is not there")),
+            )
         }
         CertificateState::Unreadable(why) => blank.judged((Verdict::Unknown, Level::Unknown), Some(why.clone())),
     })
@@ -60,16 +67,28 @@ fn absence(host: &Inspection, name: &str) -> Option<Level> {
     }
 }
 
-fn judge(view: &View<'_>, host: &Inspection, fact: &CertificateFact, x509: &X509Facts) -> ((Verdict, Level), Option<String>) {
+fn judge(
+    view: &View<'_>,
+    host: &Inspection,
+    fact: &CertificateFact,
+    x509: &X509Facts,
+) -> ((Verdict, Level), Option<String>) {
     let now = view.now(host);
     let mine = thresholds(view, &fact.name, x509);
     let (mut verdict, mut level) = mine.judge(x509, now);
     if let Some(why) = mismatch(host, fact, x509).or_else(|| foreign(view, host, &fact.name, x509)) {
-        let worst = if fact.name == "kubelet-serving" { Level::Warning } else { Level::Critical };
+        let worst = if fact.name == "kubelet-serving" {
+            Level::Warning
+        } else {
+            Level::Critical
+        };
         return ((Verdict::Mismatch, worst), Some(why));
     }
     let mut detail = None;
-    let signer = SIGNERS.iter().find(|(name, _)| *name == fact.name).and_then(|(_, ca)| host.x509(ca).map(|x| (*ca, x)));
+    let signer = SIGNERS
+        .iter()
+        .find(|(name, _)| *name == fact.name)
+        .and_then(|(_, ca)| host.x509(ca).map(|x| (*ca, x)));
     if let Some((ca, authority)) = signer
         && authority.not_after < x509.not_after
     {
@@ -77,7 +96,10 @@ fn judge(view: &View<'_>, host: &Inspection, fact: &CertificateFact, x509: &X509
         if worse > level {
             (verdict, level) = (by_signer, worse);
         }
-        detail = Some(format!("worth nothing after {}, when {ca} expires", authority.not_after));
+        detail = Some(format!(
+            "worth nothing after {}, when {ca} expires",
+            authority.not_after
+        ));
     }
     if fact.name == "kubelet-serving" {
         // Nobody checks it unless told to; an expired one costs logs and metrics, not the node.
@@ -88,7 +110,8 @@ fn judge(view: &View<'_>, host: &Inspection, fact: &CertificateFact, x509: &X509
 
 fn thresholds(view: &View<'_>, name: &str, x509: &X509Facts) -> Thresholds {
     if name.starts_with("kubelet") {
-        view.thresholds.for_rotating(x509.not_after.duration_since(x509.not_before))
+        view.thresholds
+            .for_rotating(x509.not_after.duration_since(x509.not_before))
     } else {
         view.thresholds
     }
@@ -105,7 +128,12 @@ fn mismatch(host: &Inspection, fact: &CertificateFact, x509: &X509Facts) -> Opti
     let (_, expected) = SIGNERS.iter().find(|(name, _)| *name == fact.name)?;
     let authority = host.x509(expected)?;
     let signed = x509.signed_by.as_deref() == Some(expected);
-    (!signed).then(|| format!("not signed by this host's {expected} ({}), but by {}", authority.subject, x509.issuer))
+    (!signed).then(|| {
+        format!(
+            "not signed by this host's {expected} ({}), but by {}",
+            authority.subject, x509.issuer
+        )
+    })
 }
 
 /// Its names are those of another host.
@@ -113,16 +141,29 @@ fn foreign(view: &View<'_>, host: &Inspection, name: &str, x509: &X509Facts) -> 
     let names = if NAMED.contains(&name) {
         x509.sans.clone()
     } else if name == "kubelet-client" {
-        vec![x509.subject.split("CN=system:node:").nth(1)?.split(',').next()?.trim().to_owned()]
+        vec![
+            x509.subject
+                .split("CN=system:node:")
+                .nth(1)?
+                .split(',')
+                .next()?
+                .trim()
+                .to_owned(),
+        ]
     } else {
         return None;
     };
     if names.is_empty() || names::any_means(&names, &names::own(host)) {
         return None;
     }
-    let other = view.fleet.hosts.iter().find(|h| h.facts.host != host.facts.host && names::any_means(&names, &names::own(h)));
+    let other = view
+        .fleet
+        .hosts
+        .iter()
+        .find(|h| h.facts.host != host.facts.host && names::any_means(&names, &names::own(h)));
     // Without the host's addresses only another host's claim is proof; a node's name may differ from its host's name.
-    let sure = other.is_some() || (name != "kubelet-client" && host.surroundings.as_ref().is_some_and(|s| !s.addresses.is_empty()));
+    let sure = other.is_some()
+        || (name != "kubelet-client" && host.surroundings.as_ref().is_some_and(|s| !s.addresses.is_empty()));
     let whose = other.map_or(String::new(), |o| format!("; it is {}'s", o.facts.host));
     sure.then(|| format!("made for {}, not for this host{whose}", names.join(", ")))
 }

@@ -60,20 +60,51 @@ pub(super) fn master(name: &str, number: u8) -> Inspection {
     facts.advertise_address = Some(address.clone());
     facts.ca_key = Some(true);
     facts.root = Some(true);
-    facts.clock = Some(Clock { offset_ms: 0, uncertainty_ms: 5 });
-    facts.static_pods = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"].map(str::to_owned).to_vec();
+    facts.clock = Some(Clock {
+        offset_ms: 0,
+        uncertainty_ms: 5,
+    });
+    facts.static_pods = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
+        .map(str::to_owned)
+        .to_vec();
     let leaf = |n: &str| file(x509(n, &format!("{number}2"), RENEWED, GOOD), n);
-    facts.certificates = ["apiserver", "controller-manager.conf", "scheduler.conf", "admin.conf", "etcd-server"].map(leaf).to_vec();
+    facts.certificates = [
+        "apiserver",
+        "controller-manager.conf",
+        "scheduler.conf",
+        "admin.conf",
+        "etcd-server",
+    ]
+    .map(leaf)
+    .to_vec();
     for authority in ["ca", "etcd-ca"] {
-        facts.certificates.push(file(x509(authority, "0", "2019-01-01T00:00:00Z", "2029-01-01T00:00:00Z"), authority));
+        facts.certificates.push(file(
+            x509(authority, "0", "2019-01-01T00:00:00Z", "2029-01-01T00:00:00Z"),
+            authority,
+        ));
     }
     for certificate in &mut facts.certificates {
-        if let (CertificateState::Present(x), "apiserver" | "etcd-server") = (&mut certificate.state, certificate.name.as_str()) {
-            x.sans = vec![name.to_owned(), "kubernetes".to_owned(), "10.96.0.1".to_owned(), address.clone()];
+        if let (CertificateState::Present(x), "apiserver" | "etcd-server") =
+            (&mut certificate.state, certificate.name.as_str())
+        {
+            x.sans = vec![
+                name.to_owned(),
+                "kubernetes".to_owned(),
+                "10.96.0.1".to_owned(),
+                address.clone(),
+            ];
         }
     }
-    facts.containers = facts.static_pods.iter().map(|p| container(p, "2020-04-01T00:00:00Z")).collect();
-    let handshakes = vec![served(Server::ApiServer, 6443, ServedAnswer::Certificate(Box::new(x509("apiserver", &format!("{number}2"), RENEWED, GOOD))))];
+    facts.containers = facts
+        .static_pods
+        .iter()
+        .map(|p| container(p, "2020-04-01T00:00:00Z"))
+        .collect();
+    let handshakes = vec![served(
+        Server::ApiServer,
+        6443,
+        ServedAnswer::Certificate(Box::new(x509("apiserver", &format!("{number}2"), RENEWED, GOOD))),
+    )];
     Inspection {
         role: Role::ControlPlane,
         address: address.clone(),
@@ -81,7 +112,10 @@ pub(super) fn master(name: &str, number: u8) -> Inspection {
         handshakes,
         surroundings: Some(Surroundings {
             addresses: vec!["127.0.0.1".to_owned(), address],
-            kubelet: KubeletSettings { rotates: Some(true), requests_serving: Some(false) },
+            kubelet: KubeletSettings {
+                rotates: Some(true),
+                requests_serving: Some(false),
+            },
             ..Surroundings::default()
         }),
         journal: None,
@@ -89,12 +123,23 @@ pub(super) fn master(name: &str, number: u8) -> Inspection {
 }
 
 pub(super) fn container(name: &str, started: &str) -> ContainerFacts {
-    ContainerFacts { name: name.to_owned(), id: format!("{name}-1"), started: Some(at(started)) }
+    ContainerFacts {
+        name: name.to_owned(),
+        id: format!("{name}-1"),
+        started: Some(at(started)),
+    }
 }
 
 pub(super) fn served(server: Server, port: u16, answer: ServedAnswer) -> Handshake {
-    let endpoint = Endpoint { server, address: "127.0.0.1".to_owned(), port };
-    Handshake { served: ServedCertificate { endpoint, answer }, via: Via::Tunnel }
+    let endpoint = Endpoint {
+        server,
+        address: "127.0.0.1".to_owned(),
+        port,
+    };
+    Handshake {
+        served: ServedCertificate { endpoint, answer },
+        via: Via::Tunnel,
+    }
 }
 
 /// The certificate that was loaded long ago.
@@ -103,7 +148,12 @@ pub(super) fn old_api(not_after: &str) -> ServedAnswer {
 }
 
 pub(super) fn fleet(hosts: Vec<Inspection>) -> FleetInspection {
-    FleetInspection { cluster: "prod".to_owned(), at: now(), hosts, requests: None }
+    FleetInspection {
+        cluster: "prod".to_owned(),
+        at: now(),
+        hosts,
+        requests: None,
+    }
 }
 
 /// The seed: files of March, processes of last year, what they serve ended two hours ago.

@@ -21,7 +21,9 @@ const ROUNDING: SignedDuration = SignedDuration::from_secs(2);
 
 /// The rows of one host's processes.
 pub(super) fn rows(host: &Inspection) -> Vec<Row> {
-    let fixed = HELD.iter().map(|(process, name)| ((*process).to_owned(), (*name).to_owned()));
+    let fixed = HELD
+        .iter()
+        .map(|(process, name)| ((*process).to_owned(), (*name).to_owned()));
     let pairs = fixed.chain(mounted(host));
     pairs.filter_map(|(process, name)| row(host, &process, &name)).collect()
 }
@@ -31,7 +33,12 @@ fn mounted(host: &Inspection) -> Vec<(String, String)> {
     let known = HELD.map(|(process, _)| process);
     let mounts = host.surroundings.iter().flat_map(|s| s.mounts.iter());
     let foreign = mounts.filter(|m| !known.contains(&m.pod.as_str()));
-    let named = foreign.filter_map(|m| Some((m.pod.clone(), host.facts.certificates.iter().find(|c| c.path == m.path)?.name.clone())));
+    let named = foreign.filter_map(|m| {
+        Some((
+            m.pod.clone(),
+            host.facts.certificates.iter().find(|c| c.path == m.path)?.name.clone(),
+        ))
+    });
     named.collect()
 }
 
@@ -43,9 +50,18 @@ fn row(host: &Inspection, process: &str, name: &str) -> Option<Row> {
     blank.modified = file.modified;
     let Some(start) = start(host, process) else {
         let why = format!("{process} does not run, or its start is not known");
-        return Some(blank.resting_on("no process seen").judged((Verdict::Unknown, Level::Unknown), Some(why)));
+        return Some(
+            blank
+                .resting_on("no process seen")
+                .judged((Verdict::Unknown, Level::Unknown), Some(why)),
+        );
     };
-    let evidence = format!("{} started {}, the file was written {}", start.what, short(start.at), file.modified.map_or_else(|| "at an unknown time".to_owned(), short));
+    let evidence = format!(
+        "{} started {}, the file was written {}",
+        start.what,
+        short(start.at),
+        file.modified.map_or_else(|| "at an unknown time".to_owned(), short)
+    );
     Some(by_age(blank, &start, file, x509).resting_on(evidence))
 }
 
@@ -58,11 +74,30 @@ struct Start {
 
 /// The container's own start, else the oldest process of that name.
 fn start(host: &Inspection, process: &str) -> Option<Start> {
-    let container = host.facts.containers.iter().find(|c| c.name == process).and_then(|c| c.started);
-    let container = container.map(|at| Start { at, what: "the container", exact: true });
-    let running = host.surroundings.iter().flat_map(|s| s.processes.iter()).filter(|p| p.name == process);
+    let container = host
+        .facts
+        .containers
+        .iter()
+        .find(|c| c.name == process)
+        .and_then(|c| c.started);
+    let container = container.map(|at| Start {
+        at,
+        what: "the container",
+        exact: true,
+    });
+    let running = host
+        .surroundings
+        .iter()
+        .flat_map(|s| s.processes.iter())
+        .filter(|p| p.name == process);
     let oldest = running.map(|p| p.started).min();
-    container.or_else(|| oldest.map(|at| Start { at, what: "the process", exact: false }))
+    container.or_else(|| {
+        oldest.map(|at| Start {
+            at,
+            what: "the process",
+            exact: false,
+        })
+    })
 }
 
 fn by_age(row: Row, start: &Start, file: &CertificateFact, x509: &X509Facts) -> Row {
@@ -76,7 +111,10 @@ fn by_age(row: Row, start: &Start, file: &CertificateFact, x509: &X509Facts) -> 
             row.judged((Verdict::RenewedNotInUse, Level::Warning), Some(why.to_owned()))
         }
         (false, Some(_)) => row.judged((Verdict::Ok, Level::Ok), None),
-        (false, None) => row.judged((Verdict::Unknown, Level::Unknown), Some("the age of the file is not known".to_owned())),
+        (false, None) => row.judged(
+            (Verdict::Unknown, Level::Unknown),
+            Some("the age of the file is not known".to_owned()),
+        ),
     }
 }
 

@@ -83,7 +83,11 @@ fn of_host(view: &View<'_>, host: &Inspection) -> Vec<Row> {
     rows.extend(held::rows(host));
     rows.extend(copies::rows(view, host));
     if rows.is_empty() {
-        let why = if host.facts.problems.is_empty() { "no certificate was found".to_owned() } else { host.facts.problems.join("; ") };
+        let why = if host.facts.problems.is_empty() {
+            "no certificate was found".to_owned()
+        } else {
+            host.facts.problems.join("; ")
+        };
         rows.push(Row::unknown_host(&host.facts.host, &why));
     }
     rows

@@ -17,7 +17,11 @@ pub fn dial_targets(host: &Host, facts: &HostFacts, around: Option<&Surroundings
         }
     }
     if host.role == Role::ControlPlane {
-        let local = |server, port| Endpoint { server, address: "127.0.0.1".to_owned(), port };
+        let local = |server, port| Endpoint {
+            server,
+            address: "127.0.0.1".to_owned(),
+            port,
+        };
         found.extend([local(Server::ControllerManager, 10257), local(Server::Scheduler, 10259)]);
     }
     found.extend(facts.kubelet_server.as_deref().and_then(kubelet_endpoint));
@@ -27,15 +31,28 @@ pub fn dial_targets(host: &Host, facts: &HostFacts, around: Option<&Surroundings
 /// An etcd-only host has no API server to name its address: it is the one that the peer certificate names.
 fn peer_address(facts: &HostFacts, around: Option<&Surroundings>) -> Option<String> {
     let sans = &facts.certificate("etcd-peer")?.x509()?.sans;
-    around?.addresses.iter().find(|a| !is_loopback(a) && sans.contains(a)).cloned()
+    around?
+        .addresses
+        .iter()
+        .find(|a| !is_loopback(a) && sans.contains(a))
+        .cloned()
 }
 
 /// Names and addresses of the host, lower case, without those that every host has.
 pub(super) fn own(host: &Inspection) -> BTreeSet<String> {
     let facts = &host.facts;
     let around = host.surroundings.iter().flat_map(|s| s.addresses.iter());
-    let named = [Some(facts.host.as_str()), Some(host.address.as_str()), facts.hostname.as_deref(), facts.advertise_address.as_deref()];
-    let shared = facts.kubelet_server.as_deref().and_then(kubelet_endpoint).map(|e| e.address);
+    let named = [
+        Some(facts.host.as_str()),
+        Some(host.address.as_str()),
+        facts.hostname.as_deref(),
+        facts.advertise_address.as_deref(),
+    ];
+    let shared = facts
+        .kubelet_server
+        .as_deref()
+        .and_then(kubelet_endpoint)
+        .map(|e| e.address);
     let all = named.into_iter().flatten().chain(around.map(String::as_str));
     let mut own: BTreeSet<String> = all.map(str::to_ascii_lowercase).filter(|a| !is_loopback(a)).collect();
     // The VIP is on one master at a time, and in the certificate of each.
@@ -57,7 +74,11 @@ pub(super) fn any_means(sans: &[String], own: &BTreeSet<String>) -> bool {
 /// `m1` of `m1.example.com`; nothing for an address.
 fn first_label(name: &str) -> Option<&str> {
     let address = name.contains(':') || name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if address { None } else { name.split('.').next().filter(|l| !l.is_empty()) }
+    if address {
+        None
+    } else {
+        name.split('.').next().filter(|l| !l.is_empty())
+    }
 }
 
 fn is_loopback(text: &str) -> bool {

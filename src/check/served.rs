@@ -10,7 +10,10 @@ use super::row::{Row, Subject, Verdict};
 
 /// The rows of one host's ports.
 pub(super) fn rows(view: &View<'_>, host: &Inspection) -> Vec<Row> {
-    host.handshakes.iter().map(|handshake| row(view, host, handshake)).collect()
+    host.handshakes
+        .iter()
+        .map(|handshake| row(view, host, handshake))
+        .collect()
 }
 
 fn row(view: &View<'_>, host: &Inspection, handshake: &Handshake) -> Row {
@@ -63,16 +66,29 @@ fn against_file(view: &View<'_>, host: &Inspection, server: Server, served: &X50
     let dates = dates(view, host, server, served);
     let Some(file) = server.certificate().and_then(|name| host.x509(name)) else {
         let why = "no file to compare it with".to_owned();
-        return (if dates.1 == Level::Ok { (Verdict::Unknown, Level::Unknown) } else { dates }, Some(why));
+        return (
+            if dates.1 == Level::Ok {
+                (Verdict::Unknown, Level::Unknown)
+            } else {
+                dates
+            },
+            Some(why),
+        );
     };
     if file.sha256 == served.sha256 {
         return (dates, None);
     }
-    let serials = format!("serves serial {} (expires {}), the file has serial {} (expires {})", served.serial, served.not_after, file.serial, file.not_after);
+    let serials = format!(
+        "serves serial {} (expires {}), the file has serial {} (expires {})",
+        served.serial, served.not_after, file.serial, file.not_after
+    );
     if newer(file, served) {
         ((Verdict::RenewedNotInUse, dates.1.max(Level::Warning)), Some(serials))
     } else {
-        ((Verdict::Mismatch, dates.1.max(Level::Warning)), Some(format!("{serials}: the file is the older one")))
+        (
+            (Verdict::Mismatch, dates.1.max(Level::Warning)),
+            Some(format!("{serials}: the file is the older one")),
+        )
     }
 }
 
@@ -84,7 +100,8 @@ fn newer(file: &X509Facts, served: &X509Facts) -> bool {
 fn dates(view: &View<'_>, host: &Inspection, server: Server, served: &X509Facts) -> (Verdict, Level) {
     let kubelet = server == Server::Kubelet;
     let thresholds = if kubelet {
-        view.thresholds.for_rotating(served.not_after.duration_since(served.not_before))
+        view.thresholds
+            .for_rotating(served.not_after.duration_since(served.not_before))
     } else {
         view.thresholds
     };
@@ -96,19 +113,35 @@ fn dates(view: &View<'_>, host: &Inspection, server: Server, served: &X509Facts)
 fn endpoint(view: &View<'_>, host: &Inspection, served: &X509Facts) -> Judgement {
     let dates = dates(view, host, Server::Endpoint, served);
     if let Some(master) = view.api_files.get(served.sha256.as_str()) {
-        return (dates, Some(format!("{} answered, with the certificate of its file", master.facts.host)));
+        return (
+            dates,
+            Some(format!(
+                "{} answered, with the certificate of its file",
+                master.facts.host
+            )),
+        );
     }
     let shows_it = |i: &&Inspection| i.handshakes.iter().any(|h| is_api(h, served));
     match view.fleet.hosts.iter().find(shows_it) {
         Some(master) => {
-            let why = format!("{} answered, with a certificate that is not its file any more", master.facts.host);
+            let why = format!(
+                "{} answered, with a certificate that is not its file any more",
+                master.facts.host
+            );
             ((Verdict::RenewedNotInUse, dates.1.max(Level::Warning)), Some(why))
         }
         None if view.api_files.is_empty() => (dates, Some("no master's file to compare it with".to_owned())),
         None => {
             let level = dates.1.max(Level::Warning);
-            let verdict = if dates.1 == Level::Ok { Verdict::Mismatch } else { dates.0 };
-            ((verdict, level), Some(format!("serial {} is no master's file", served.serial)))
+            let verdict = if dates.1 == Level::Ok {
+                Verdict::Mismatch
+            } else {
+                dates.0
+            };
+            (
+                (verdict, level),
+                Some(format!("serial {} is no master's file", served.serial)),
+            )
         }
     }
 }

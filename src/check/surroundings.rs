@@ -36,7 +36,11 @@ fn clock(host: &Inspection) -> Option<Symptom> {
     let mut symptom = Symptom::new(Kind::ClockWrong, level, host.name(), "the clock", cure);
     let way = if clock.offset_ms < 0 { "behind" } else { "ahead" };
     let seconds = |ms: i64| jiff::SignedDuration::from_millis(ms);
-    symptom.detail = format!("{} {way} of ours, give or take {} s", super::age(seconds(clock.offset_ms)), (clock.uncertainty_ms + 999) / 1000);
+    symptom.detail = format!(
+        "{} {way} of ours, give or take {} s",
+        super::age(seconds(clock.offset_ms)),
+        (clock.uncertainty_ms + 999) / 1000
+    );
     Some(symptom)
 }
 
@@ -45,15 +49,32 @@ fn authorities(view: &View<'_>, host: &Inspection) -> Vec<Symptom> {
     let mut found = Vec::new();
     for name in AUTHORITIES {
         let Some(authority) = host.x509(name) else { continue };
-        let leaves = host.facts.certificates.iter().filter_map(|c| c.x509()).filter(|x| !x.is_ca && x.signed_by.as_deref() == Some(name));
+        let leaves = host
+            .facts
+            .certificates
+            .iter()
+            .filter_map(|c| c.x509())
+            .filter(|x| !x.is_ca && x.signed_by.as_deref() == Some(name));
         let outlived = leaves.filter(|x| x.not_after > authority.not_after).count();
         if outlived > 0 && !authority.expired(view.now(host)) {
-            let mut symptom = Symptom::new(Kind::AuthorityEndsFirst, Level::Warning, host.name(), name, cure::new_authority());
+            let mut symptom = Symptom::new(
+                Kind::AuthorityEndsFirst,
+                Level::Warning,
+                host.name(),
+                name,
+                cure::new_authority(),
+            );
             symptom.when = Some(authority.not_after);
             found.push(symptom);
         }
         if let Some(false) = key_of(host, name) {
-            found.push(Symptom::new(Kind::NoAuthorityKey, Level::Ok, host.name(), name, cure::external_authority()));
+            found.push(Symptom::new(
+                Kind::NoAuthorityKey,
+                Level::Ok,
+                host.name(),
+                name,
+                cure::external_authority(),
+            ));
         }
     }
     found
@@ -61,16 +82,23 @@ fn authorities(view: &View<'_>, host: &Inspection) -> Vec<Symptom> {
 
 fn key_of(host: &Inspection, name: &str) -> Option<bool> {
     let file = if name == "etcd-ca" { "etcd/ca" } else { name };
-    let asked = host.surroundings.as_ref().and_then(|s| s.ca_keys.iter().find(|(n, _)| n == file)).map(|(_, there)| *there);
+    let asked = host
+        .surroundings
+        .as_ref()
+        .and_then(|s| s.ca_keys.iter().find(|(n, _)| n == file))
+        .map(|(_, there)| *there);
     // A worker has ca.crt only, as it should.
     let needed = host.x509("apiserver").is_some() || (name == "etcd-ca" && host.x509("etcd-server").is_some());
-    asked.or(if name == "ca" { host.facts.ca_key } else { None }).filter(|_| needed)
+    asked
+        .or(if name == "ca" { host.facts.ca_key } else { None })
+        .filter(|_| needed)
 }
 
 fn rotation(host: &Inspection) -> Option<Symptom> {
     let off = host.surroundings.as_ref()?.kubelet.rotates == Some(false);
     let cure = cure::manual("set `rotateCertificates: true` in /var/lib/kubelet/config.yaml and restart the kubelet");
-    (off && host.x509("kubelet-client").is_some()).then(|| Symptom::new(Kind::RotationOff, Level::Warning, host.name(), "kubelet", cure))
+    (off && host.x509("kubelet-client").is_some())
+        .then(|| Symptom::new(Kind::RotationOff, Level::Warning, host.name(), "kubelet", cure))
 }
 
 fn journal(cures: &Cures, host: &Inspection, journal: &JournalSummary) -> Option<Symptom> {
@@ -101,8 +129,15 @@ fn problems(host: &Inspection) -> Vec<Symptom> {
 pub(super) fn requests(view: &View<'_>) -> Vec<Symptom> {
     let pending = view.fleet.requests.iter().flatten();
     let one = |request: &crate::probes::serving_requests::ServingRequest| {
-        let means = |h: &&Inspection| h.facts.hostname.as_deref() == Some(&request.node) || h.facts.host.as_str() == request.node;
-        let host = view.fleet.hosts.iter().find(means).map_or_else(|| request.node.as_str().into(), |h| h.facts.host.clone());
+        let means = |h: &&Inspection| {
+            h.facts.hostname.as_deref() == Some(&request.node) || h.facts.host.as_str() == request.node
+        };
+        let host = view
+            .fleet
+            .hosts
+            .iter()
+            .find(means)
+            .map_or_else(|| request.node.as_str().into(), |h| h.facts.host.clone());
         let cure = cure::manual("look whose they are with `kubectl get csr`, then `kubectl certificate approve NAME`");
         Symptom::new(Kind::Requests, Level::Warning, &host, "kubelet", cure)
     };

@@ -80,7 +80,11 @@ pub(super) fn of_row(view: &View<'_>, cures: &Cures, row: &Row) -> Option<Sympto
         return None;
     }
     let (kind, subject, cure) = match row.subject {
-        Subject::Host => (Kind::Unreachable, String::new(), cure::manual("make `ssh` to it work from here, then check again")),
+        Subject::Host => (
+            Kind::Unreachable,
+            String::new(),
+            cure::manual("make `ssh` to it work from here, then check again"),
+        ),
         Subject::File => file(view, cures, row),
         Subject::Served => served(cures, row),
         Subject::Held => held(cures, row),
@@ -99,11 +103,18 @@ pub(super) fn of_row(view: &View<'_>, cures: &Cures, row: &Row) -> Option<Sympto
 
 /// Where the kind's sentence does not say all, the row's own words; serials and dates would keep equal troubles apart.
 fn detail(kind: Kind, row: &Row) -> String {
-    let own_words = matches!(kind, Kind::Mismatch | Kind::Missing | Kind::Unseen | Kind::Unreachable | Kind::Down);
+    let own_words = matches!(
+        kind,
+        Kind::Mismatch | Kind::Missing | Kind::Unseen | Kind::Unreachable | Kind::Down
+    );
     if own_words || (kind == Kind::Copy && row.verdict == Verdict::Unknown) {
         return row.detail.clone().unwrap_or_default();
     }
-    if kind == Kind::Copy { row.verdict.words().to_owned() } else { String::new() }
+    if kind == Kind::Copy {
+        row.verdict.words().to_owned()
+    } else {
+        String::new()
+    }
 }
 
 type Named = (Kind, String, Cure);
@@ -126,11 +137,21 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
         Verdict::Expired if authority => Kind::AuthorityExpired,
         Verdict::Expired if kubelet_client => Kind::KubeletClientExpired,
         Verdict::Expired => Kind::Expired,
-        Verdict::NotYetValid => return (Kind::NotYetValid, name, cure::manual("set the host's clock (chrony, systemd-timesyncd), then check again")),
+        Verdict::NotYetValid => {
+            return (
+                Kind::NotYetValid,
+                name,
+                cure::manual("set the host's clock (chrony, systemd-timesyncd), then check again"),
+            );
+        }
         Verdict::Expiring if row.level == Level::Critical => Kind::ExpiringCritical,
         Verdict::Expiring => Kind::Expiring,
         Verdict::Unknown | Verdict::Ok | Verdict::RenewedNotInUse => {
-            return (Kind::Unseen, name, cure::manual(format!("look at {} on the host", row.place)));
+            return (
+                Kind::Unseen,
+                name,
+                cure::manual(format!("look at {} on the host", row.place)),
+            );
         }
     };
     (kind, name, cure)
@@ -149,7 +170,9 @@ fn mismatch_cure(cures: &Cures, row: &Row, name: &str) -> Cure {
     } else if detail.starts_with("made for") {
         cure::remake(name)
     } else if detail.starts_with("not signed") {
-        cure::manual("find out which CA the cluster uses: put the right ca.crt back on this host, or renew the certificate with the right one")
+        cure::manual(
+            "find out which CA the cluster uses: put the right ca.crt back on this host, or renew the certificate with the right one",
+        )
     } else {
         // Certificate and key of two renewals: a new renewal makes both.
         cures.renew()
@@ -160,13 +183,20 @@ fn missing_cure(row: &Row, otherwise: Cure) -> Cure {
     if row.name.starts_with("kubelet") {
         return otherwise;
     }
-    cure::manual(format!("restore {} from a backup of this host, or make it there with `kubeadm init phase certs` or `kubeadm init phase kubeconfig`", row.place))
+    cure::manual(format!(
+        "restore {} from a backup of this host, or make it there with `kubeadm init phase certs` or `kubeadm init phase kubeconfig`",
+        row.place
+    ))
 }
 
 fn served(cures: &Cures, row: &Row) -> Named {
     let process = row.process.clone().unwrap_or_default();
     if process == "kubelet" && row.verdict != Verdict::Unknown {
-        return (Kind::KubeletServing, "kubelet-serving".to_owned(), cure::kubelet_serving());
+        return (
+            Kind::KubeletServing,
+            "kubelet-serving".to_owned(),
+            cure::kubelet_serving(),
+        );
     }
     let ended = row.not_after.is_some() && row.level == Level::Critical;
     match row.verdict {
@@ -194,14 +224,23 @@ fn held(cures: &Cures, row: &Row) -> Named {
 }
 
 fn copy_cure(row: &Row) -> Cure {
-    cure::manual(format!("copy the renewed one over it: `sudo cp /etc/kubernetes/admin.conf {}` on a master, or fetch it from there; keep its owner", row.place))
+    cure::manual(format!(
+        "copy the renewed one over it: `sudo cp /etc/kubernetes/admin.conf {}` on a master, or fetch it from there; keep its owner",
+        row.place
+    ))
 }
 
 fn token_kind(row: &Row) -> Kind {
-    if row.verdict == Verdict::Expired { Kind::TokenExpired } else { Kind::Expiring }
+    if row.verdict == Verdict::Expired {
+        Kind::TokenExpired
+    } else {
+        Kind::Expiring
+    }
 }
 
 fn token_cure(row: &Row) -> Cure {
     let _ = row;
-    cure::manual("delete the host's calico-node pod, it writes a new token: `kubectl -n kube-system delete pod -l k8s-app=calico-node --field-selector spec.nodeName=NODE` (calico-system for the operator)")
+    cure::manual(
+        "delete the host's calico-node pod, it writes a new token: `kubectl -n kube-system delete pod -l k8s-app=calico-node --field-selector spec.nodeName=NODE` (calico-system for the operator)",
+    )
 }

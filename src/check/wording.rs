@@ -53,7 +53,11 @@ fn range(near: &str, far: &str) -> String {
 pub(super) fn days(moments: &[Timestamp]) -> Option<String> {
     let day = |t: &Timestamp| t.strftime("%Y-%m-%d").to_string();
     let (first, last) = (moments.iter().min().map(day)?, moments.iter().max().map(day)?);
-    Some(if first == last { first } else { format!("{first} to {last}") })
+    Some(if first == last {
+        first
+    } else {
+        format!("{first} to {last}")
+    })
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -75,7 +79,10 @@ mod tests {
         let now = at("2020-11-22T12:00:00Z");
         let table = [
             (vec!["2020-11-22T10:00:00Z"], "2 h ago"),
-            (vec!["2020-11-22T10:00:00Z", "2020-11-22T10:20:00Z"], "100 min to 2 h ago"),
+            (
+                vec!["2020-11-22T10:00:00Z", "2020-11-22T10:20:00Z"],
+                "100 min to 2 h ago",
+            ),
             (vec!["2020-11-13T10:00:00Z", "2020-11-17T10:20:00Z"], "5 to 9 days ago"),
             (vec![], "at an unknown time"),
         ];
@@ -83,6 +90,9 @@ mod tests {
             let moments: Vec<Timestamp> = moments.into_iter().map(at).collect();
             assert_eq!(ago(now, &moments), said);
         }
-        assert_eq!(days(&[at("2020-03-18T00:00:00Z"), at("2020-03-16T00:00:00Z")]).as_deref(), Some("2020-03-16 to 2020-03-18"));
+        assert_eq!(
+            days(&[at("2020-03-18T00:00:00Z"), at("2020-03-16T00:00:00Z")]).as_deref(),
+            Some("2020-03-16 to 2020-03-18")
+        );
     }
 }

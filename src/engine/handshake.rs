@@ -21,20 +21,33 @@ const ON_HOST: Duration = Duration::from_secs(25);
 /// One look at one port.
 pub(super) async fn shake(transport: &dyn Transport, host: &Host, endpoint: Endpoint) -> Handshake {
     let through_ssh = timeout(DIAL, by_tunnel(transport, host, &endpoint)).await;
-    let (answer, via) = match through_ssh.unwrap_or_else(|_| Looked::Answer(ServedAnswer::Unknown("no tunnel to it within a minute".to_owned()))) {
+    let (answer, via) = match through_ssh
+        .unwrap_or_else(|_| Looked::Answer(ServedAnswer::Unknown("no tunnel to it within a minute".to_owned())))
+    {
         Looked::Answer(answer) => (answer, Via::Tunnel),
         Looked::AskTheHost(why) => match ask_host(transport, host, &endpoint).await {
             Ok(answer) => (answer, Via::OpensslOnHost),
-            Err(second) => (ServedAnswer::Unknown(format!("{why}; on the host: {second}")), Via::Tunnel),
+            Err(second) => (
+                ServedAnswer::Unknown(format!("{why}; on the host: {second}")),
+                Via::Tunnel,
+            ),
         },
     };
-    Handshake { served: ServedCertificate { endpoint, answer }, via }
+    Handshake {
+        served: ServedCertificate { endpoint, answer },
+        via,
+    }
 }
 
 /// The same, by openssl on the host only.
 pub(super) async fn shake_on_host(transport: &dyn Transport, host: &Host, endpoint: Endpoint) -> Handshake {
-    let answer = ask_host(transport, host, &endpoint).await.unwrap_or_else(ServedAnswer::Unknown);
-    Handshake { served: ServedCertificate { endpoint, answer }, via: Via::OpensslOnHost }
+    let answer = ask_host(transport, host, &endpoint)
+        .await
+        .unwrap_or_else(ServedAnswer::Unknown);
+    Handshake {
+        served: ServedCertificate { endpoint, answer },
+        via: Via::OpensslOnHost,
+    }
 }
 
 enum Looked {
@@ -46,8 +59,13 @@ enum Looked {
 async fn by_tunnel(transport: &dyn Transport, host: &Host, endpoint: &Endpoint) -> Looked {
     match transport.dial(&host.name, &endpoint.address, endpoint.port).await {
         Ok(stream) => from_handshake(Box::pin(tls::handshake(stream, name_of(endpoint), HANDSHAKE)).await),
-        Err(RemoteError::TunnelRefused { reason: TunnelRefusal::Closed, .. }) => Looked::Answer(ServedAnswer::Closed),
-        Err(error @ (RemoteError::TunnelRefused { .. } | RemoteError::ChannelRefused { .. })) => Looked::AskTheHost(error.to_string()),
+        Err(RemoteError::TunnelRefused {
+            reason: TunnelRefusal::Closed,
+            ..
+        }) => Looked::Answer(ServedAnswer::Closed),
+        Err(error @ (RemoteError::TunnelRefused { .. } | RemoteError::ChannelRefused { .. })) => {
+            Looked::AskTheHost(error.to_string())
+        }
         Err(error) => Looked::Answer(ServedAnswer::Unknown(error.to_string())),
     }
 }

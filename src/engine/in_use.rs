@@ -13,14 +13,22 @@ use super::handshake::shake;
 /// Served certificates against the files as they are now, and processes against the age of their files.
 pub(super) async fn look(run: &Run, host: &Host) -> Result<Verdict, String> {
     let mut facts = run.facts_of(&host.name);
-    let output = run.ask(&host.name, &certificates_on_disk::command(host)).await.map_err(|e| e.to_string())?;
+    let output = run
+        .ask(&host.name, &certificates_on_disk::command(host))
+        .await
+        .map_err(|e| e.to_string())?;
     facts.certificates = certificates_on_disk::parse(&output).map_err(|e| e.to_string())?;
     if let Some(runtime) = facts.runtime {
-        let output = run.ask(&host.name, &containers::command(runtime)).await.map_err(|e| e.to_string())?;
+        let output = run
+            .ask(&host.name, &containers::command(runtime))
+            .await
+            .map_err(|e| e.to_string())?;
         facts.containers = containers::parse(&output).map_err(|e| e.to_string())?;
     }
     let endpoints = served::endpoints(host, &facts);
-    let looks = endpoints.into_iter().map(|endpoint| shake(run.transport.as_ref(), host, endpoint));
+    let looks = endpoints
+        .into_iter()
+        .map(|endpoint| shake(run.transport.as_ref(), host, endpoint));
     let served: Vec<_> = join_all(looks).await.into_iter().map(|h| h.served).collect();
     Ok(served::judge(&served::in_use(&facts, &served)))
 }

@@ -35,12 +35,25 @@ struct Limits {
 }
 
 /// Inspects the hosts. A host that does not answer is a row with the reason.
-pub async fn inspect(transport: &Arc<dyn Transport>, inventory: &Inventory, hosts: &[Host], now: Now<'_>) -> FleetInspection {
-    let limits = Limits { handshakes: Semaphore::new(HANDSHAKES), journals: Semaphore::new(JOURNALS) };
+pub async fn inspect(
+    transport: &Arc<dyn Transport>,
+    inventory: &Inventory,
+    hosts: &[Host],
+    now: Now<'_>,
+) -> FleetInspection {
+    let limits = Limits {
+        handshakes: Semaphore::new(HANDSHAKES),
+        journals: Semaphore::new(JOURNALS),
+    };
     let each = hosts.iter().map(|host| Box::pin(one(transport, host, now, &limits)));
     let inspected = join_all(each).await;
     let requests = pending_requests(transport, hosts, &inspected).await;
-    FleetInspection { cluster: inventory.cluster.clone(), at: now(), hosts: inspected, requests }
+    FleetInspection {
+        cluster: inventory.cluster.clone(),
+        at: now(),
+        hosts: inspected,
+        requests,
+    }
 }
 
 async fn one(transport: &Arc<dyn Transport>, host: &Host, now: Now<'_>, limits: &Limits) -> Inspection {
@@ -58,7 +71,8 @@ async fn one(transport: &Arc<dyn Transport>, host: &Host, now: Now<'_>, limits: 
     };
     if facts.unreachable.is_none() {
         if facts.root != Some(false) {
-            let (around, journal) = tokio::join!(ask_surroundings(transport, host), ask_journal(transport, host, limits));
+            let (around, journal) =
+                tokio::join!(ask_surroundings(transport, host), ask_journal(transport, host, limits));
             inspection.surroundings = keep(&mut facts, around);
             inspection.journal = keep(&mut facts, journal);
         }
@@ -101,16 +115,29 @@ async fn all_handshakes(
     let seen = join_all(looks).await;
     // sshd before 7.4 says "connect failed" also where forwarding is forbidden.
     let closed = |h: &Handshake| h.served.answer == ServedAnswer::Closed;
-    let kubelet_runs = facts.unit(&host.kubernetes.kubelet_unit).is_some_and(|u| u.sub == "running");
+    let kubelet_runs = facts
+        .unit(&host.kubernetes.kubelet_unit)
+        .is_some_and(|u| u.sub == "running");
     if !kubelet_runs || !seen.iter().all(closed) || facts.root == Some(false) {
         return seen;
     }
-    join_all(seen.into_iter().map(|h| shake_on_host(transport.as_ref(), host, h.served.endpoint))).await
+    join_all(
+        seen.into_iter()
+            .map(|h| shake_on_host(transport.as_ref(), host, h.served.endpoint)),
+    )
+    .await
 }
 
 /// Asked of the first master whose API server shows a certificate: a dead API costs no time.
-async fn pending_requests(transport: &Arc<dyn Transport>, hosts: &[Host], inspected: &[Inspection]) -> Option<Vec<ServingRequest>> {
-    let masters = hosts.iter().zip(inspected).filter(|(h, i)| h.role == Role::ControlPlane && api_answers(i));
+async fn pending_requests(
+    transport: &Arc<dyn Transport>,
+    hosts: &[Host],
+    inspected: &[Inspection],
+) -> Option<Vec<ServingRequest>> {
+    let masters = hosts
+        .iter()
+        .zip(inspected)
+        .filter(|(h, i)| h.role == Role::ControlPlane && api_answers(i));
     for (host, _) in masters {
         let command = serving_requests::command(host).with_timeout(QUESTION);
         if let Ok(output) = transport.run(&host.name, &command).await

@@ -34,7 +34,15 @@ pub struct JournalSummary {
 pub fn command(host: &Host) -> Command {
     let unit = format!("--unit={}", host.kubernetes.kubelet_unit);
     let lines = format!("--lines={LINES}");
-    Command::root(["journalctl", &unit, "--no-pager", "--all", "--output=json", &lines, "--since=-10min"])
+    Command::root([
+        "journalctl",
+        &unit,
+        "--no-pager",
+        "--all",
+        "--output=json",
+        &lines,
+        "--since=-10min",
+    ])
 }
 
 /// Classifies every line. A cut answer is still an answer: the counts are then lower bounds.
@@ -78,10 +86,13 @@ mod tests {
     #[test]
     fn counts_by_class_and_keeps_the_last_blocking_line() {
         let entry = |message: &str| {
-            serde_json::json!({"MESSAGE": message, "SYSLOG_IDENTIFIER": "kubelet", "_SYSTEMD_UNIT": "kubelet.service"}).to_string()
+            serde_json::json!({"MESSAGE": message, "SYSLOG_IDENTIFIER": "kubelet", "_SYSTEMD_UNIT": "kubelet.service"})
+                .to_string()
         };
         let lines = [
-            entry("E1122 19:00:00.1 1 reflector.go:178] k8s.io/client-go: Failed to list *v1.Node: Get \"https://10.0.0.1:6443/x\": x509: certificate has expired or is not yet valid: current time 2020-11-22T19:00:00Z is after 2020-11-20T00:00:00Z"),
+            entry(
+                "E1122 19:00:00.1 1 reflector.go:178] k8s.io/client-go: Failed to list *v1.Node: Get \"https://10.0.0.1:6443/x\": x509: certificate has expired or is not yet valid: current time 2020-11-22T19:00:00Z is after 2020-11-20T00:00:00Z",
+            ),
             entry("I1122 19:00:01.1 1 kubelet_node_status.go:73] Successfully registered node m1"),
         ];
         let summary = parse(&Output::new(0, lines.join("\n"), "")).unwrap();

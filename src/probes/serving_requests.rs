@@ -95,9 +95,24 @@ mod tests {
             )
         };
         let items = [
-            item("a", r#""signerName":"kubernetes.io/kubelet-serving","#, "server auth", "{}"),
-            item("b", r#""signerName":"kubernetes.io/kubelet-serving","#, "server auth", r#"{"conditions":[{"type":"Approved"}]}"#),
-            item("c", r#""signerName":"kubernetes.io/kube-apiserver-client-kubelet","#, "client auth", "{}"),
+            item(
+                "a",
+                r#""signerName":"kubernetes.io/kubelet-serving","#,
+                "server auth",
+                "{}",
+            ),
+            item(
+                "b",
+                r#""signerName":"kubernetes.io/kubelet-serving","#,
+                "server auth",
+                r#"{"conditions":[{"type":"Approved"}]}"#,
+            ),
+            item(
+                "c",
+                r#""signerName":"kubernetes.io/kube-apiserver-client-kubelet","#,
+                "client auth",
+                "{}",
+            ),
             item("d", "", "server auth", "{}"),
         ];
         let found = parse(&Output::new(0, format!(r#"{{"items":[{}]}}"#, items.join(",")), "")).unwrap();

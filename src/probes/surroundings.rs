@@ -164,7 +164,9 @@ fn copy_state(state: &str, pem: &str) -> CertificateState {
 
 fn leaf(pem: &str) -> Result<CertificateState, ProbeError> {
     let block = Pem::iter_from_buffer(pem.as_bytes()).next();
-    let block = block.and_then(Result::ok).ok_or_else(|| ProbeError::format(WHAT, "its PEM is damaged"))?;
+    let block = block
+        .and_then(Result::ok)
+        .ok_or_else(|| ProbeError::format(WHAT, "its PEM is damaged"))?;
     x509::parse_der(&block.contents).map(|x509| CertificateState::Present(Box::new(x509)))
 }
 
@@ -189,11 +191,21 @@ mod tests {
         );
         let found = parse(&Output::new(0, text, "")).unwrap();
         assert_eq!(found.processes[0].started, at("2020-09-13T12:26:40Z"));
-        assert!(matches!(found.copies[0].state, CertificateState::Present(_)), "{:?}", found.copies[0]);
+        assert!(
+            matches!(found.copies[0].state, CertificateState::Present(_)),
+            "{:?}",
+            found.copies[0]
+        );
         assert_eq!(found.copies[1].state, CertificateState::Missing);
         assert_eq!(found.mounts[0].pod, "kube-vip");
-        assert_eq!((found.tokens[0].expires, found.tokens[0].issued), (Some(at("2020-09-14T12:26:40Z")), None));
-        assert_eq!((found.kubelet.rotates, found.kubelet.requests_serving), (Some(false), None));
+        assert_eq!(
+            (found.tokens[0].expires, found.tokens[0].issued),
+            (Some(at("2020-09-14T12:26:40Z")), None)
+        );
+        assert_eq!(
+            (found.kubelet.rotates, found.kubelet.requests_serving),
+            (Some(false), None)
+        );
         assert_eq!(found.ca_keys, [("ca".to_owned(), false)]);
         assert!(parse(&Output::new(127, "", "sh: not found")).is_err());
     }

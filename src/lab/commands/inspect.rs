@@ -44,7 +44,11 @@ fn processes(node: &Node, moment: &Moment) -> String {
 fn copy(node: &Node, source: &str, path: &str) -> String {
     match node.files.find(path) {
         Found::File(file) => match file.content.leaf() {
-            Some(leaf) => format!("@copy\t{source}\t{path}\tpresent\t{}\n{}", file.modified.as_second(), leaf.pem),
+            Some(leaf) => format!(
+                "@copy\t{source}\t{path}\tpresent\t{}\n{}",
+                file.modified.as_second(),
+                leaf.pem
+            ),
             None => String::new(),
         },
         _ if source == "inventory" => format!("@copy\t{source}\t{path}\tmissing\t-\n"),
@@ -54,15 +58,30 @@ fn copy(node: &Node, source: &str, path: &str) -> String {
 
 fn mounts(node: &Node) -> String {
     let vip = node.files.entry(&format!("{MANIFESTS}/kube-vip.yaml")).is_some();
-    if vip { "mount\tkube-vip\t/etc/kubernetes/admin.conf\n".to_owned() } else { String::new() }
+    if vip {
+        "mount\tkube-vip\t/etc/kubernetes/admin.conf\n".to_owned()
+    } else {
+        String::new()
+    }
 }
 
 /// Only the times of the token, as the script does it.
 fn token(node: &Node) -> String {
-    let Found::File(file) = node.files.find(TOKEN_FILE) else { return String::new() };
-    let Content::Text(text) = &file.content else { return String::new() };
-    let token = text.lines().find_map(|l| l.trim().strip_prefix("token: ")).unwrap_or_default();
-    let payload = token.split('.').nth(1).and_then(|p| BASE64URL.decode(p).ok()).unwrap_or_default();
+    let Found::File(file) = node.files.find(TOKEN_FILE) else {
+        return String::new();
+    };
+    let Content::Text(text) = &file.content else {
+        return String::new();
+    };
+    let token = text
+        .lines()
+        .find_map(|l| l.trim().strip_prefix("token: "))
+        .unwrap_or_default();
+    let payload = token
+        .split('.')
+        .nth(1)
+        .and_then(|p| BASE64URL.decode(p).ok())
+        .unwrap_or_default();
     let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap_or_default();
     let number = |key: &str| claims[key].as_i64().map_or_else(|| "-".to_owned(), |n| n.to_string());
     format!("cni-token\t{TOKEN_FILE}\t{}\t{}\n", number("exp"), number("iat"))

@@ -11,7 +11,10 @@ const WHAT: &str = "served certificate";
 
 /// `certfleet:served`; an empty `sni` sends none.
 pub fn command(endpoint: &Endpoint, sni: &str) -> Command {
-    Command::script(&scripts::SERVED, [endpoint.address.as_str(), &endpoint.port.to_string(), sni])
+    Command::script(
+        &scripts::SERVED,
+        [endpoint.address.as_str(), &endpoint.port.to_string(), sni],
+    )
 }
 
 /// What the server showed, or why it showed nothing.
@@ -44,11 +47,18 @@ mod tests {
     fn each_word_of_the_script_has_its_answer() {
         let read = |text: &str| parse(&Output::new(0, text, ""));
         assert_eq!(read("closed\tconnection refused\n"), Ok(ServedAnswer::Closed));
-        assert_eq!(read("silent\tno answer\n"), Ok(ServedAnswer::Unknown("no answer".to_owned())));
+        assert_eq!(
+            read("silent\tno answer\n"),
+            Ok(ServedAnswer::Unknown("no answer".to_owned()))
+        );
         assert!(read("certificate\tTLSv1\nnonsense\n").is_err());
         assert!(read("").is_err());
         let key = rcgen::KeyPair::generate().unwrap();
-        let pem = rcgen::CertificateParams::new(vec!["m1".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+        let pem = rcgen::CertificateParams::new(vec!["m1".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap()
+            .pem();
         let answer = read(&format!("certificate\tTLSv1\n{pem}")).unwrap();
         assert!(matches!(answer, ServedAnswer::Certificate(x509) if x509.sans == ["m1"]));
     }

@@ -7,7 +7,7 @@ use crate::model::facts::{Clock, ContainerFacts};
 use crate::model::{CertificateFact, HostFacts, KeyMatch, Role, X509Facts};
 use crate::probes::fixtures::at;
 use crate::probes::served::{Endpoint, ServedAnswer, ServedCertificate, Server};
-use crate::probes::surroundings::{KubeletSettings, Surroundings};
+use crate::probes::surroundings::{CopyFacts, KubeletSettings, Surroundings, TokenFacts};
 
 use super::inspection::{FleetInspection, Handshake, Inspection, Via};
 
@@ -154,6 +154,35 @@ pub(super) fn fleet(hosts: Vec<Inspection>) -> FleetInspection {
         hosts,
         requests: None,
     }
+}
+
+/// The seed with everything else that can be seen: workers behind a VIP, a dead host, a token, an old copy, a clock.
+pub(crate) fn evening() -> FleetInspection {
+    let mut fleet = seed();
+    for number in 1..=3_u8 {
+        let mut worker = master(&format!("worker0{number}"), 10 + number);
+        worker.role = Role::Worker;
+        worker.facts.certificates = vec![file(x509("kubelet-client", "7", RENEWED, GOOD), "kubelet-client")];
+        worker.facts.containers = Vec::new();
+        worker.handshakes = vec![served(Server::Endpoint, 8443, old_api(ENDED))];
+        fleet.hosts.push(worker);
+    }
+    let token = TokenFacts { path: "/etc/cni/net.d/calico-kubeconfig".to_owned(), expires: Some(at(ENDED)), issued: None };
+    let copy = CopyFacts {
+        source: "root".to_owned(),
+        path: "/root/.kube/config".to_owned(),
+        state: CertificateState::Present(Box::new(x509("admin.conf", "1", "2019-08-09T00:00:00Z", ENDED))),
+        modified: None,
+    };
+    if let Some(around) = &mut fleet.hosts[3].surroundings {
+        around.tokens.push(token);
+    }
+    if let Some(around) = &mut fleet.hosts[0].surroundings {
+        around.copies.push(copy);
+    }
+    let gone = HostFacts::unreachable("worker04".into(), "connection refused at 10.0.0.14:22");
+    fleet.hosts.push(Inspection { facts: gone, ..fleet.hosts[3].clone() });
+    fleet
 }
 
 /// The seed: files of March, processes of last year, what they serve ended two hours ago.

@@ -7,6 +7,7 @@ mod copies;
 mod cure;
 mod diagnosis;
 mod disk;
+mod findings;
 mod grouping;
 mod held;
 mod inspection;
@@ -19,7 +20,7 @@ mod symptoms;
 mod wording;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use cure::Cure;
 pub use diagnosis::{Diagnosis, diagnose};
+pub use findings::{Findings, HostSummary, examine};
 pub use inspection::{FleetInspection, Handshake, Inspection, Via};
 pub use level::{Level, Thresholds};
 pub use names::dial_targets;

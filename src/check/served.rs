@@ -78,17 +78,14 @@ fn against_file(view: &View<'_>, host: &Inspection, server: Server, served: &X50
     if file.sha256 == served.sha256 {
         return (dates, None);
     }
-    let serials = format!(
-        "serves serial {} (expires {}), the file has serial {} (expires {})",
-        served.serial, served.not_after, file.serial, file.not_after
-    );
+    let day = file.not_after.strftime("%Y-%m-%d");
+    // Serials and fingerprints differ per host: they are in the rows, not in words that are to be folded.
     if newer(file, served) {
-        ((Verdict::RenewedNotInUse, dates.1.max(Level::Warning)), Some(serials))
+        let why = format!("shows an earlier certificate than the file, which expires {day}");
+        ((Verdict::RenewedNotInUse, dates.1.max(Level::Warning)), Some(why))
     } else {
-        (
-            (Verdict::Mismatch, dates.1.max(Level::Warning)),
-            Some(format!("{serials}: the file is the older one")),
-        )
+        let why = format!("shows a later certificate than the file, which expires {day}");
+        ((Verdict::Mismatch, dates.1.max(Level::Warning)), Some(why))
     }
 }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::HostName;
+use crate::probes::served::Server;
 
 use super::View;
 use super::cure::{Cure, Cures};
@@ -151,6 +152,9 @@ fn serves_expired(group: &Group, now: Timestamp) -> String {
         format!("expires {}", ahead(now, &group.when))
     };
     let verb = if group.subjects.len() > 1 { "serve" } else { "serves" };
+    if group.subjects.iter().all(|s| s == Server::Endpoint.process()) {
+        return format!("what the kubelet on {hosts} connects to serves a certificate that {end}");
+    }
     let renewed = days(&group.renewed).map_or(String::new(), |day| format!("; the file was renewed on {day}"));
     format!("{who} on {hosts} {verb} a certificate that {end}{renewed}; the process is older than the file")
 }

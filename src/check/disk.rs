@@ -98,7 +98,7 @@ fn judge(
         }
         detail = Some(format!(
             "worth nothing after {}, when {ca} expires",
-            authority.not_after
+            authority.not_after.strftime("%Y-%m-%d")
         ));
     }
     if fact.name == "kubelet-serving" {

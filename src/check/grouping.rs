@@ -11,6 +11,9 @@ use super::cure::Cure;
 use super::level::Level;
 use super::symptoms::{Kind, Symptom};
 
+/// A list shorter than this is easier to read than a range, as in tables: `m1, m2, m3`.
+const SHORT_LIST: usize = 16;
+
 /// Symptoms that are said in one sentence.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
@@ -25,10 +28,11 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// `m1`, `m[1-3]`, `worker[001-300]`.
+    /// `m1`, `m1, m2, m3`, `worker[001-300]`.
     pub(super) fn folded(&self) -> String {
         let names: Vec<&str> = self.hosts.iter().map(HostName::as_str).collect();
-        fold(&names)
+        let plain = names.join(", ");
+        if plain.len() <= SHORT_LIST { plain } else { fold(&names) }
     }
 }
 

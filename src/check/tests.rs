@@ -193,7 +193,7 @@ fn the_seed_names_the_api_server_as_the_cause_with_its_cure() {
     );
     assert_eq!(
         diagnoses[0].sentence,
-        "kube-apiserver on m[1-3] serves a certificate that expired 2 h ago; the file was renewed on 2020-03-16; the process is older than the file"
+        "kube-apiserver on m1, m2, m3 serves a certificate that expired 2 h ago; the file was renewed on 2020-03-16; the process is older than the file"
     );
     assert_eq!(
         diagnoses[0].cure,

@@ -131,10 +131,9 @@ fn source<'a>(input: &PlanInput<'a>, planned: &PlannedPhase) -> Option<&'a Phase
 /// Without a gate nothing proves that a change helped. A backup changes nothing that a process reads.
 pub(super) fn no_gate(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
     let changes = |p: &Phase| p.steps.iter().any(|op| !matches!(op, Operation::Backup));
-    let open = plan
-        .phases
-        .iter()
-        .filter(|p| p.gate.as_ref().is_none_or(|g| g.probes.is_empty()));
+    let busy = |p: &&PlannedPhase| p.steps.iter().any(|s| s.planned.skip.is_none());
+    let ungated = |p: &&PlannedPhase| p.gate.as_ref().is_none_or(|g| g.probes.is_empty());
+    let open = plan.phases.iter().filter(busy).filter(ungated);
     let open = open.filter_map(|p| source(input, p)).filter(|p| changes(p));
     let note = |p: &Phase| {
         Note::error(

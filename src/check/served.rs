@@ -1,6 +1,6 @@
 //! What ports show, against the files of the host (or of any master, behind a load balancer).
 
-use crate::model::X509Facts;
+use crate::model::{HostName, X509Facts};
 use crate::probes::served::{ServedAnswer, Server};
 
 use super::View;
@@ -30,6 +30,9 @@ fn row(view: &View<'_>, host: &Inspection, handshake: &Handshake) -> Row {
     blank.modified = server.certificate().and_then(|n| host.file(n)).and_then(|f| f.modified);
     match &handshake.served.answer {
         ServedAnswer::Certificate(x509) => {
+            if let Some(who) = answering(view, server, x509) {
+                blank.evidence = format!("{}, {who} answered", blank.evidence);
+            }
             let (judgement, detail) = judge(view, host, server, x509);
             blank.with_x509(x509).judged(judgement, detail)
         }
@@ -106,41 +109,32 @@ fn dates(view: &View<'_>, host: &Inspection, server: Server, served: &X509Facts)
     (verdict, if kubelet { level.min(Level::Warning) } else { level })
 }
 
-/// Behind a VIP or a load balancer any master may have answered.
+/// Behind a VIP or a load balancer any master may have answered; its name is evidence, not part of the verdict.
 fn endpoint(view: &View<'_>, host: &Inspection, served: &X509Facts) -> Judgement {
     let dates = dates(view, host, Server::Endpoint, served);
-    if let Some(master) = view.api_files.get(served.sha256.as_str()) {
-        return (
-            dates,
-            Some(format!(
-                "{} answered, with the certificate of its file",
-                master.facts.host
-            )),
-        );
+    if view.api_files.contains_key(served.sha256.as_str()) {
+        return (dates, None);
     }
-    let shows_it = |i: &&Inspection| i.handshakes.iter().any(|h| is_api(h, served));
-    match view.fleet.hosts.iter().find(shows_it) {
-        Some(master) => {
-            let why = format!(
-                "{} answered, with a certificate that is not its file any more",
-                master.facts.host
-            );
-            ((Verdict::RenewedNotInUse, dates.1.max(Level::Warning)), Some(why))
-        }
-        None if view.api_files.is_empty() => (dates, Some("no master's file to compare it with".to_owned())),
-        None => {
-            let level = dates.1.max(Level::Warning);
-            let verdict = if dates.1 == Level::Ok {
-                Verdict::Mismatch
-            } else {
-                dates.0
-            };
-            (
-                (verdict, level),
-                Some(format!("serial {} is no master's file", served.serial)),
-            )
-        }
+    if showing(view, served).is_some() {
+        let why = "a master answered with a certificate that is not its file any more".to_owned();
+        return ((Verdict::RenewedNotInUse, dates.1.max(Level::Warning)), Some(why));
     }
+    if view.api_files.is_empty() {
+        return (dates, Some("no master's file to compare it with".to_owned()));
+    }
+    let verdict = if dates.1 == Level::Ok { Verdict::Mismatch } else { dates.0 };
+    ((verdict, dates.1.max(Level::Warning)), Some("the certificate is no master's file".to_owned()))
+}
+
+/// The master that shows this certificate on its own port.
+fn showing<'a>(view: &View<'a>, served: &X509Facts) -> Option<&'a Inspection> {
+    view.fleet.hosts.iter().find(|i| i.handshakes.iter().any(|h| is_api(h, served)))
+}
+
+fn answering<'a>(view: &View<'a>, server: Server, served: &X509Facts) -> Option<&'a HostName> {
+    let behind = server == Server::Endpoint;
+    let by_file = || view.api_files.get(served.sha256.as_str()).copied();
+    behind.then(|| showing(view, served).or_else(by_file)).flatten().map(Inspection::name)
 }
 
 fn is_api(handshake: &Handshake, served: &X509Facts) -> bool {

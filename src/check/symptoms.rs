@@ -218,7 +218,7 @@ fn served(cures: &Cures, row: &Row) -> Named {
 fn held(cures: &Cures, row: &Row) -> Named {
     let process = row.process.clone().unwrap_or_default();
     if row.verdict == Verdict::RenewedNotInUse {
-        return (Kind::NotInUse, format!("{process} ({})", row.name), cures.restart());
+        return (Kind::NotInUse, process, cures.restart());
     }
     (Kind::Unseen, process, cures.journal())
 }

@@ -254,7 +254,7 @@ fn behind_a_balancer_any_masters_file_counts() {
         .find(|r| r.host.as_str() == "w1" && r.subject == Subject::Served)
         .expect("a row");
     assert_eq!(
-        (row.verdict, row.detail.as_deref().map(|d| d.starts_with("m2 answered"))),
+        (row.verdict, row.evidence.ends_with("m2 answered").then_some(true)),
         (Verdict::Ok, Some(true))
     );
     let mut hosts = seed().hosts;

@@ -19,7 +19,7 @@ const DIAL: Duration = Duration::from_secs(60);
 const ON_HOST: Duration = Duration::from_secs(25);
 
 /// One look at one port.
-pub(super) async fn shake(transport: &dyn Transport, host: &Host, endpoint: Endpoint) -> Handshake {
+pub async fn shake(transport: &dyn Transport, host: &Host, endpoint: Endpoint) -> Handshake {
     let through_ssh = timeout(DIAL, by_tunnel(transport, host, &endpoint)).await;
     let (answer, via) = match through_ssh
         .unwrap_or_else(|_| Looked::Answer(ServedAnswer::Unknown("no tunnel to it within a minute".to_owned())))

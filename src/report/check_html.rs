@@ -3,7 +3,7 @@
 use minijinja::value::Value;
 use minijinja::{Environment, UndefinedBehavior, context};
 
-use crate::check::{Cure, Diagnosis, Findings, Row};
+use crate::check::{Cure, Diagnosis, Findings, Row, Subject};
 use crate::model::HostName;
 
 use super::check_words::{expiry, level, place, residual, totals};
@@ -61,7 +61,7 @@ fn line(row: &Row, findings: &Findings) -> Value {
     context! {
         name => if row.name.is_empty() { "host" } else { &row.name },
         place => place(row),
-        evidence => &row.evidence,
+        evidence => if row.subject == Subject::File { &row.place } else { &row.evidence },
         expires => expiry(row, findings.checked_at),
         left => residual(row, findings.checked_at),
         verdict => row.verdict.words(),

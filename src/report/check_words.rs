@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::check::{Level, Row, Subject, Verdict};
+use crate::probes::served::Server;
 
 const DAY: i64 = 86_400;
 
@@ -32,11 +33,18 @@ pub(super) fn place(row: &Row) -> String {
     let process = row.process.as_deref().unwrap_or_default();
     match row.subject {
         Subject::File => "disk".to_owned(),
-        Subject::Served => format!("{process} {}", row.place),
+        Subject::Served => format!("{process} {}", port_or_address(row)),
         Subject::Held => format!("{process}, memory"),
         Subject::Copy | Subject::Token => row.place.clone(),
         Subject::Host => String::new(),
     }
+}
+
+/// Of the host's own ports the number says enough, and hosts stay alike; whom a kubelet talks to is said in full.
+fn port_or_address(row: &Row) -> &str {
+    let own = row.process.as_deref() != Some(Server::Endpoint.process());
+    let colon = row.place.rfind(':').filter(|_| own);
+    colon.map_or(row.place.as_str(), |at| &row.place[at..])
 }
 
 /// The verdict, louder when it is worse.

@@ -62,7 +62,7 @@ pub enum Commands {
     Restart(RenewArgs),
     /// Run any playbook, built-in or from a file
     Run(RunArgs),
-    /// Show the certificates of the whole fleet; changes nothing
+    /// Show which certificates are on disk, which are in use, and what breaks next; changes nothing
     Check(CheckArgs),
     /// Show the resolved inventory: every host with all its settings
     Inventory(InventoryArgs),
@@ -147,8 +147,43 @@ pub struct CheckArgs {
     /// Critical when a certificate expires within this
     #[arg(long, value_parser = duration::parse, default_value = "7d", value_name = "DURATION")]
     pub critical: Duration,
-    #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORM")]
-    pub output: Output,
+    /// What a block of the table is about
+    #[arg(long, value_enum, default_value_t = CheckBy::Host, value_name = "WHAT")]
+    pub by: CheckBy,
+    /// Leave out of the table what is in order
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub only: Option<CheckOnly>,
+    /// Text for people, JSON, metrics for node_exporter's textfile collector, or one HTML page
+    #[arg(short, long, value_enum, default_value_t = CheckOutput::Text, value_name = "FORM")]
+    pub output: CheckOutput,
+    /// Write to this file instead, all at once: a reader sees the old file or the new one
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    /// Check again and again, this often, until Ctrl-C
+    #[arg(long, value_parser = duration::parse, value_name = "DURATION")]
+    pub watch: Option<Duration>,
+}
+
+/// `--by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckBy {
+    Host,
+    Certificate,
+}
+
+/// `--only`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckOnly {
+    Problems,
+}
+
+/// `--output` of check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckOutput {
+    Text,
+    Json,
+    Prometheus,
+    Html,
 }
 
 #[derive(Debug, Clone, Args)]

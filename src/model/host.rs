@@ -154,6 +154,8 @@ pub struct KubernetesSettings {
     pub kubectl: String,
     /// Name of the Node object; `None` = the host's name, lower case.
     pub node_name: Option<String>,
+    /// Kubeconfigs elsewhere on the host, which `check` compares with kubeadm's own.
+    pub kubeconfigs: Vec<String>,
     /// Pods that must be looked after once the nodes are back.
     pub cni: CniSettings,
 }
@@ -167,6 +169,7 @@ impl Default for KubernetesSettings {
             kubeadm: "kubeadm".to_owned(),
             kubectl: "kubectl".to_owned(),
             node_name: None,
+            kubeconfigs: Vec::new(),
             cni: CniSettings::default(),
         }
     }

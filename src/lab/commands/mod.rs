@@ -4,6 +4,7 @@ mod certificates;
 mod containers;
 mod etcd_health;
 mod facts;
+mod inspect;
 mod journal_format;
 mod journalctl;
 mod kubeadm;

@@ -34,7 +34,7 @@ pub struct Global {
     /// Say more: each command and its output as it ends; twice also the wire
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
-    /// Where runs are recorded [default: $XDG_STATE_HOME/certfleet]
+    /// Where runs are recorded [default: $`XDG_STATE_HOME/certfleet`]
     #[arg(
         long,
         env = "CERTFLEET_STATE_DIR",
@@ -48,7 +48,7 @@ pub struct Global {
 /// `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ColourChoice {
-    /// On a terminal that knows them, unless NO_COLOR is set
+    /// On a terminal that knows them, unless `NO_COLOR` is set
     Auto,
     Always,
     Never,
@@ -283,7 +283,7 @@ pub struct LabShape {
 pub struct LabUpArgs {
     #[command(flatten)]
     pub shape: LabShape,
-    /// Where inventory.yaml, id_ed25519, known_hosts and ssh_config are written
+    /// Where inventory.yaml, `id_ed25519`, `known_hosts` and `ssh_config` are written
     #[arg(long, default_value = "lab", value_name = "DIR")]
     pub dir: PathBuf,
 }

@@ -55,9 +55,9 @@ pub struct SshSettings {
     /// Jump hosts `[user@]host[:port]`, first hop first.
     pub jump: Vec<String>,
     pub host_key_policy: HostKeyPolicy,
-    /// Files to check host keys in; empty = ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts.
+    /// Files to check host keys in; empty = ~/.`ssh/known_hosts` and /`etc/ssh/ssh_known_hosts`.
     pub known_hosts: Vec<PathBuf>,
-    /// The ssh_config to honour; `None` = ~/.ssh/config when there is one.
+    /// The `ssh_config` to honour; `None` = ~/.ssh/config when there is one.
     pub config: Option<PathBuf>,
     /// Whether the login password may be asked for (once for the fleet).
     pub password: PasswordSource,
@@ -89,7 +89,7 @@ impl Default for SshSettings {
     }
 }
 
-/// What to do about a host key that known_hosts does not list. A changed or revoked key is always refused.
+/// What to do about a host key that `known_hosts` does not list. A changed or revoked key is always refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostKeyPolicy {

@@ -156,7 +156,7 @@ fn get_raw(context: &mut Context, path: &str) -> ExitStatus {
     }
 }
 
-/// Which pods and DaemonSets were asked for.
+/// Which pods and `DaemonSet`s were asked for.
 #[derive(Debug)]
 pub(super) struct Filter {
     /// `None` = all namespaces.

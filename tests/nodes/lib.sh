@@ -67,13 +67,63 @@ end_process() {
 	local pid
 	[ -f "$1" ] || return 0
 	pid=$(cat "$1")
-	if [ -n "$pid" ] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "$2"; then
+	if [ -n "$pid" ] && { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -q "$2"; then
 		# The host's own init is nspawn's child: when it dies, all of the host dies.
 		local child
 		for child in $(cat "/proc/$pid/task/$pid/children" 2>/dev/null); do kill -KILL "$child" 2>/dev/null || :; done
 		kill -KILL "$pid" 2>/dev/null || :
 	fi
 	rm -f "$1"
+}
+
+# The cgroups below which the host $1 lives: one in each hierarchy of version 1, or the one of version 2.
+cgroups_of() {
+	local top
+	if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+		echo "/sys/fs/cgroup/cfnodes/$1"
+		return
+	fi
+	for top in /sys/fs/cgroup/*/; do [ ! -f "$top/cgroup.procs" ] || echo "${top}cfnodes/$1"; done
+}
+
+# Becomes the command after $1, in cgroups of the host's own: without them the hosts' systemds would share one tree.
+enter_cgroup() {
+	local group parent
+	for group in $(cgroups_of "$1"); do
+		mkdir -p "$group"
+		parent=${group%/*/*}
+		case $parent in
+		*/cpuset)
+			for file in cpuset.cpus cpuset.mems; do
+				for g in "$parent/cfnodes" "$group"; do cat "$parent/$file" >"$g/$file"; done
+			done 2>/dev/null
+			;;
+		esac
+		echo "$BASHPID" >"$group/cgroup.procs"
+	done
+	shift
+	exec env "$@"
+}
+
+# Removes what enter_cgroup and the hosts made. Fails while something is left.
+remove_cgroups() {
+	local group left=0
+	for group in $(cgroups_of x); do
+		group=${group%/x}
+		[ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || :
+		[ ! -d "$group" ] || left=1
+	done
+	return $left
+}
+
+# A host's end of a cable goes when the host is gone for good: a moment after its last process.
+remove_links() {
+	local link left=0
+	for link in /sys/class/net/vb-cfn-*; do
+		[ -e "$link" ] || continue
+		ip link del "${link##*/}" 2>/dev/null || left=1
+	done
+	return $left
 }
 
 # Waits up to $1 seconds until the command after it succeeds.

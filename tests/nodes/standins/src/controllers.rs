@@ -44,7 +44,7 @@ pub fn main(args: &[String], which: Which) -> Result<u8> {
             }
             Err(why) => klog::error("leaderelection.go:321", &format!(
                 "error retrieving resource lock kube-system/{name}: {}",
-                why.map_or_else(|| "Unauthorized".to_owned(), |f| format!("Get \"{}/api/v1/namespaces/kube-system/endpoints/{name}?timeout=10s\": {}", session.url(), f.go_text(version.minor)))
+                why.map_or_else(|| "Unauthorized".to_owned(), |f| format!("Get {}/api/v1/namespaces/kube-system/endpoints/{name}?timeout=10s: {}", session.url(), f.go_text(version.minor)))
             )),
         }
         thread::sleep(Duration::from_secs(2));

@@ -98,7 +98,7 @@ fn preamble(command: &str, minor: u32) {
     if cluster_answers().is_err() {
         println!("[{command}] Error reading configuration from the Cluster. Falling back to default configuration");
     }
-    println!();
+    println!("");
 }
 
 fn cluster_answers() -> Result<()> {
@@ -131,7 +131,7 @@ fn renew(table: &[Known], name: &str, pki: &str, minor: u32) -> Result<u8> {
         let ca = pki::read(&format!("{ca}.crt"), &format!("{ca}.key"))?;
         warn_of_ca(&ca, k.ca)?;
         let now = host::now();
-        reissue("", k, pki, &ca, now - Duration::minutes(5), now - Duration::minutes(5) + Duration::days(365))?;
+        reissue("", k, pki, &ca, now - Duration::minutes(5), now + Duration::days(365))?;
         println!("{} renewed", k.words);
     }
     if name == "all" && minor >= 18 {
@@ -183,7 +183,8 @@ fn check(table: &[Known], pki: &str) {
             None => println!("!MISSING! {:<16}", k.name),
         }
     }
-    println!("\n{:<23} {:<24} {:<15} {:<18}", "CERTIFICATE AUTHORITY", "EXPIRES", "RESIDUAL TIME", "EXTERNALLY MANAGED");
+    println!("");
+    println!("{:<23} {:<24} {:<15} {:<18}", "CERTIFICATE AUTHORITY", "EXPIRES", "RESIDUAL TIME", "EXTERNALLY MANAGED");
     for ca in ["ca", "etcd-ca", "front-proxy-ca"] {
         let base = format!("{pki}/{}", ca_path(ca));
         let until = std::fs::read_to_string(format!("{base}.crt")).ok().and_then(|c| pki::validity(&pki::der(&c).ok()?).ok());

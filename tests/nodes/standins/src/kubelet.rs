@@ -48,6 +48,7 @@ pub fn main(args: &[String]) -> Result<u8> {
     let client = Client::load(&config.ca, Some(&config.client))?;
     let session = Session::new(client, &config.server, Duration::from_secs(5));
     thread::spawn(serve);
+    thread::spawn(flood);
     let pods = Arc::new(StaticPods::new(socket));
     let mine = pods.clone();
     thread::spawn(move || mine.run());
@@ -79,6 +80,19 @@ fn bootstrap_needed(config: &pki::Kubeconfig, version: &Version) -> Result<bool>
         klog::error("bootstrap.go:265", &text);
     }
     Ok(true)
+}
+
+/// Says something harmless so many times a second, when the file asks for it.
+fn flood() {
+    let text = std::fs::read_to_string(format!("{}/flood", host::LAB)).unwrap_or_default();
+    let rate: u32 = text.trim().parse().unwrap_or(0);
+    while rate > 0 {
+        let started = Instant::now();
+        for n in 0..rate / 10 {
+            klog::info("reconciler.go:224", &format!("operationExecutor.VerifyControllerAttachedVolume started for volume \"etc-ca-certificates\" number {n}"));
+        }
+        thread::sleep(Duration::from_millis(100).saturating_sub(started.elapsed()));
+    }
 }
 
 /// The kubelet's own port, 10250, with its self-signed certificate.

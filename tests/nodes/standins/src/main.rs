@@ -1,6 +1,16 @@
 //! What a real cluster runs and a Debian mirror does not have, as one program that acts by the name it is called by.
 //! Each stand-in is honest about TLS: it loads, serves, verifies and refuses certificates as the real one does.
 
+/// `println!` to a reader that may have gone: Go's programs end silently there.
+macro_rules! println {
+    ($($word:tt)*) => {{
+        use std::io::Write;
+        if writeln!(std::io::stdout(), $($word)*).is_err() {
+            std::process::exit(141);
+        }
+    }};
+}
+
 mod apiserver;
 mod clients;
 mod controllers;

@@ -1,1 +1,86 @@
-//! The person.
+//! The person: arguments in, text and an exit code out. Below this module nobody knows an exit code.
+
+pub mod args;
+mod commands;
+mod confirm;
+mod error;
+mod exit;
+mod screen;
+mod secrets;
+mod session;
+mod signals;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Commands};
+use error::CliError;
+use exit::Exit;
+use terminal::{Terminal, print_err};
+
+/// Everything from the process's arguments to its exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage_exit(&error),
+    };
+    start_log(cli.global.verbose);
+    let terminal = Terminal::detect(&cli.global);
+    let check = matches!(cli.command, Commands::Check(_));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            print_err(&format!("error: cannot start: {error}\n"));
+            return Exit::Bug.into();
+        }
+    };
+    let result = runtime.block_on(commands::dispatch(cli, terminal));
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            show_error(&error, terminal);
+            if check { Exit::CheckUnknown.into() } else { error.exit().into() }
+        }
+    }
+}
+
+/// clap's own texts; help and version are no errors.
+fn usage_exit(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if !error.use_stderr() {
+        return Exit::Done.into();
+    }
+    // A monitoring system must not take a typing error for "critical".
+    let check = std::env::args().nth(1).is_some_and(|first| first == "check");
+    if check { Exit::CheckUnknown.into() } else { Exit::Usage.into() }
+}
+
+fn show_error(error: &CliError, terminal: Terminal) {
+    let style = terminal.err_style();
+    let text = match error {
+        CliError::Config(errors) => {
+            let drawn = if style.colour { crate::config::ErrorStyle::Coloured } else { crate::config::ErrorStyle::Plain };
+            errors.render(drawn)
+        }
+        other => format!("error: {other}"),
+    };
+    print_err(&format!("{}\n", text.trim_end()));
+    if let Some(hint) = error.hint() {
+        print_err(&format!("  what to do: {hint}\n"));
+    }
+}
+
+/// Diagnostics of libraries, for bug reports: never on by default, since russh's debug log can hold agent payloads.
+fn start_log(verbose: u8) {
+    let level = if verbose >= 2 { "certfleet=debug,russh=info" } else { "certfleet=warn,russh=off" };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CERTFLEET_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// The grammar, for completions and the manual page.
+pub fn grammar() -> clap::Command {
+    Cli::command()
+}

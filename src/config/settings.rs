@@ -118,7 +118,8 @@ impl SshFile {
             onto.known_hosts = cx.paths(known_hosts);
         }
         if let Some(config) = &self.config {
-            onto.config = Some(cx.path(config));
+            // `none` is OpenSSH's word for "no file" (ssh_config(5), -F none).
+            onto.config = Some(if config.value == "none" { PathBuf::from("none") } else { cx.path(config) });
         }
     }
 

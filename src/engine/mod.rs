@@ -1,6 +1,29 @@
 //! Effects in order: gather facts, run a plan, pass gates. The engine obeys the plan; it makes no choice of what to do.
+//!
+//! The order of a run is readable in `run`; a phase in `phase`; one step in `step`; a gate in `gate`.
 
 pub mod cancel;
+pub mod context;
+pub mod gather;
 pub mod ledger;
 pub mod lock;
 pub mod recorder;
+pub mod run;
+mod delete_pods;
+mod gate;
+mod in_use;
+mod journal_watch;
+mod looks;
+mod phase;
+mod pods_view;
+mod redact;
+mod settle;
+mod step;
+
+pub use cancel::Cancel;
+pub use context::Run;
+pub use gather::gather;
+pub use ledger::{Ledger, LedgerError};
+pub use lock::{ClusterLock, LockError};
+pub use recorder::{Recorder, WallClock};
+pub use run::execute;

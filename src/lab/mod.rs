@@ -1,5 +1,51 @@
 //! An embedded fleet that behaves like kubeadm hosts.
+//!
+//! [`Lab`] is the handle. Its world is a plain value (`world`) that is moved forward whenever somebody looks
+//! (`clock`), so time may be paused. Ways in: [`MemoryFleet`] in tests, an SSH server in `demo` and `lab up`.
+//! Commands are answered in `commands/`, one file a program; anything unknown is `not found` (127).
 
+pub mod alarm;
+mod calico;
+mod clock;
+mod cni_token;
+mod commands;
+pub mod config;
+mod context;
+pub mod faults;
+mod file_tree;
+pub mod files;
+mod fleet;
+mod journald;
+pub mod keys;
+mod klog;
+mod kubelet;
 pub mod machine;
+mod memory;
+mod node;
+mod pki;
+mod ports;
+mod rng;
+mod scenario;
+mod shell;
+pub mod ssh_server;
+mod static_pods;
+pub mod status;
+mod sudo;
+pub mod tls;
+mod units;
+mod world;
 
+#[cfg(test)]
+mod tests;
+
+pub use alarm::Alarm;
+pub use config::{CalicoTrouble, LabConfig, Scenario, Timings};
+pub use faults::{Fault, FaultRule};
+pub use files::{LabFiles, LabHost, LabLogin};
+pub use fleet::Lab;
 pub use machine::{ExecIo, Machine};
+pub use memory::MemoryFleet;
+pub use pki::LabError;
+pub use ssh_server::{ServerHandle, ServerOptions, SshServer};
+pub use status::{LabStatus, NodeStatus};
+pub use world::HistoryItem;

@@ -8,6 +8,7 @@ pub mod duration;
 pub mod shell_words;
 pub mod ranges;
 pub mod host;
+pub mod host_words;
 pub mod inventory;
 pub mod selector;
 pub mod playbook;

@@ -30,12 +30,18 @@ pub const READ_CERTIFICATES: Script = Script {
 /// Running control-plane containers.
 pub const CONTAINERS: Script = Script {
     name: "containers",
-    text: concat!(include_str!("scripts/control-plane.sh"), include_str!("scripts/containers.sh")),
+    text: concat!(
+        include_str!("scripts/control-plane.sh"),
+        include_str!("scripts/containers.sh")
+    ),
 };
 /// Stops the control-plane containers while the kubelet is down.
 pub const STOP_STATIC_PODS: Script = Script {
     name: "stop-static-pods",
-    text: concat!(include_str!("scripts/control-plane.sh"), include_str!("scripts/stop-static-pods.sh")),
+    text: concat!(
+        include_str!("scripts/control-plane.sh"),
+        include_str!("scripts/stop-static-pods.sh")
+    ),
 };
 /// Health and members of the local etcd.
 pub const ETCD_HEALTH: Script = Script {

@@ -5,7 +5,9 @@
 
 /// Quotes one word for `sh`, `bash`, `dash`, `zsh` and `fish`.
 pub fn quote(word: &str) -> String {
-    if !word.is_empty() && word.bytes().all(is_plain) {
+    // `=` is special only where a word could be an assignment, or first in zsh: never after a dash.
+    let is_option = word.starts_with('-');
+    if !word.is_empty() && word.bytes().all(|b| is_plain(b) || (is_option && b == b'=')) {
         return word.to_owned();
     }
     let mut out = String::with_capacity(word.len() + 8);
@@ -56,6 +58,8 @@ mod tests {
             join(["systemctl", "stop", "docker.socket"]),
             "systemctl stop docker.socket"
         );
+        assert_eq!(quote("--output=json"), "--output=json");
+        assert_eq!(quote("A=b"), "'A=b'");
         assert_eq!(quote("it's"), "'it'\"'\"'s'");
         assert_eq!(quote(r"a\"), "'a'\"\\\\\"");
         assert_eq!(quote(""), "''");

@@ -8,9 +8,6 @@ use super::types::{
     Expect, NAMESPACE_PLACEHOLDER, POD_PLACEHOLDER, Planned, PodDeletion, PodQuery, Postcondition, RunContext,
 };
 
-/// kubectl's own `--request-timeout` is 10 s; discovery adds some requests.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
 /// Asked and done on one master, in the order of `cni.labels`.
 pub fn plan(grace: Duration, host: &Host, context: RunContext) -> Planned {
     let title = "delete stuck CNI pods";
@@ -22,7 +19,7 @@ pub fn plan(grace: Duration, host: &Host, context: RunContext) -> Planned {
     }
     let deletion = PodDeletion {
         queries: queries(host),
-        nodes: kubectl(host, ["get", "nodes", "--output=json"]),
+        nodes: host.kubectl(["get", "nodes", "--output=json"]),
         delete: delete(host, &[]),
         force: delete(host, &["--grace-period=0", "--force"]),
         grace,
@@ -36,40 +33,22 @@ pub fn plan(grace: Duration, host: &Host, context: RunContext) -> Planned {
     )
 }
 
-/// Label by label, so that typha comes before the nodes' agents in every namespace.
+/// Label by label, so that typha comes before the nodes' agents.
 fn queries(host: &Host) -> Vec<PodQuery> {
-    let cni = &host.kubernetes.cni;
-    let pairs = cni
-        .labels
-        .iter()
-        .flat_map(|l| cni.namespaces.iter().map(move |n| (n, l)));
-    pairs.map(|(namespace, label)| query(host, namespace, label)).collect()
-}
-
-fn query(host: &Host, namespace: &str, label: &str) -> PodQuery {
-    let (in_namespace, selector) = (format!("--namespace={namespace}"), format!("--selector={label}"));
-    let get = |kind| kubectl(host, ["get", kind, &in_namespace, &selector, "--output=json"]);
-    PodQuery {
-        namespace: namespace.to_owned(),
-        label: label.to_owned(),
-        pods: get("pods"),
-        daemonsets: get("daemonsets"),
-    }
+    let query = |label: &String| {
+        let selector = format!("--selector={label}");
+        PodQuery {
+            label: label.clone(),
+            pods: host.kubectl(["get", "pods", "--all-namespaces", &selector, "--output=json"]),
+        }
+    };
+    host.kubernetes.cni.labels.iter().map(query).collect()
 }
 
 fn delete(host: &Host, more: &[&str]) -> Command {
     let namespace = format!("--namespace={NAMESPACE_PLACEHOLDER}");
     let words = ["delete", "pod", POD_PLACEHOLDER, &namespace, "--wait=false"];
-    kubectl(host, words.into_iter().chain(more.iter().copied()))
-}
-
-fn kubectl<'a>(host: &'a Host, words: impl IntoIterator<Item = &'a str>) -> Command {
-    let head = [
-        host.kubernetes.kubectl.as_str(),
-        "--kubeconfig=/etc/kubernetes/admin.conf",
-        "--request-timeout=10s",
-    ];
-    Command::root(head.into_iter().chain(words)).with_timeout(TIMEOUT)
+    host.kubectl(words.into_iter().chain(more.iter().copied()))
 }
 
 #[cfg(test)]
@@ -85,7 +64,7 @@ mod tests {
             panic!("another expectation");
         };
         assert_eq!(deletion.queries[0].label, "k8s-app=calico-typha");
-        assert_eq!(deletion.queries[3].label, "k8s-app=calico-typha");
+        assert_eq!(deletion.queries[1].label, "k8s-app=calico-node");
         assert_eq!(
             deletion.force_command("kube-system", "calico-node-x").words.join(" "),
             "kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=10s delete pod calico-node-x \

@@ -9,7 +9,7 @@ pub mod delete_pods;
 pub mod run;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 
 use crate::model::{Host, HostFacts, Operation};
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::model::gate::UnitState;
+use crate::model::host_words::unit_name;
 use crate::model::playbook::ServiceState;
-use crate::model::{Command, Host, HostFacts, RuntimeKind};
+use crate::model::{Command, Host, HostFacts, RuntimeKind, UnitFacts};
 
 use super::types::{Expect, OperationError, Planned, Postcondition};
 
@@ -18,8 +19,8 @@ const TIMEOUT: Duration = Duration::from_secs(180);
 pub fn plan(unit: &str, state: ServiceState, host: &Host, facts: &HostFacts) -> Result<Planned, OperationError> {
     let units = match unit {
         "runtime" => runtime_units(host, facts)?,
-        "kubelet" => vec![with_suffix(&host.kubernetes.kubelet_unit)],
-        other => vec![with_suffix(other)],
+        "kubelet" => vec![host.kubelet_service()],
+        other => vec![unit_name(other)],
     };
     let title_unit = if unit == "runtime" {
         strip(&units)
@@ -74,7 +75,7 @@ pub fn runtime_of(host: &Host, facts: &HostFacts) -> Result<RuntimeKind, Operati
 /// Units of the runtime, without those that systemd is known not to have (`docker.socket` of a hand-made install).
 fn runtime_units(host: &Host, facts: &HostFacts) -> Result<Vec<String>, OperationError> {
     let kind = runtime_of(host, facts)?;
-    let there = |unit: &&&str| **unit == kind.service() || facts.unit(unit).is_none_or(|u| u.exists());
+    let there = |unit: &&&str| **unit == kind.service() || facts.unit(unit).is_none_or(UnitFacts::exists);
     Ok(kind.units().iter().filter(there).map(|u| (*u).to_owned()).collect())
 }
 
@@ -87,16 +88,6 @@ fn forecast(units: &[String], state: ServiceState, facts: &HostFacts) -> Option<
     }
 }
 
-/// systemd names a service without a suffix `NAME.service` itself; facts and postconditions need the whole name.
-fn with_suffix(unit: &str) -> String {
-    let known = [".service", ".socket", ".timer", ".target", ".mount", ".path"];
-    if known.iter().any(|s| unit.ends_with(s)) {
-        unit.to_owned()
-    } else {
-        format!("{unit}.service")
-    }
-}
-
 fn strip(units: &[String]) -> String {
     let name = units.last().map_or("", String::as_str);
     name.trim_end_matches(".service").to_owned()
@@ -105,7 +96,7 @@ fn strip(units: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Role, UnitFacts};
+    use crate::model::Role;
     use crate::operations::fixtures;
 
     fn unit(load: &str, active: &str) -> UnitFacts {

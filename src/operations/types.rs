@@ -112,14 +112,12 @@ pub struct PodDeletion {
     pub grace: Duration,
 }
 
-/// One namespace and label.
+/// One label, in all namespaces; only pods of the inventory's CNI namespaces are looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PodQuery {
-    pub namespace: String,
     pub label: String,
     pub pods: Command,
-    pub daemonsets: Command,
 }
 
 /// Why an operation cannot be planned on a host: an error of the plan, before anything is touched.

@@ -71,12 +71,8 @@ fn baseline(input: &PlanInput<'_>, phase: usize, spec: &ProbeSpec, host: &Host, 
         },
         ProbeSpec::KubeletJournal => started_unit(input, phase, "kubelet", host, facts),
         ProbeSpec::StaticPods => Baseline::Containers {
-            old: if recycled_before(input, phase, host) {
-                facts.containers.iter().map(|c| c.id.clone()).collect()
-            } else {
-                Vec::new()
-            },
-            expected: control_plane_pods(facts),
+            before: if recycled_before(input, phase, host) { facts.containers.clone() } else { Vec::new() },
+            static_pods: facts.static_pods.clone(),
         },
         ProbeSpec::CertificatesOnDisk => renewed(host, steps),
         _ => Baseline::None,
@@ -140,16 +136,6 @@ fn with_suffix(unit: &str) -> String {
     } else {
         format!("{unit}.service")
     }
-}
-
-fn control_plane_pods(facts: &HostFacts) -> Vec<String> {
-    const CONTROL_PLANE: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
-    facts
-        .static_pods
-        .iter()
-        .filter(|p| CONTROL_PLANE.contains(&p.as_str()))
-        .cloned()
-        .collect()
 }
 
 /// What the renewal steps of this host found before.

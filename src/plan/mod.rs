@@ -7,7 +7,7 @@ mod gates;
 mod forecast;
 pub mod lint;
 
-pub use crate::operations::types::{Expect, Planned, PodDeletion, PodQuery, Postcondition, fill_run_id};
+pub use crate::operations::types::{Expect, Planned, PodDeletion, PodQuery, Postcondition, SkippedPart, fill_run_id};
 pub use batch::batches;
 pub use planner::{PlanInput, plan};
 pub use types::{

@@ -51,12 +51,12 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
 fn plan_phase(input: &PlanInput<'_>, index: usize, notes: &mut Vec<Note>) -> Option<PlannedPhase> {
     let phase = &input.playbook.phases[index];
     let hosts: Vec<&Host> = input.reachable().filter(|h| phase.hosts.matches(h)).collect();
+    let unknown = phase.hosts.unmatched(&input.inventory.hosts);
+    if !unknown.is_empty() {
+        let message = format!("phase `{}` is for {}, which the inventory does not have", phase.name, unknown.join(", "));
+        notes.push(Note::warning("unknown-hosts", None, message, "Correct `hosts:` of the phase, or the inventory."));
+    }
     if hosts.is_empty() {
-        let message = format!(
-            "no host of this run belongs to phase `{}` (hosts: {})",
-            phase.name, phase.hosts
-        );
-        notes.push(Note::info("empty-phase", None, message));
         return None;
     }
     let names: Vec<HostName> = hosts.iter().map(|h| h.name.clone()).collect();
@@ -86,6 +86,11 @@ fn plan_phase(input: &PlanInput<'_>, index: usize, notes: &mut Vec<Note>) -> Opt
             .map(|gate| plan_gate(input, index, gate, &hosts, &steps)),
         steps,
     })
+}
+
+/// A phase in which nothing is done has nothing to prove; one without any steps is there for its gate.
+fn all_skipped(steps: &[PlannedStep]) -> bool {
+    !steps.is_empty() && steps.iter().all(|s| s.planned.skip.is_some())
 }
 
 fn plan_step(

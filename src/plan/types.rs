@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::model::certificate::CertificateBefore;
+use crate::model::facts::ContainerFacts;
 use crate::model::gate::ProbeSpec;
 use crate::model::{HostName, Role, duration};
 use crate::operations::types::Planned;
@@ -100,8 +101,8 @@ pub enum Baseline {
         since_us: Option<u64>,
         boot_id: Option<String>,
     },
-    /// None of these containers may still run; these names must.
-    Containers { old: Vec<String>, expected: Vec<String> },
+    /// None of these containers may still run; of each of these static pods one must.
+    Containers { before: Vec<ContainerFacts>, static_pods: Vec<String> },
     /// The certificates as they were.
     Certificates { before: Vec<CertificateBefore> },
 }

@@ -24,7 +24,7 @@ pub enum ProbeError {
 
 impl ProbeError {
     /// A [`ProbeError::Format`].
-    pub fn format(what: &'static str, reason: impl ToString) -> Self {
+    pub fn format(what: &'static str, reason: impl std::fmt::Display) -> Self {
         Self::Format {
             what,
             reason: reason.to_string(),

@@ -2,7 +2,24 @@
 
 pub mod error;
 pub mod verdict;
+pub mod clock;
+pub mod units;
+pub mod host_facts;
+pub mod x509;
+pub mod certificates_on_disk;
+pub mod served;
+pub mod containers;
+pub mod etcd;
+pub mod api_server;
+pub mod nodes;
+pub mod pods;
+pub mod journal_cursor;
+pub mod kubeadm_renew;
+pub mod cni_token;
 pub mod kubelet_journal;
+
+#[cfg(test)]
+pub(crate) mod fixtures;
 
 pub use error::ProbeError;
 pub use verdict::Verdict;

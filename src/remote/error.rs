@@ -67,6 +67,9 @@ pub enum RemoteError {
     /// The command's own deadline passed; it may still run.
     #[error("no answer within {}", show(*after))]
     CommandTimeout { after: Duration },
+    /// A followed command writes faster than its lines are taken; it was ended.
+    #[error("the host writes faster than its output can be taken ({} MiB behind)", bytes / (1024 * 1024))]
+    Overrun { bytes: usize },
     /// A setting that cannot work: a missing key file, a wrong passphrase, `Match` without an ssh client …
     #[error("{what}")]
     Config { what: String, remedy: String },
@@ -105,7 +108,7 @@ impl RemoteError {
     pub fn never_sent(&self) -> bool {
         !matches!(
             self,
-            RemoteError::Lost { sent: true } | RemoteError::CommandTimeout { .. }
+            RemoteError::Lost { sent: true } | RemoteError::CommandTimeout { .. } | RemoteError::Overrun { .. }
         )
     }
 
@@ -135,6 +138,7 @@ impl RemoteError {
             RemoteError::TunnelRefused { reason: TunnelRefusal::Forbidden, .. } => "Set `AllowTcpForwarding yes` in sshd_config.".to_owned(),
             RemoteError::Lost { .. } => "Look whether the host is up; the state is probed again on the next run.".to_owned(),
             RemoteError::CommandTimeout { .. } => "The command may still run on the host; look there before repeating it.".to_owned(),
+            RemoteError::Overrun { .. } => "Something floods the host's journal; look at it with `journalctl` on the host.".to_owned(),
             RemoteError::Config { remedy, .. } => remedy.clone(),
         }
     }

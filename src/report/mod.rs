@@ -1,1 +1,38 @@
-//! Text out.
+//! Text out: everything a person or a program reads of certfleet. Functions return text or write to what they are given;
+//! where it goes, and what exit code follows, is decided by `cli`.
+
+mod style;
+mod text;
+mod fold;
+mod table;
+mod narrator;
+mod plan_steps;
+mod plan_gate;
+mod summary_troubles;
+mod progress_view;
+pub mod plan_text;
+pub mod line;
+pub mod progress;
+pub mod summary;
+pub mod json;
+pub mod certificate_rows;
+pub mod certificates_table;
+pub mod inventory_text;
+pub mod fold_output;
+pub mod journal_text;
+#[cfg(test)]
+mod fixtures;
+
+pub use certificate_rows::{CertificateRow, CheckLevel, RowState, Thresholds, rows, worst};
+pub use certificates_table::{certificates_json, certificates_table};
+pub use fold::{fold_hosts, hosts_and_count, natural_order};
+pub use fold_output::{HostOutput, fold_output};
+pub use inventory_text::{inventory_json, inventory_text};
+pub use journal_text::{JournalLine, journal_line};
+pub use json::{event_line, plan_json};
+pub use line::LineReporter;
+pub use plan_text::plan_text;
+pub use progress::Progress;
+pub use style::{Style, Tone};
+pub use summary::summary;
+pub use text::clean;

@@ -1,0 +1,42 @@
+//! One verb, one file.
+
+mod check;
+mod completions;
+mod demo;
+mod exec;
+mod inventory;
+mod journal;
+mod journal_fleet;
+mod lab;
+mod man;
+mod playbooks;
+mod run;
+mod schema;
+
+use super::args::{Cli, Commands, LabCommand};
+use super::error::CliError;
+use super::exit::Exit;
+use super::terminal::Terminal;
+
+/// Runs the verb.
+pub(crate) async fn dispatch(cli: Cli, terminal: Terminal) -> Result<Exit, CliError> {
+    let global = &cli.global;
+    match cli.command {
+        Commands::Renew(args) => run::run(args.playbook.as_deref().unwrap_or("renew"), &args.options, global, terminal).await,
+        Commands::Restart(args) => run::run(args.playbook.as_deref().unwrap_or("restart"), &args.options, global, terminal).await,
+        Commands::Run(args) => run::run(&args.playbook, &args.options, global, terminal).await,
+        Commands::Check(args) => check::run(&args, terminal).await,
+        Commands::Inventory(args) => inventory::run(&args, terminal),
+        Commands::Playbooks(args) => playbooks::run(&args),
+        Commands::Journal(args) => journal::run(&args, terminal).await,
+        Commands::Exec(args) => exec::run(&args, terminal).await,
+        Commands::Lab(args) => match args.command {
+            LabCommand::Up(up) => lab::up(&up).await,
+            LabCommand::Scenarios => lab::scenarios(),
+        },
+        Commands::Demo(args) => demo::run(&args, global, terminal).await,
+        Commands::Schema(args) => schema::run(args.of),
+        Commands::Completions(args) => completions::run(args.shell),
+        Commands::Man => man::run(),
+    }
+}

@@ -1,0 +1,77 @@
+//! What most commands need: the inventory, the way to its hosts, and their facts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::config::load_inventory;
+use crate::engine;
+use crate::model::{Host, HostFacts, HostName, Inventory, Selector};
+use crate::remote::{FleetOptions, SshFleet, Transport};
+
+use super::args::{Global, Target};
+use super::error::CliError;
+use super::secrets::TerminalSecrets;
+use super::terminal::Terminal;
+
+/// An inventory and the connections to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub inventory: Arc<Inventory>,
+    pub limit: Selector,
+    pub transport: Arc<dyn Transport>,
+}
+
+impl Session {
+    /// Reads the inventory and prepares the fleet; no connection is opened yet.
+    pub(crate) fn open(target: &Target, terminal: Terminal) -> Result<Self, CliError> {
+        let inventory = read_inventory(&target.inventory, &target.limit)?;
+        let secrets = Arc::new(TerminalSecrets { interactive: terminal.interactive });
+        let fleet = SshFleet::new(inventory.hosts.clone(), secrets, FleetOptions::default());
+        Ok(Self { inventory: Arc::new(inventory), limit: target.limit.clone(), transport: Arc::new(fleet) })
+    }
+
+    /// Hosts of this call.
+    pub(crate) fn hosts(&self) -> Vec<Host> {
+        self.inventory.hosts.iter().filter(|h| self.limit.matches(h)).cloned().collect()
+    }
+
+    /// Asks every host of this call; partial answers are normal.
+    pub(crate) async fn gather(&self) -> BTreeMap<HostName, HostFacts> {
+        engine::gather(&self.transport, &self.hosts(), &Timestamp::now).await
+    }
+}
+
+/// Reads an inventory and checks that the limit means something.
+pub(crate) fn read_inventory(file: &Path, limit: &Selector) -> Result<Inventory, CliError> {
+    let inventory = load_inventory(file, home().as_deref())?;
+    let unknown = limit.unmatched(&inventory.hosts);
+    if !unknown.is_empty() {
+        return Err(CliError::usage(
+            format!("`--limit` names no host of {}: {}", file.display(), unknown.join(", ")),
+            "`certfleet inventory -i FILE` lists the hosts.",
+        ));
+    }
+    if !inventory.hosts.iter().any(|h| limit.matches(h)) {
+        return Err(CliError::usage(format!("`--limit {limit}` leaves no host"), "`certfleet inventory -i FILE` lists the hosts."));
+    }
+    Ok(inventory)
+}
+
+/// The person's home, for `~` in inventories.
+pub(crate) fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").map(PathBuf::from)
+}
+
+/// Where runs are recorded: `--state-dir`, else the XDG state directory.
+pub(crate) fn state_directory(global: &Global) -> Result<PathBuf, CliError> {
+    use etcetera::BaseStrategy;
+    if let Some(dir) = &global.state_dir {
+        return Ok(dir.clone());
+    }
+    let strategy = etcetera::choose_base_strategy()
+        .map_err(|e| CliError::usage(format!("no home directory: {e}"), "Set HOME, or name a directory with `--state-dir`."))?;
+    Ok(strategy.state_dir().unwrap_or_else(|| strategy.data_dir()).join("certfleet"))
+}

@@ -1,0 +1,178 @@
+//! One kubelet's journal, followed from a cursor taken before the restart, folded line by line.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use crate::model::{Host, HostName};
+use crate::plan::{Baseline, PlannedProbe};
+use crate::model::gate::ProbeSpec;
+use crate::probes::journal_cursor;
+use crate::probes::kubelet_journal::{GateJournal, GateView, Kind, parse_line};
+use crate::probes::verdict::Verdict;
+use crate::remote::{Line, LineStream, RemoteError};
+
+use super::context::Run;
+use super::looks::{ClusterViews, look};
+
+/// Between two attempts to follow again after the stream ended (a dropped connection, a restarted journald).
+const FOLLOW_PAUSE: Duration = Duration::from_secs(2);
+
+/// A journal being watched.
+#[derive(Debug)]
+pub(super) struct JournalWatch {
+    host: HostName,
+    quiet: Duration,
+    /// The unit's state before the run: tells a new process from one that never ended.
+    unit: PlannedProbe,
+    restarted: bool,
+    cursor: Option<String>,
+    shared: Arc<Mutex<Shared>>,
+    follower: Option<JoinHandle<()>>,
+    started: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    journal: GateJournal,
+    /// Following right now; otherwise why not.
+    trouble: Option<String>,
+}
+
+impl JournalWatch {
+    /// Takes the cursor. Without one (an empty or vacuumed journal) everything is read.
+    pub(super) async fn prepare(run: &Run, host: &HostName, quiet: Duration, baseline: &Baseline) -> Self {
+        let cursor = match run.host(host) {
+            Ok(settings) => match run.ask(host, &journal_cursor::command(settings)).await {
+                Ok(output) => journal_cursor::parse(&output).ok().flatten(),
+                Err(_) => None,
+            },
+            Err(_) => None,
+        };
+        let unit = ProbeSpec::Unit { name: "kubelet".to_owned(), state: crate::model::gate::UnitState::Active };
+        Self {
+            host: host.clone(),
+            quiet,
+            unit: PlannedProbe { host: host.clone(), probe: unit, baseline: baseline.clone() },
+            restarted: matches!(baseline, Baseline::Unit { since_us: Some(_), .. }),
+            cursor,
+            shared: Arc::default(),
+            follower: None,
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    /// Starts to follow, in a task of its own.
+    pub(super) fn follow(&mut self, run: &Run) {
+        self.started = Instant::now();
+        let Ok(settings) = run.host(&self.host).cloned() else { return };
+        let follower = Follower { run: run.clone(), host: settings, cursor: self.cursor.clone(), shared: Arc::clone(&self.shared), started: self.started };
+        self.follower = Some(tokio::spawn(follower.run_for_ever()));
+    }
+
+    /// Change first (a new process), then health (a quiet journal), then a positive sign.
+    pub(super) async fn verdict(&self, run: &Run) -> Verdict {
+        let journal = self.journal_verdict();
+        if matches!(journal, Verdict::Fail { .. }) {
+            return journal;
+        }
+        let unit = look(run, &self.unit, &ClusterViews::default()).await;
+        Verdict::all([unit, journal])
+    }
+
+    fn journal_verdict(&self) -> Verdict {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.started.elapsed();
+        match shared.journal.judge(now, self.quiet) {
+            GateView::Failed { reason, remedy } => Verdict::fail(reason, remedy),
+            _ if shared.trouble.is_some() => Verdict::wait(shared.trouble.clone().unwrap_or_default()),
+            GateView::Waiting { reason } if self.silence_is_enough(&shared.journal) => self.quiet_long_enough(now, &reason),
+            GateView::Waiting { reason } => Verdict::wait(reason),
+            GateView::Quiet { positive } => self.quiet_long_enough(now, &positive),
+        }
+    }
+
+    /// A kubelet that this playbook does not restart says nothing when all is well: other probes of the gate (nodes)
+    /// must then give the positive sign.
+    fn silence_is_enough(&self, journal: &GateJournal) -> bool {
+        !self.restarted && journal.last_block().is_none() && journal.suppressed().is_none()
+    }
+
+    fn quiet_long_enough(&self, now: Duration, sign: &str) -> Verdict {
+        if now < self.quiet {
+            let left = (self.quiet - now).as_secs() + 1;
+            return Verdict::wait(format!("quiet so far, {left} s to go; {sign}"));
+        }
+        Verdict::pass(format!("no blocking line for {}; {sign}", crate::model::duration::display(self.quiet)))
+    }
+}
+
+impl Drop for JournalWatch {
+    fn drop(&mut self) {
+        if let Some(follower) = &self.follower {
+            follower.abort();
+        }
+    }
+}
+
+/// The task behind a watch.
+struct Follower {
+    run: Run,
+    host: Host,
+    cursor: Option<String>,
+    shared: Arc<Mutex<Shared>>,
+    started: Instant,
+}
+
+impl Follower {
+    /// Ends by being aborted when the watch is dropped.
+    async fn run_for_ever(mut self) {
+        loop {
+            let command = journal_cursor::follow(&self.host, self.cursor.as_deref());
+            let trouble = match self.run.transport.follow(&self.host.name, &command).await {
+                Ok(stream) => {
+                    self.say(None);
+                    self.read(stream).await
+                }
+                Err(error) => error.to_string(),
+            };
+            self.say(Some(format!("the journal cannot be followed: {trouble}")));
+            sleep(FOLLOW_PAUSE).await;
+        }
+    }
+
+    /// Reads to the end of the stream; gives what ended it.
+    async fn read(&mut self, mut stream: LineStream) -> String {
+        let mut last_error = "the stream ended".to_owned();
+        while let Some(item) = stream.next().await {
+            match item {
+                Ok(Line::Out(line)) => self.take(&line),
+                Ok(Line::Err(line)) => last_error = String::from_utf8_lossy(&line).into_owned(),
+                Err(error @ RemoteError::Lost { .. }) => return error.to_string(),
+                Err(error) => return error.to_string(),
+            }
+        }
+        last_error
+    }
+
+    fn take(&mut self, line: &[u8]) {
+        let record = parse_line(line);
+        if record.cursor.is_some() {
+            self.cursor.clone_from(&record.cursor);
+        }
+        if matches!(record.kind, Kind::Record | Kind::Continuation) {
+            let now = self.started.elapsed();
+            self.shared.lock().unwrap_or_else(PoisonError::into_inner).journal.observe(&record, now);
+        }
+    }
+
+    fn say(&self, trouble: Option<String>) {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).trouble = trouble;
+    }
+}

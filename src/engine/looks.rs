@@ -1,0 +1,127 @@
+//! One look of one probe: ask, parse, judge. What the question is, `probes` knows; what it is compared with, the plan says.
+
+use jiff::Timestamp;
+
+use crate::model::gate::{ProbeSpec, UnitState};
+use crate::model::{Host, HostName, UnitFacts};
+use crate::plan::{Baseline, PlannedProbe};
+use crate::probes::nodes::{self, NodeFacts};
+use crate::probes::verdict::Verdict;
+use crate::probes::{api_server, certificates_on_disk, containers, etcd, units};
+use crate::remote::RemoteError;
+
+use super::context::Run;
+use super::{in_use, pods_view};
+
+/// Answers that are the same for every host: asked once per round, of the first master that gives one.
+#[derive(Debug, Default)]
+pub(super) struct ClusterViews {
+    nodes: Option<Result<Vec<NodeFacts>, String>>,
+}
+
+impl ClusterViews {
+    /// Asks what the round's probes need.
+    pub(super) async fn gather(run: &Run, probes: &[PlannedProbe]) -> Self {
+        let nodes = if probes.iter().any(|p| p.probe == ProbeSpec::Nodes) { Some(ask_nodes(run).await) } else { None };
+        Self { nodes }
+    }
+}
+
+/// The nodes as the first master sees them that can.
+pub(super) async fn ask_nodes(run: &Run) -> Result<Vec<NodeFacts>, String> {
+    let mut last = "no master in the inventory".to_owned();
+    for master in run.inventory.masters() {
+        let answer = run.ask(&master.name, &nodes::command(master)).await.map_err(|e| e.to_string());
+        match answer.and_then(|o| nodes::parse(&o).map_err(|e| e.to_string())) {
+            Ok(nodes) => return Ok(nodes),
+            Err(why) => last = format!("{}: {why}", master.name),
+        }
+    }
+    Err(last)
+}
+
+/// One look. A host that cannot be asked is waited for: it may come back within the gate's time.
+pub(super) async fn look(run: &Run, probe: &PlannedProbe, views: &ClusterViews) -> Verdict {
+    let looked = match run.host(&probe.host) {
+        Ok(host) => ask_host(run, host, probe, views).await,
+        Err(error) => Err(error.to_string()),
+    };
+    looked.unwrap_or_else(Verdict::wait)
+}
+
+async fn ask_host(run: &Run, host: &Host, probe: &PlannedProbe, views: &ClusterViews) -> Result<Verdict, String> {
+    match &probe.probe {
+        ProbeSpec::Unit { name, state } => unit(run, &host.name, name, *state, &probe.baseline).await,
+        ProbeSpec::CertificatesOnDisk => on_disk(run, host, &probe.baseline).await,
+        ProbeSpec::CertificatesInUse => in_use::look(run, host).await,
+        ProbeSpec::StaticPods => static_pods(run, &host.name, &probe.baseline).await,
+        ProbeSpec::ApiServer => {
+            let output = run.ask(&host.name, &api_server::command(host, &run.facts_of(&host.name))).await.map_err(said)?;
+            Ok(api_server::judge(&api_server::parse(&output)))
+        }
+        ProbeSpec::Etcd => {
+            let output = run.ask(&host.name, &etcd::command(host)).await.map_err(said)?;
+            etcd::parse(&output).map(|answer| etcd::judge(&answer)).map_err(|e| e.to_string())
+        }
+        ProbeSpec::Nodes => node(run, host, views),
+        ProbeSpec::Pods => pods_view::look(run, host).await,
+        // Followed, not asked: `journal_watch` answers for it.
+        ProbeSpec::KubeletJournal => Ok(Verdict::wait("the journal is not followed yet")),
+    }
+}
+
+/// A wire error as a sentence. (By value, for `map_err`.)
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+fn said(error: RemoteError) -> String {
+    error.to_string()
+}
+
+async fn unit(run: &Run, host: &HostName, name: &str, state: UnitState, baseline: &Baseline) -> Result<Verdict, String> {
+    let Baseline::Unit { units: names, since_us, .. } = baseline else {
+        return Err(format!("the plan names no unit for `{name}`"));
+    };
+    if names.is_empty() {
+        return Err(format!("which unit `{name}` is on this host is not known"));
+    }
+    let output = run.ask(host, &units::command(names)).await.map_err(said)?;
+    let found = units::parse(names, &output).map_err(|e| e.to_string())?;
+    let before = since_us.map(|active_since_us| UnitFacts { active_since_us, ..UnitFacts::default() });
+    // To be stopped, all of them (docker's socket too); to be up, the service, which stands last.
+    let judged: Vec<&String> = match state {
+        UnitState::Inactive => names.iter().collect(),
+        UnitState::Active => names.last().into_iter().collect(),
+    };
+    let verdicts = judged.into_iter().filter_map(|n| found.get(n).map(|now| units::judge(n, state, before.as_ref(), now)));
+    Ok(Verdict::all(verdicts))
+}
+
+async fn on_disk(run: &Run, host: &Host, baseline: &Baseline) -> Result<Verdict, String> {
+    let before = if let Baseline::Certificates { before } = baseline { before.as_slice() } else { &[] };
+    let output = run.ask(&host.name, &certificates_on_disk::command(host)).await.map_err(said)?;
+    let found = certificates_on_disk::parse(&output).map_err(|e| e.to_string())?;
+    Ok(certificates_on_disk::judge(before, &found, now_on_host(run, &host.name)))
+}
+
+async fn static_pods(run: &Run, host: &HostName, baseline: &Baseline) -> Result<Verdict, String> {
+    let Baseline::Containers { before, static_pods } = baseline else {
+        return Err("the plan names no containers to compare with".to_owned());
+    };
+    let runtime = run.facts_of(host).runtime.ok_or("the container runtime is not known")?;
+    let output = run.ask(host, &containers::command(runtime)).await.map_err(said)?;
+    let now = containers::parse(&output).map_err(|e| e.to_string())?;
+    Ok(containers::judge(static_pods, before, &now))
+}
+
+fn node(run: &Run, host: &Host, views: &ClusterViews) -> Result<Verdict, String> {
+    match &views.nodes {
+        Some(Ok(found)) => Ok(nodes::judge(host, run.facts_of(&host.name).hostname.as_deref(), found)),
+        Some(Err(why)) => Err(why.clone()),
+        None => Err("the nodes were not asked for".to_owned()),
+    }
+}
+
+/// The host's own idea of the time: what decides there whether a certificate is valid.
+pub(super) fn now_on_host(run: &Run, host: &HostName) -> Timestamp {
+    let offset = run.facts_of(host).clock.map_or(0, |c| c.offset_ms);
+    run.recorder.now().checked_add(jiff::SignedDuration::from_millis(offset)).unwrap_or_else(|_| run.recorder.now())
+}

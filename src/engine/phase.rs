@@ -1,0 +1,149 @@
+//! One phase: batch by batch, hosts in parallel, then the gate. A failed gate stops the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use crate::event::{EventKind, GateReason};
+use crate::model::exit::RunEnd;
+use crate::model::{HostName, Outcome, Role};
+use crate::plan::PlannedPhase;
+
+use super::context::Run;
+use super::gate::{GateEnd, Watch};
+use super::step::run_step;
+
+/// How a phase ended.
+#[derive(Debug)]
+pub(super) enum PhaseEnd {
+    /// The next phase may start, without these hosts.
+    Done { excluded: BTreeSet<HostName> },
+    /// The run ends here.
+    Stopped(RunEnd),
+}
+
+/// Runs a phase on the hosts that still take part.
+pub(super) async fn run_phase(run: &Run, phase: &PlannedPhase, members: &BTreeSet<HostName>) -> PhaseEnd {
+    let started = Instant::now();
+    let hosts: Vec<HostName> = phase.hosts().into_iter().filter(|h| members.contains(h)).collect();
+    let announced = EventKind::PhaseStarted { phase: phase.name.clone(), hosts, outage: phase.outage };
+    if run.recorder.record(announced).is_err() {
+        return PhaseEnd::Stopped(RunEnd::StepFailed);
+    }
+    let mut budget = Budget { left: phase.max_failures, excluded: BTreeSet::new() };
+    for batch in &phase.batches {
+        let batch: Vec<HostName> = batch.iter().filter(|h| members.contains(h)).cloned().collect();
+        if let Err(end) = run_batch(run, phase, &batch, &mut budget).await {
+            return PhaseEnd::Stopped(end);
+        }
+    }
+    let finished = EventKind::PhaseFinished { phase: phase.name.clone(), elapsed: started.elapsed() };
+    match run.recorder.record(finished) {
+        Ok(()) => PhaseEnd::Done { excluded: budget.excluded },
+        Err(_) => PhaseEnd::Stopped(RunEnd::StepFailed),
+    }
+}
+
+async fn run_batch(run: &Run, phase: &PlannedPhase, batch: &[HostName], budget: &mut Budget) -> Result<(), RunEnd> {
+    if run.cancel.stopping() {
+        return Err(RunEnd::Aborted);
+    }
+    // The journal cursors are taken before the first step, so that no line of a restarted kubelet is missed.
+    let mut watch = match &phase.gate {
+        Some(gate) => Some(Watch::prepare(run, &phase.name, gate, batch).await),
+        None => None,
+    };
+    let ends = join_all(batch.iter().map(|host| run_host(run, phase, host))).await;
+    let bad: BTreeMap<HostName, Outcome> = batch.iter().cloned().zip(ends).filter_map(|(h, end)| end.map(|o| (h, o))).collect();
+    for (host, outcome) in &bad {
+        budget.spend(run, phase, host, &StepTrouble(outcome)).map_err(|end| worst(end, run, &bad))?;
+    }
+    if run.recorder.broken().is_some() {
+        return Err(RunEnd::StepFailed);
+    }
+    if run.cancel.stopping() {
+        return Err(RunEnd::Aborted);
+    }
+    let Some(watch) = watch.as_mut() else { return Ok(()) };
+    watch.forget(&budget.excluded);
+    match watch.wait(run).await {
+        GateEnd::Passed => Ok(()),
+        GateEnd::Aborted => Err(RunEnd::Aborted),
+        GateEnd::Failed(reasons) => budget.spend_gate(run, phase, &reasons),
+    }
+}
+
+/// The steps of one host, in order, up to the first that is not good.
+async fn run_host(run: &Run, phase: &PlannedPhase, host: &HostName) -> Option<Outcome> {
+    for step in phase.steps_of(host) {
+        if run.cancel.stopping() {
+            return None;
+        }
+        let outcome = run_step(run, &phase.name, step).await;
+        if !outcome.is_good() {
+            return Some(outcome);
+        }
+    }
+    None
+}
+
+/// An unknown state anywhere is worse than a refusal; an unreachable host before any change is milder.
+fn worst(end: RunEnd, run: &Run, bad: &BTreeMap<HostName, Outcome>) -> RunEnd {
+    if bad.values().any(|o| matches!(o, Outcome::Unknown { .. })) {
+        return RunEnd::Stuck;
+    }
+    let unreachable = bad.values().all(|o| matches!(o, Outcome::Failed { state, .. } if state == super::step::NOTHING_SENT));
+    if unreachable && run.recorder.state().tally.changed == 0 { RunEnd::Unreachable } else { end }
+}
+
+/// How many workers may still fail, and which did.
+struct Budget {
+    left: usize,
+    excluded: BTreeSet<HostName>,
+}
+
+/// Why a host is out.
+trait Trouble {
+    fn sentence(&self) -> String;
+}
+
+struct StepTrouble<'a>(&'a Outcome);
+
+impl Trouble for StepTrouble<'_> {
+    fn sentence(&self) -> String {
+        match self.0 {
+            Outcome::Failed { what, .. } | Outcome::Unknown { what, .. } => what.clone(),
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+impl Trouble for GateReason {
+    fn sentence(&self) -> String {
+        format!("{}: {}", self.probe, self.last)
+    }
+}
+
+impl Budget {
+    /// Takes the host out, or ends the run: a master always ends it.
+    fn spend(&mut self, run: &Run, phase: &PlannedPhase, host: &HostName, trouble: &dyn Trouble) -> Result<(), RunEnd> {
+        let worker = run.inventory.host(host).is_some_and(|h| h.role == Role::Worker);
+        if !worker || (self.left == 0 && !self.excluded.contains(host)) {
+            return Err(RunEnd::StepFailed);
+        }
+        if self.excluded.insert(host.clone()) {
+            self.left -= 1;
+            let kind = EventKind::HostExcluded { phase: phase.name.clone(), host: host.clone(), why: trouble.sentence() };
+            run.recorder.record(kind).map_err(|_| RunEnd::StepFailed)?;
+        }
+        Ok(())
+    }
+
+    fn spend_gate(&mut self, run: &Run, phase: &PlannedPhase, reasons: &[GateReason]) -> Result<(), RunEnd> {
+        for reason in reasons {
+            self.spend(run, phase, &reason.host, reason).map_err(|_| RunEnd::GateFailed)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! Does a postcondition hold? Asked before a step (nothing to do?), after it, and when a connection was lost in between.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::model::gate::UnitState;
+use crate::model::{HostName, Outcome};
+use crate::plan::{PlannedStep, Postcondition};
+use crate::probes::verdict::Verdict;
+use crate::probes::{certificates_on_disk, containers, units};
+use crate::remote::RemoteError;
+
+use super::context::Run;
+use super::looks::now_on_host;
+
+/// What a look at a postcondition says.
+#[derive(Debug)]
+pub(super) enum Settled {
+    /// It holds; what was seen.
+    Holds(String),
+    /// It does not; what was seen.
+    Not(String),
+    /// There is nothing that could be looked at.
+    CannotTell,
+}
+
+/// After a lost connection: how often and how long the host is given to come back and to finish.
+const LOOKS: usize = 12;
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Looks once.
+pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondition) -> Result<Settled, RemoteError> {
+    match postcondition {
+        Postcondition::None | Postcondition::BackupExists { .. } | Postcondition::PodsNotStuck => Ok(Settled::CannotTell),
+        Postcondition::UnitState { unit, state } => units_are(run, host, std::slice::from_ref(unit), *state).await,
+        Postcondition::UnitsStopped { units } => units_are(run, host, units, UnitState::Inactive).await,
+        Postcondition::CertificatesRenewed { before } => {
+            let settings = run.host(host)?;
+            let output = run.ask(host, &certificates_on_disk::command(settings)).await?;
+            let found = certificates_on_disk::parse(&output).map_err(|e| e.to_string());
+            Ok(from(found.map(|found| certificates_on_disk::judge(before, &found, now_on_host(run, host)))))
+        }
+        Postcondition::ContainersGone { runtime, ids } => {
+            let output = run.ask(host, &containers::command(*runtime)).await?;
+            let found = containers::parse(&output).map_err(|e| e.to_string());
+            Ok(from(found.map(|found| containers::judge_gone(ids, &found))))
+        }
+        Postcondition::CommandSucceeds { command } => {
+            let output = run.ask(host, command).await?;
+            let seen = format!("`{command}`: {}", output.status);
+            Ok(if output.status.success() { Settled::Holds(seen) } else { Settled::Not(seen) })
+        }
+    }
+}
+
+async fn units_are(run: &Run, host: &HostName, names: &[String], state: UnitState) -> Result<Settled, RemoteError> {
+    let output = run.ask(host, &units::command(names)).await?;
+    let found = units::parse(names, &output).map_err(|e| e.to_string());
+    Ok(from(found.map(|found| Verdict::all(names.iter().filter_map(|n| found.get(n).map(|now| units::judge(n, state, None, now)))))))
+}
+
+fn from(verdict: Result<Verdict, String>) -> Settled {
+    match verdict {
+        Ok(Verdict::Pass(seen)) => Settled::Holds(seen),
+        Ok(other) => Settled::Not(other.seen().to_owned()),
+        Err(why) => Settled::Not(why),
+    }
+}
+
+/// The outcome of a step whose command was sent and never answered: never a blind repeat, always another look.
+pub(super) async fn settle_lost(run: &Run, step: &PlannedStep, postcondition: &Postcondition, lost: &RemoteError) -> Outcome {
+    let mut last = None;
+    for look in 0..LOOKS {
+        if look > 0 {
+            sleep(PAUSE).await;
+        }
+        match settle(run, &step.host, postcondition).await {
+            Ok(Settled::Holds(seen)) => return Outcome::Changed { what: format!("{seen} ({lost}; looked again)") },
+            Ok(Settled::Not(seen)) => last = Some(seen),
+            Ok(Settled::CannotTell) => break,
+            Err(_) => {}
+        }
+    }
+    match last {
+        Some(seen) => Outcome::Failed {
+            what: format!("{lost}, and afterwards {seen}"),
+            state: seen,
+            next: format!("Look on {} whether the command still runs, then start again.", step.host),
+        },
+        None => Outcome::Unknown {
+            what: format!("{} on {}: {lost}, and the host could not be asked afterwards", step.planned.title, step.host),
+            next: format!("Log in to {} and look; then start again: the run looks before it acts.", step.host),
+        },
+    }
+}

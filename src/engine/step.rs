@@ -1,0 +1,226 @@
+//! One step on one host: look whether it is done, record the intent, do it, look again, record the outcome.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::event::EventKind;
+use crate::model::{Command, Output, Outcome};
+use crate::plan::{Expect, PlannedStep, fill_run_id};
+use crate::probes::kubeadm_renew::{self, Renewal};
+use crate::remote::RemoteError;
+
+use super::context::Run;
+use super::delete_pods::delete_stuck_pods;
+use super::redact::shown;
+use super::settle::{Settled, settle, settle_lost};
+
+/// The state of a host to which no command was sent.
+pub(super) const NOTHING_SENT: &str = "nothing was sent to the host by this step";
+/// A start can fail once and succeed a moment later (seen on docker).
+const START_ATTEMPTS: usize = 3;
+const START_PAUSE: Duration = Duration::from_secs(3);
+/// `systemctl start` returns before a unit has settled; the gate is the real judge.
+const LOOKS_AFTER: usize = 5;
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs one step to its outcome, with its events.
+pub(super) async fn run_step(run: &Run, phase: &str, step: &PlannedStep) -> Outcome {
+    let started = Instant::now();
+    let outcome = match &step.planned.skip {
+        Some(why) => Outcome::Skipped { why: why.clone() },
+        None => tokio::select! {
+            outcome = do_step(run, phase, step) => outcome,
+            () = run.cancel.left() => left_behind(step),
+        },
+    };
+    let kind = EventKind::StepFinished {
+        step: step.id.clone(),
+        phase: phase.to_owned(),
+        host: step.host.clone(),
+        outcome: outcome.clone(),
+        elapsed: started.elapsed(),
+    };
+    match run.recorder.record(kind) {
+        Ok(()) => outcome,
+        Err(error) => Outcome::Unknown { what: format!("{} ended, but that could not be recorded: {error}", step.planned.title), next: FREE_THE_DISK.to_owned() },
+    }
+}
+
+const FREE_THE_DISK: &str = "Free space on this machine (the state directory), then start again: the run looks before it acts.";
+
+fn left_behind(step: &PlannedStep) -> Outcome {
+    Outcome::Unknown {
+        what: format!("{} was still under way when the run was told to leave", step.planned.title),
+        next: "It may go on at the host. Start the same command again: it looks before it acts.".to_owned(),
+    }
+}
+
+async fn do_step(run: &Run, phase: &str, step: &PlannedStep) -> Outcome {
+    let postcondition = step.planned.postcondition.for_run(&run.id);
+    match settle(run, &step.host, &postcondition).await {
+        Ok(Settled::Holds(why)) => return Outcome::Unchanged { why },
+        Ok(Settled::Not(_) | Settled::CannotTell) => {}
+        Err(error) if error.never_sent() => return not_sent(&error),
+        Err(error) => return Outcome::Failed { what: format!("cannot look at the host: {error}"), state: NOTHING_SENT.to_owned(), next: error.remedy() },
+    }
+    if let Err(error) = run.recorder.record(intent(run, phase, step)) {
+        return Outcome::Failed { what: error.to_string(), state: NOTHING_SENT.to_owned(), next: FREE_THE_DISK.to_owned() };
+    }
+    if let Expect::DeletePods(deletion) = &step.planned.expect {
+        return delete_stuck_pods(run, step, deletion).await;
+    }
+    attempt(run, step, &postcondition).await
+}
+
+fn intent(run: &Run, phase: &str, step: &PlannedStep) -> EventKind {
+    EventKind::StepStarted {
+        step: step.id.clone(),
+        phase: phase.to_owned(),
+        host: step.host.clone(),
+        title: step.planned.title.clone(),
+        commands: step.planned.commands.iter().map(|c| fill_run_id(c, &run.id).to_string()).collect(),
+    }
+}
+
+fn not_sent(error: &RemoteError) -> Outcome {
+    Outcome::Failed { what: error.to_string(), state: NOTHING_SENT.to_owned(), next: error.remedy() }
+}
+
+/// The commands, again after a pause where a first failure is known to be harmless.
+async fn attempt(run: &Run, step: &PlannedStep, postcondition: &crate::plan::Postcondition) -> Outcome {
+    let attempts = if step.planned.expect == Expect::ServiceStart { START_ATTEMPTS } else { 1 };
+    for number in 1.. {
+        let refusal = match run_commands(run, step).await {
+            Ok(seen) => match verify(run, step, postcondition).await {
+                Ok(()) => return Outcome::Changed { what: seen.unwrap_or_else(|| step.planned.title.clone()) },
+                Err(outcome) => outcome,
+            },
+            Err(Trouble::Refused(what)) => refused(run, step, what).await,
+            Err(Trouble::NotSent(error)) if number == 1 => not_sent(&error),
+            Err(Trouble::NotSent(error)) => {
+                Outcome::Failed { what: error.to_string(), state: "earlier commands of this step were run".to_owned(), next: error.remedy() }
+            }
+            Err(Trouble::Lost(error)) => return settle_lost(run, step, postcondition, &error).await,
+        };
+        if number >= attempts || !matches!(refusal, Outcome::Failed { .. }) {
+            return refusal;
+        }
+        pause(run, step, &refusal).await;
+    }
+    unreachable_by_construction(step)
+}
+
+/// The loop above always returns; this keeps the compiler content without a panic.
+fn unreachable_by_construction(step: &PlannedStep) -> Outcome {
+    Outcome::Unknown { what: format!("{} made no attempt", step.planned.title), next: "This is a bug; please report it.".to_owned() }
+}
+
+async fn pause(run: &Run, step: &PlannedStep, refusal: &Outcome) {
+    let why = match refusal {
+        Outcome::Failed { what, .. } => what.clone(),
+        other => format!("{other:?}"),
+    };
+    // A pause that cannot be recorded changes nothing: the next intent will tell.
+    let _ = run.recorder.record(EventKind::StepRetried { step: step.id.clone(), host: step.host.clone(), why, pause: START_PAUSE });
+    sleep(START_PAUSE).await;
+}
+
+/// Why the commands of a step did not all succeed.
+enum Trouble {
+    /// The host said no.
+    Refused(String),
+    /// This command was never sent.
+    NotSent(RemoteError),
+    /// Sent, and then the connection or the patience ended.
+    Lost(RemoteError),
+}
+
+async fn run_commands(run: &Run, step: &PlannedStep) -> Result<Option<String>, Trouble> {
+    let mut seen = None;
+    for command in &step.planned.commands {
+        let command = fill_run_id(command, &run.id);
+        let output = run.ask(&step.host, &command).await.map_err(|e| if e.never_sent() { Trouble::NotSent(e) } else { Trouble::Lost(e) })?;
+        record_command(run, step, &command, &output);
+        seen = read_output(&step.planned.expect, &command, &output).map_err(Trouble::Refused)?.or(seen);
+    }
+    Ok(seen)
+}
+
+fn record_command(run: &Run, step: &PlannedStep, command: &Command, output: &Output) {
+    let kind = EventKind::CommandFinished {
+        step: step.id.clone(),
+        host: step.host.clone(),
+        command: command.to_string(),
+        status: output.status.clone(),
+        output: shown(output),
+        elapsed: output.elapsed,
+    };
+    // Not an intent: if the disk is full now, the step's own end says so.
+    let _ = run.recorder.record(kind);
+}
+
+/// What the output means; `Err` is the host's no, in one sentence.
+fn read_output(expect: &Expect, command: &Command, output: &Output) -> Result<Option<String>, String> {
+    if let Expect::KubeadmRenew = expect {
+        return kubeadm_said(command, output);
+    }
+    if !output.status.success() {
+        return Err(format!("`{command}`: {}: {}", output.status, output.last_line()));
+    }
+    match expect {
+        Expect::BackupLine => backup_said(output).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// kubeadm exits with 0 on `MISSING!` and on `Detected external`: only its sentence counts, and then the file.
+fn kubeadm_said(command: &Command, output: &Output) -> Result<Option<String>, String> {
+    let name = command.words.iter().skip_while(|w| *w != "renew").nth(1).map_or("", String::as_str);
+    match kubeadm_renew::outcome(name, output) {
+        Renewal::Renewed => Ok(None),
+        Renewal::Missing => Err(format!("kubeadm says that {name} is MISSING: there is no such file")),
+        Renewal::External => Err(format!("kubeadm cannot renew {name}: its CA's key is not on this host (external CA)")),
+        Renewal::Unknown(line) => Err(format!("`{command}` did not say that {name} is renewed: {}, {line}", output.status)),
+    }
+}
+
+fn backup_said(output: &Output) -> Result<String, String> {
+    let text = output.stdout_text();
+    let line = text.lines().find_map(|l| l.strip_prefix("backup\t")).ok_or("the backup script named no backup")?;
+    let mut fields = line.split('\t');
+    match (fields.next(), fields.next()) {
+        (Some(path), Some(files)) => Ok(format!("{files} files kept in {path}")),
+        _ => Err("the backup script's answer is incomplete".to_owned()),
+    }
+}
+
+/// The postcondition, looked at a few times: a unit may need a moment.
+async fn verify(run: &Run, step: &PlannedStep, postcondition: &crate::plan::Postcondition) -> Result<(), Outcome> {
+    let mut last = String::new();
+    for look in 0..LOOKS_AFTER {
+        if look > 0 {
+            sleep(LOOK_PAUSE).await;
+        }
+        match settle(run, &step.host, postcondition).await {
+            Ok(Settled::Holds(_) | Settled::CannotTell) => return Ok(()),
+            Ok(Settled::Not(why)) => last = why,
+            Err(error) => last = error.to_string(),
+        }
+    }
+    Err(Outcome::Failed {
+        what: format!("the commands succeeded, but {last}"),
+        state: "the host was changed, the result is not what it should be".to_owned(),
+        next: format!("Look on {} why, then start again.", step.host),
+    })
+}
+
+async fn refused(run: &Run, step: &PlannedStep, what: String) -> Outcome {
+    let postcondition = step.planned.postcondition.for_run(&run.id);
+    let state = match settle(run, &step.host, &postcondition).await {
+        Ok(Settled::Holds(why) | Settled::Not(why)) => why,
+        Ok(Settled::CannotTell) => "not known".to_owned(),
+        Err(error) => format!("not known: {error}"),
+    };
+    Outcome::Failed { what, state, next: format!("Log in to {} and run the command by hand to see why.", step.host) }
+}

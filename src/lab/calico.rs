@@ -1,0 +1,94 @@
+//! Pods of the CNI and the rest of kube-system, as the API lists them.
+
+use super::clock::Millis;
+use super::config::CalicoTrouble;
+
+/// What keeps a pod alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    DaemonSet,
+    Deployment,
+    /// A static pod's mirror.
+    Node,
+}
+
+/// Where a pod stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PodState {
+    Ready {
+        since: Millis,
+    },
+    Starting {
+        ready: Millis,
+    },
+    CrashLoop,
+    ImagePull,
+    /// Asked to go; `gone` is when a working kubelet is done with it, `None` = only by force.
+    Terminating {
+        since: Millis,
+        gone: Option<Millis>,
+    },
+}
+
+/// One pod.
+#[derive(Debug, Clone)]
+pub(super) struct Pod {
+    pub(super) name: String,
+    pub(super) namespace: &'static str,
+    /// `k8s-app` or `component`, and its value.
+    pub(super) label: (&'static str, String),
+    /// Name of the owner: `calico-node`.
+    pub(super) app: String,
+    pub(super) owner: Owner,
+    pub(super) node: usize,
+    pub(super) created: Millis,
+    pub(super) state: PodState,
+    pub(super) restarts: u32,
+    /// What a new pod of this place will suffer from.
+    pub(super) trouble: Option<CalicoTrouble>,
+}
+
+impl Pod {
+    pub(super) fn ready(&self) -> bool {
+        matches!(self.state, PodState::Ready { .. })
+    }
+
+    /// The STATUS column of kubectl.
+    pub(super) fn status(&self) -> &'static str {
+        match self.state {
+            PodState::Ready { .. } => "Running",
+            PodState::Starting { .. } => "PodInitializing",
+            PodState::CrashLoop => "CrashLoopBackOff",
+            PodState::ImagePull => "ImagePullBackOff",
+            PodState::Terminating { .. } => "Terminating",
+        }
+    }
+
+    /// Whether the CNI plugin on the pod's host is refused by the API because of it.
+    pub(super) fn breaks_cni(&self) -> bool {
+        self.app == "calico-node" && (self.state == PodState::CrashLoop || self.trouble == Some(CalicoTrouble::Token))
+    }
+
+    /// The state of a new pod in this place: only a missing image outlives a deletion.
+    fn reborn(&self, now: Millis, ready_after: Millis) -> PodState {
+        if self.trouble == Some(CalicoTrouble::ImagePull) {
+            PodState::ImagePull
+        } else {
+            PodState::Starting {
+                ready: now + ready_after,
+            }
+        }
+    }
+
+    /// Replaces a pod that is gone by its successor.
+    pub(super) fn replace(&mut self, suffix: &str, now: Millis, ready_after: Millis) {
+        self.state = self.reborn(now, ready_after);
+        if self.trouble != Some(CalicoTrouble::ImagePull) {
+            self.trouble = None;
+        }
+        let stem = self.name.rsplit_once('-').map_or(self.name.as_str(), |(stem, _)| stem);
+        self.name = format!("{stem}-{suffix}");
+        self.created = now;
+        self.restarts = 0;
+    }
+}

@@ -1,0 +1,104 @@
+//! `certfleet:read-certificates CERT_DIR`: public parts only.
+
+use crate::lab::context::Context;
+use crate::lab::file_tree::{Content, File, Found};
+use crate::lab::fleet::is_master;
+use crate::lab::node::{KUBELET_CLIENT, Node};
+use crate::model::ExitStatus;
+
+/// Rows of a master: name, and path below the certificate directory or absolute.
+const MASTER: [(&str, &str); 14] = [
+    ("admin.conf", "/etc/kubernetes/admin.conf"),
+    ("apiserver", "apiserver.crt"),
+    ("apiserver-etcd-client", "apiserver-etcd-client.crt"),
+    ("apiserver-kubelet-client", "apiserver-kubelet-client.crt"),
+    ("controller-manager.conf", "/etc/kubernetes/controller-manager.conf"),
+    ("etcd-healthcheck-client", "etcd/healthcheck-client.crt"),
+    ("etcd-peer", "etcd/peer.crt"),
+    ("etcd-server", "etcd/server.crt"),
+    ("front-proxy-client", "front-proxy-client.crt"),
+    ("scheduler.conf", "/etc/kubernetes/scheduler.conf"),
+    ("super-admin.conf", "/etc/kubernetes/super-admin.conf"),
+    ("ca", "ca.crt"),
+    ("etcd-ca", "etcd/ca.crt"),
+    ("front-proxy-ca", "front-proxy-ca.crt"),
+];
+/// Rows of every node.
+const KUBELET: [(&str, &str); 2] = [
+    ("kubelet-client", KUBELET_CLIENT),
+    ("kubelet-serving", "/var/lib/kubelet/pki/kubelet.crt"),
+];
+
+/// Prints every row.
+pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
+    let cert_dir = arguments
+        .first()
+        .map_or("/etc/kubernetes/pki", String::as_str)
+        .trim_end_matches('/')
+        .to_owned();
+    let root = context.root;
+    let text: String = context.node(|n| {
+        let rows = rows(n);
+        rows.iter()
+            .map(|(name, path)| row(n, name, &absolute(&cert_dir, path), root))
+            .collect()
+    });
+    context.out(text);
+    ExitStatus::Code(0)
+}
+
+fn rows(node: &Node) -> Vec<(&'static str, &'static str)> {
+    let absent = |name: &str| name == "super-admin.conf" && (node.kube.minor < 29 || node.index > 0);
+    let master = MASTER.into_iter().filter(|(name, _)| is_master(node) && !absent(name));
+    master.chain(KUBELET).collect()
+}
+
+fn absolute(cert_dir: &str, path: &str) -> String {
+    if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("{cert_dir}/{path}")
+    }
+}
+
+fn row(node: &Node, name: &str, path: &str, root: bool) -> String {
+    let head =
+        |state: &str, modified: &str, key: &str| format!("@certificate\t{name}\t{path}\t{state}\t{modified}\t{key}\n");
+    match node.files.find(path) {
+        Found::Missing => head("missing", "-", "unknown"),
+        Found::Dangling(target) => head(&format!("dangling {target}"), "-", "unknown"),
+        Found::File(file) if !root && file.mode & 0o004 == 0 => head("unreadable Permission denied", "-", "unknown"),
+        Found::File(file) => {
+            let modified = file.modified.as_second().to_string();
+            match public(file) {
+                Some(pem) => head("present", &modified, key(node, path, file)) + pem,
+                None => head("unreadable no certificate in it", &modified, "unknown"),
+            }
+        }
+    }
+}
+
+fn public(file: &File) -> Option<&str> {
+    match &file.content {
+        Content::CaCertificate(ca) => Some(&ca.pem),
+        content => content.leaf().map(|leaf| leaf.pem.as_str()),
+    }
+}
+
+fn key(node: &Node, path: &str, file: &File) -> &'static str {
+    let Some(leaf) = file.content.leaf() else {
+        return if node.files.entry(&path.replace(".crt", ".key")).is_some() {
+            "match"
+        } else {
+            "absent"
+        };
+    };
+    if !matches!(file.content, Content::Certificate(_)) {
+        return "match";
+    }
+    match node.files.entry(&path.replace(".crt", ".key")).map(|f| &f.content) {
+        Some(Content::Key(own)) if own.serial == leaf.serial => "match",
+        Some(_) => "mismatch",
+        None => "absent",
+    }
+}

@@ -1,0 +1,76 @@
+//! `certfleet:facts CERT_DIR KUBEADM`.
+
+use crate::lab::context::Context;
+use crate::lab::fleet::is_master;
+use crate::lab::node::Node;
+use crate::model::{ExitStatus, RuntimeKind};
+
+/// One `KEY<TAB>VALUE` line per answer.
+pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
+    let cert_dir = arguments
+        .first()
+        .map_or("/etc/kubernetes/pki", String::as_str)
+        .to_owned();
+    let uid = if context.root { "0" } else { "1000" };
+    let (lines, endpoint) = context.with(|w| (answers(&w.nodes[context.index], &cert_dir), w.endpoint.to_string()));
+    let mut text = format!("uid\t{uid}\n");
+    for (key, value) in lines {
+        text.push_str(&format!("{key}\t{value}\n"));
+    }
+    text.push_str(&format!("kubelet-server\thttps://{endpoint}\n"));
+    context.out(text);
+    ExitStatus::Code(0)
+}
+
+fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
+    let present = |there: bool| if there { "present" } else { "absent" }.to_owned();
+    let docker = node.runtime == RuntimeKind::Docker;
+    let mut lines = vec![
+        ("hostname", node.name.to_string()),
+        ("machine-id", node.machine_id.clone()),
+        ("boot-id", uuid(&node.boot_id)),
+        ("os", "Ubuntu 18.04.5 LTS".to_owned()),
+        ("kubeadm", node.kube.to_string()),
+        ("kubelet", format!("Kubernetes {}", node.kube)),
+        (
+            "ca-key",
+            present(node.files.entry(&format!("{cert_dir}/ca.key")).is_some()),
+        ),
+        (
+            "ca-crt",
+            present(node.files.entry(&format!("{cert_dir}/ca.crt")).is_some()),
+        ),
+        ("disk-free", node.disk_free.to_string()),
+        ("crictl", present(!docker)),
+        ("curl", present(true)),
+        ("openssl", present(true)),
+    ];
+    lines.extend(node.manifests().into_iter().map(|name| ("static-pod", name)));
+    if is_master(node) {
+        lines.push(("advertise-address", node.address.clone()));
+    }
+    if docker {
+        lines.push(("live-restore", node.live_restore.to_string()));
+    }
+    lines.extend(sockets(node).into_iter().map(|path| ("socket", path.to_owned())));
+    lines
+}
+
+/// A socket file is there while its service runs; docker's also while its socket unit listens.
+fn sockets(node: &Node) -> Vec<&'static str> {
+    let up = node.runtime_up();
+    match node.runtime {
+        RuntimeKind::Docker if up || node.active("docker.socket") => {
+            vec!["/var/run/docker.sock", "/var/run/dockershim.sock"]
+        }
+        RuntimeKind::Containerd if up => vec!["/run/containerd/containerd.sock"],
+        RuntimeKind::CriO if up => vec!["/var/run/crio/crio.sock"],
+        _ => Vec::new(),
+    }
+}
+
+/// /proc/sys/kernel/random/boot_id has dashes, journald's form has none.
+fn uuid(hex: &str) -> String {
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+}

@@ -1,0 +1,395 @@
+//! `kubeadm`: version, `[alpha] certs renew`, `[alpha] certs check-expiration`. Wordings of kubeadm 1.15 to 1.33.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::lab::clock::{DAY, shift};
+use crate::lab::context::Context;
+use crate::lab::file_tree::Content;
+use crate::lab::fleet::is_master;
+use crate::lab::kubelet::balance;
+use crate::lab::pki::{LabError, Leaf, Signer};
+use crate::lab::world::World;
+use crate::model::ExitStatus;
+use crate::model::facts::KubeVersion;
+
+use super::{operands, option};
+
+const FINE: ExitStatus = ExitStatus::Code(0);
+
+/// A certificate that kubeadm renews.
+struct Renewable {
+    name: &'static str,
+    /// Below the certificate directory without `.crt`, or a kubeconfig in /etc/kubernetes.
+    file: &'static str,
+    what: &'static str,
+    signer: Signer,
+}
+
+const fn entry(name: &'static str, file: &'static str, what: &'static str, signer: Signer) -> Renewable {
+    Renewable {
+        name,
+        file,
+        what,
+        signer,
+    }
+}
+
+const CERTIFICATES: [Renewable; 11] = [
+    entry(
+        "admin.conf",
+        "admin.conf",
+        "certificate embedded in the kubeconfig file for the admin to use and for kubeadm itself",
+        Signer::Ca,
+    ),
+    entry(
+        "apiserver",
+        "apiserver",
+        "certificate for serving the Kubernetes API",
+        Signer::Ca,
+    ),
+    entry(
+        "apiserver-etcd-client",
+        "apiserver-etcd-client",
+        "certificate the apiserver uses to access etcd",
+        Signer::EtcdCa,
+    ),
+    entry(
+        "apiserver-kubelet-client",
+        "apiserver-kubelet-client",
+        "certificate for the API server to connect to kubelet",
+        Signer::Ca,
+    ),
+    entry(
+        "controller-manager.conf",
+        "controller-manager.conf",
+        "certificate embedded in the kubeconfig file for the controller manager to use",
+        Signer::Ca,
+    ),
+    entry(
+        "etcd-healthcheck-client",
+        "etcd/healthcheck-client",
+        "certificate for liveness probes to healthcheck etcd",
+        Signer::EtcdCa,
+    ),
+    entry(
+        "etcd-peer",
+        "etcd/peer",
+        "certificate for etcd nodes to communicate with each other",
+        Signer::EtcdCa,
+    ),
+    entry(
+        "etcd-server",
+        "etcd/server",
+        "certificate for serving etcd",
+        Signer::EtcdCa,
+    ),
+    entry(
+        "front-proxy-client",
+        "front-proxy-client",
+        "certificate for the front proxy client",
+        Signer::FrontProxyCa,
+    ),
+    entry(
+        "scheduler.conf",
+        "scheduler.conf",
+        "certificate embedded in the kubeconfig file for the scheduler manager to use",
+        Signer::Ca,
+    ),
+    entry(
+        "super-admin.conf",
+        "super-admin.conf",
+        "certificate embedded in the kubeconfig file for the super-admin",
+        Signer::Ca,
+    ),
+];
+
+impl Renewable {
+    fn path(&self, cert_dir: &str) -> String {
+        if self.file.ends_with(".conf") {
+            format!("/etc/kubernetes/{}", self.file)
+        } else {
+            format!("{cert_dir}/{}.crt", self.file)
+        }
+    }
+
+    /// 1.15 misspelt one.
+    fn words(&self, version: KubeVersion) -> String {
+        if version.minor <= 15 {
+            self.what.replace("healthcheck etcd", "healtcheck etcd")
+        } else {
+            self.what.to_owned()
+        }
+    }
+
+    fn known_to(&self, version: KubeVersion) -> bool {
+        self.name != "super-admin.conf" || version.minor >= 29
+    }
+}
+
+/// Runs kubeadm.
+pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
+    let version = context.node(|n| n.kube);
+    let words = operands(arguments, &["-o", "--output", "--cert-dir", "--config", "--kubeconfig"]);
+    match words.as_slice() {
+        ["version"] => show_version(context, arguments, version),
+        ["alpha", "certs", ..] if version.minor >= 21 => {
+            context.fail(1, "invalid subcommand \"certs\"\nTo see the stack trace of this error execute with --v=5 or higher")
+        }
+        ["certs", ..] if version.minor < 20 => {
+            context.fail(1, "unknown command \"certs\" for \"kubeadm\"\nTo see the stack trace of this error execute with --v=5 or higher")
+        }
+        ["alpha", "certs", verb, rest @ ..] | ["certs", verb, rest @ ..] => {
+            if version.minor == 20 && words[0] == "alpha" {
+                let command = rest.first().unwrap_or(verb);
+                context.out(format!("Command \"{command}\" is deprecated, please use the same command under \"kubeadm certs\"\n"));
+            }
+            certs(context, arguments, verb, rest).await
+        }
+        _ => context.fail(1, format!("unknown command \"{}\" for \"kubeadm\"\nTo see the stack trace of this error execute with --v=5 or higher", words.join(" "))),
+    }
+}
+
+fn show_version(context: &mut Context, arguments: &[String], version: KubeVersion) -> ExitStatus {
+    let short = option(arguments, &["-o", "--output"]) == Some("short");
+    let minor = version.minor;
+    context.out(if short {
+        format!("{version}\n")
+    } else {
+        format!("kubeadm version: &version.Info{{Major:\"1\", Minor:\"{minor}\", GitVersion:\"{version}\", GitTreeState:\"clean\", Platform:\"linux/amd64\"}}\n")
+    });
+    FINE
+}
+
+async fn certs(context: &mut Context, arguments: &[String], verb: &str, rest: &[&str]) -> ExitStatus {
+    let cert_dir = option(arguments, &["--cert-dir"])
+        .unwrap_or("/etc/kubernetes/pki")
+        .trim_end_matches('/')
+        .to_owned();
+    match (verb, rest) {
+        ("check-expiration", []) => check_expiration(context, &cert_dir),
+        ("renew", [name]) => renew(context, arguments, name, &cert_dir).await,
+        ("renew", []) => context.fail(1, "missing subcommand; \"renew\" is not meant to be run on its own"),
+        _ => context.fail(1, format!("unknown command \"{verb}\" for \"kubeadm certs\"")),
+    }
+}
+
+/// What `[renew]` or `[check-expiration]` says about the configuration; nothing with `--config`.
+fn preamble(context: &mut Context, tag: &str, version: KubeVersion) {
+    let api = api_answers(context);
+    let flag = if version.minor < 19 { "-oyaml" } else { "-o yaml" };
+    let mut text = if version.minor >= 31 {
+        format!(
+            "[{tag}] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...\n[{tag}] Use 'kubeadm init phase upload-config --config your-config-file' to re-upload it.\n"
+        )
+    } else if version.minor >= 16 {
+        format!(
+            "[{tag}] Reading configuration from the cluster...\n[{tag}] FYI: You can look at this config file with 'kubectl -n kube-system get cm kubeadm-config {flag}'\n"
+        )
+    } else {
+        return;
+    };
+    if !api {
+        text.push_str(&format!(
+            "[{tag}] Error reading configuration from the Cluster. Falling back to default configuration\n"
+        ));
+    }
+    context.out(format!("{text}\n"));
+}
+
+/// kubeadm asks with admin.conf.
+fn api_answers(context: &Context) -> bool {
+    let index = context.index;
+    context.with(|w| {
+        let moment = w.moment();
+        let node = &w.nodes[index];
+        let wall = node.wall(&moment);
+        let admin = node.files.leaf("/etc/kubernetes/admin.conf");
+        let api = balance(&moment, index).filter(|api| api.ready && api.serving.valid(wall));
+        api.is_some_and(|api| admin.is_some_and(|leaf| leaf.valid(api.wall)))
+    })
+}
+
+async fn renew(context: &mut Context, arguments: &[String], name: &str, cert_dir: &str) -> ExitStatus {
+    let version = context.node(|n| n.kube);
+    let known = |c: &&Renewable| c.known_to(version) && (name == "all" || c.name == name);
+    let chosen: Vec<&Renewable> = CERTIFICATES.iter().filter(known).collect();
+    if chosen.is_empty() {
+        return context.fail(1, format!("unknown command \"{name}\" for \"kubeadm certs renew\""));
+    }
+    if !context.root {
+        return context.fail(1, "failed to load existing certificate: open /etc/kubernetes/pki/apiserver.key: permission denied\nTo see the stack trace of this error execute with --v=5 or higher");
+    }
+    let alpha = if version.minor < 20 { "alpha " } else { "" };
+    context.record(format!("kubeadm {alpha}certs renew {name}"));
+    if option(arguments, &["--config"]).is_none() {
+        preamble(context, "renew", version);
+    }
+    for certificate in chosen {
+        context.pause(context.with(|w| w.config.timings.renew)).await;
+        let line = renew_one(context, certificate, cert_dir, version);
+        context.out(format!("{line}\n"));
+    }
+    if name == "all" && version.minor >= 20 {
+        context.out("\nDone renewing certificates. You must restart the kube-apiserver, kube-controller-manager, kube-scheduler and etcd, so that they can use the new certificates.\n");
+    }
+    FINE
+}
+
+fn renew_one(context: &mut Context, certificate: &Renewable, cert_dir: &str, version: KubeVersion) -> String {
+    let (index, path) = (context.index, certificate.path(cert_dir));
+    let what = certificate.words(version);
+    let ca_key = match certificate.signer {
+        Signer::EtcdCa => format!("{cert_dir}/etcd/ca.key"),
+        Signer::FrontProxyCa => format!("{cert_dir}/front-proxy-ca.key"),
+        Signer::Ca | Signer::Own => format!("{cert_dir}/ca.key"),
+    };
+    let (old, external) = context.node(|n| (n.files.leaf(&path), n.files.entry(&ca_key).is_none()));
+    let Some(old) = old else {
+        return format!("MISSING! {what}");
+    };
+    if external {
+        return format!(
+            "Detected external {}, {what} can't be renewed",
+            certificate.signer.name()
+        );
+    }
+    match context.with(|w| replace(w, index, &path, &old)) {
+        Ok(()) => format!("{what} renewed"),
+        Err(error) => format!("failed to renew certificate {}: {error}", certificate.name),
+    }
+}
+
+/// New key, same subject and SANs, one year from five minutes ago.
+fn replace(world: &mut World, index: usize, path: &str, old: &Leaf) -> Result<(), LabError> {
+    let now = world.clock.wall(world.now + world.nodes[index].offset);
+    let leaf = world.issue(old.spec.clone(), shift(now, -300), shift(now, 365 * DAY))?;
+    let files = &mut world.nodes[index].files;
+    let kubeconfig = match files.entry(path).map(|f| f.content.clone()) {
+        Some(Content::Kubeconfig { server, ca, .. }) => Some(Content::Kubeconfig {
+            server,
+            ca,
+            leaf: Arc::clone(&leaf),
+        }),
+        _ => None,
+    };
+    if let Some(content) = kubeconfig {
+        files.put(path, content, now);
+        return Ok(());
+    }
+    files.put(path.replace(".crt", ".key"), Content::Key(Arc::clone(&leaf)), now);
+    files.put(path, Content::Certificate(leaf), now);
+    Ok(())
+}
+
+fn check_expiration(context: &mut Context, cert_dir: &str) -> ExitStatus {
+    if !context.root {
+        return context.fail(1, "failed to load existing certificate: open /etc/kubernetes/admin.conf: permission denied\nTo see the stack trace of this error execute with --v=5 or higher");
+    }
+    if !context.node(is_master) {
+        return context.fail(
+            1,
+            format!("failed to load existing certificate: open {cert_dir}/apiserver.crt: no such file or directory"),
+        );
+    }
+    let version = context.node(|n| n.kube);
+    preamble(context, "check-expiration", version);
+    let with_ca = version.minor >= 18;
+    let now = context.change(|n, moment| n.wall(moment));
+    let mut rows = vec![heading("CERTIFICATE", with_ca)];
+    for certificate in CERTIFICATES.iter().filter(|c| c.known_to(version)) {
+        let leaf = context.node(|n| n.files.leaf(&certificate.path(cert_dir)));
+        rows.push(match leaf {
+            Some(leaf) => row(
+                certificate.name,
+                leaf.not_after,
+                now,
+                with_ca.then(|| certificate.signer.name()),
+            ),
+            None => vec![format!("!MISSING! {}", certificate.name)],
+        });
+    }
+    let mut text = table(&rows);
+    if with_ca {
+        text.push('\n');
+        text.push_str(&authorities(context, now));
+    }
+    context.out(text);
+    FINE
+}
+
+fn heading(first: &str, with_ca: bool) -> Vec<String> {
+    let ca = with_ca.then_some("CERTIFICATE AUTHORITY");
+    let words = [
+        Some(first),
+        Some("EXPIRES"),
+        Some("RESIDUAL TIME"),
+        ca,
+        Some("EXTERNALLY MANAGED"),
+    ];
+    words.into_iter().flatten().map(str::to_owned).collect()
+}
+
+fn row(name: &str, until: Timestamp, now: Timestamp, ca: Option<&str>) -> Vec<String> {
+    let date = until.strftime("%b %d, %Y %H:%M UTC").to_string();
+    let cells = [
+        Some(name.to_owned()),
+        Some(date),
+        Some(residual(until, now)),
+        ca.map(str::to_owned),
+        Some("no".to_owned()),
+    ];
+    cells.into_iter().flatten().collect()
+}
+
+fn authorities(context: &Context, now: Timestamp) -> String {
+    let mut rows = vec![heading("CERTIFICATE AUTHORITY", false)];
+    let cas = context.with(|w| {
+        [
+            ("ca", w.pki.ca.not_after),
+            ("etcd-ca", w.pki.etcd.not_after),
+            ("front-proxy-ca", w.pki.front_proxy.not_after),
+        ]
+    });
+    rows.extend(cas.into_iter().map(|(name, until)| row(name, until, now, None)));
+    table(&rows)
+}
+
+/// `duration.ShortHumanDuration` of apimachinery.
+fn residual(until: Timestamp, now: Timestamp) -> String {
+    let seconds = until.as_second() - now.as_second();
+    match seconds {
+        ..=-2 => "<invalid>".to_owned(),
+        -1 => "0s".to_owned(),
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..DAY => format!("{}h", seconds / 3600),
+        _ if seconds < 365 * DAY => format!("{}d", seconds / DAY),
+        _ => format!("{}y", seconds / (365 * DAY)),
+    }
+}
+
+/// tabwriter with a padding of three; the last column is padded too.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|r| r.get(column))
+            .map(String::len)
+            .max()
+            .unwrap_or(0)
+            + 3
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let cell = |(text, width): (&String, &usize)| format!("{text:<width$}");
+    let line = |row: &Vec<String>| {
+        row.iter()
+            .zip(&widths)
+            .map(cell)
+            .collect::<String>()
+            .trim_end()
+            .to_owned()
+    };
+    rows.iter().map(|row| format!("{}\n", line(row))).collect()
+}

@@ -1,0 +1,68 @@
+//! The programs that the fleet knows, one file each. Any other answers 127, so that drift is noticed.
+
+mod certificates;
+mod containers;
+mod etcd_health;
+mod facts;
+mod journal_format;
+mod journalctl;
+mod kubeadm;
+mod kubectl;
+mod kubectl_json;
+mod kubectl_table;
+mod scripts;
+mod small;
+mod systemctl;
+
+use crate::model::ExitStatus;
+
+use super::context::Context;
+use super::shell::program;
+
+pub(super) use scripts::script;
+
+/// Runs one program.
+pub(super) async fn dispatch(context: &mut Context, words: &[String]) -> ExitStatus {
+    let Some((first, arguments)) = words.split_first() else {
+        return ExitStatus::Code(0);
+    };
+    match program(first) {
+        "systemctl" => systemctl::run(context, arguments).await,
+        "journalctl" => journalctl::run(context, arguments).await,
+        "kubeadm" => kubeadm::run(context, arguments).await,
+        "kubectl" => kubectl::run(context, arguments).await,
+        "crictl" => containers::crictl(context, arguments).await,
+        "docker" => containers::docker(context, arguments).await,
+        "kubelet" if arguments == ["--version"] => {
+            let version = context.node(|n| n.kube);
+            context.out(format!("Kubernetes {version}\n"));
+            ExitStatus::Code(0)
+        }
+        name => small::run(context, name, arguments).await,
+    }
+}
+
+/// An option's value: `--name=VALUE` or `--name VALUE`.
+fn option<'a>(arguments: &'a [String], names: &[&str]) -> Option<&'a str> {
+    arguments.iter().enumerate().find_map(|(at, word)| {
+        if names.contains(&word.as_str()) {
+            return arguments.get(at + 1).map(String::as_str);
+        }
+        let (name, value) = word.split_once('=')?;
+        names.contains(&name).then_some(value)
+    })
+}
+
+/// Words that are neither options nor the values of the options that take one.
+fn operands<'a>(arguments: &'a [String], with_value: &[&str]) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    let mut rest = arguments.iter();
+    while let Some(word) = rest.next() {
+        if with_value.contains(&word.as_str()) {
+            rest.next();
+        } else if !word.starts_with('-') {
+            found.push(word.as_str());
+        }
+    }
+    found
+}

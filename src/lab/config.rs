@@ -1,0 +1,239 @@
+//! What fleet to build: size, scenario, versions, timings.
+
+use jiff::Timestamp;
+
+use crate::model::RuntimeKind;
+use crate::model::facts::KubeVersion;
+
+/// A state in which the fleet starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scenario {
+    /// Renewed on disk 146 days ago, expired in use two hours ago.
+    Seed,
+    /// Every kubeadm leaf expired an hour ago, on disk and in use; connections made before still work.
+    Expired,
+    /// Nothing is wrong; certificates have 200 days left.
+    Healthy,
+    /// Healthy, but a Ready calico-node left an expired token for its CNI plugin.
+    CalicoToken,
+    /// `Seed` on a bad network: connections drop, one host is slow, one unit fails its first start.
+    Flaky,
+    /// `Seed` on French hosts where sudo wants a password (`labpass`).
+    French,
+}
+
+impl Scenario {
+    /// All scenarios, in the order of the documentation.
+    pub const ALL: [Scenario; 6] = [
+        Scenario::Seed,
+        Scenario::Expired,
+        Scenario::Healthy,
+        Scenario::CalicoToken,
+        Scenario::Flaky,
+        Scenario::French,
+    ];
+
+    /// The word used on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scenario::Seed => "seed",
+            Scenario::Expired => "expired",
+            Scenario::Healthy => "healthy",
+            Scenario::CalicoToken => "calico-token",
+            Scenario::Flaky => "flaky",
+            Scenario::French => "french",
+        }
+    }
+
+    /// One line of help.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Scenario::Seed => "certificates renewed on disk in March, the old ones still in use and expired",
+            Scenario::Expired => "every certificate expired, on disk and in use",
+            Scenario::Healthy => "nothing is wrong",
+            Scenario::CalicoToken => "healthy, but the CNI plugin's token has expired on one node",
+            Scenario::Flaky => "seed, with dropped connections, a slow host and a unit that fails its first start",
+            Scenario::French => "seed, with French hosts whose sudo asks for a password",
+        }
+    }
+
+    /// The master certificates in use expired although newer ones are on disk.
+    pub(super) fn is_seed_like(self) -> bool {
+        matches!(self, Scenario::Seed | Scenario::Flaky | Scenario::French)
+    }
+}
+
+impl std::str::FromStr for Scenario {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = || Self::ALL.map(Scenario::name).join(", ");
+        let found = Self::ALL.into_iter().find(|s| s.name() == text);
+        found.ok_or_else(|| format!("no scenario `{text}`; there are {}", known()))
+    }
+}
+
+/// What is wrong with the calico-node pod of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CalicoTrouble {
+    /// CrashLoopBackOff until the pod is deleted.
+    CrashLoop,
+    /// ImagePullBackOff; a new pod has the same fate.
+    ImagePull,
+    /// Terminating for hours; goes only by force.
+    Terminating,
+    /// Ready, but the CNI token on the host has expired; a new pod writes a new one.
+    Token,
+}
+
+/// How long things take, in milliseconds of the lab's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timings {
+    /// A container runtime from `systemctl start` to active.
+    pub runtime_start: i64,
+    /// A container runtime from `systemctl stop` to inactive.
+    pub runtime_stop: i64,
+    /// The kubelet's `systemctl stop`.
+    pub kubelet_stop: i64,
+    /// A kubelet process from exec to its first contact with runtime and API.
+    pub kubelet_boot: i64,
+    /// Pause between two attempts of a kubelet to reach the API.
+    pub kubelet_retry: i64,
+    /// `RestartSec` of kubeadm's kubelet unit.
+    pub kubelet_restart: i64,
+    /// From a kubelet seeing a missing static pod to its container running.
+    pub static_pod: i64,
+    /// An etcd member from start until it answers its peers.
+    pub etcd_up: i64,
+    /// kube-apiserver from start until the port is open.
+    pub api_listen: i64,
+    /// kube-apiserver from etcd contact until `/readyz` says ok.
+    pub api_ready: i64,
+    /// How often kube-apiserver (1.17+) looks for a new serving certificate.
+    pub api_reload: i64,
+    /// Grace until a node without news becomes NotReady.
+    pub node_grace: i64,
+    /// A deleted pod until it is gone.
+    pub pod_stop: i64,
+    /// A new calico pod until it is Ready.
+    pub pod_ready: i64,
+    /// `kubeadm certs renew` of one certificate.
+    pub renew: i64,
+    /// Stopping a container with its grace period.
+    pub container_stop: i64,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            runtime_start: 800,
+            runtime_stop: 400,
+            kubelet_stop: 100,
+            kubelet_boot: 300,
+            kubelet_retry: 1000,
+            kubelet_restart: 10_000,
+            static_pod: 1200,
+            etcd_up: 300,
+            api_listen: 500,
+            api_ready: 700,
+            api_reload: 50_000,
+            node_grace: 40_000,
+            pod_stop: 300,
+            pod_ready: 1500,
+            renew: 30,
+            container_stop: 400,
+        }
+    }
+}
+
+/// The fleet to build. Start from [`LabConfig::new`] and change fields.
+#[derive(Debug, Clone)]
+pub struct LabConfig {
+    pub masters: usize,
+    pub workers: usize,
+    pub scenario: Scenario,
+    /// Source of every name, id and fault; the same seed gives the same fleet (keys aside).
+    pub seed: u64,
+    pub kubernetes: KubeVersion,
+    pub runtime: RuntimeKind,
+    /// dockerd keeps containers when it stops.
+    pub live_restore: bool,
+    /// Calico by the Tigera operator (namespace calico-system) instead of by manifest (kube-system).
+    pub operator_calico: bool,
+    /// Which calico-node pods are in trouble, by host name.
+    pub calico: Vec<(String, CalicoTrouble)>,
+    /// Kubelet client certificates have expired as well, on these hosts.
+    pub expired_kubelets: Vec<String>,
+    /// ca.key is absent (external CA).
+    pub external_ca: bool,
+    /// The fleet's wall clock at its start; `None` = now.
+    pub wall_clock: Option<Timestamp>,
+    /// Clock offsets by host name, milliseconds; positive = ahead.
+    pub clock_offsets: Vec<(String, i64)>,
+    pub timings: Timings,
+}
+
+impl LabConfig {
+    /// Three masters and five workers of a scenario, with the versions its story needs.
+    pub fn new(scenario: Scenario) -> Self {
+        let (minor, patch, runtime) = match scenario {
+            Scenario::Seed | Scenario::Flaky | Scenario::French => (15, 12, RuntimeKind::Docker),
+            Scenario::Expired => (19, 3, RuntimeKind::Docker),
+            Scenario::Healthy | Scenario::CalicoToken => (24, 17, RuntimeKind::Containerd),
+        };
+        Self {
+            masters: 3,
+            workers: 5,
+            scenario,
+            seed: 20_200_809,
+            kubernetes: KubeVersion {
+                patch,
+                ..KubeVersion::minor(minor)
+            },
+            runtime,
+            live_restore: false,
+            operator_calico: scenario == Scenario::CalicoToken,
+            calico: default_trouble(scenario),
+            expired_kubelets: Vec::new(),
+            external_ca: false,
+            wall_clock: None,
+            clock_offsets: Vec::new(),
+            timings: Timings::default(),
+        }
+    }
+
+    /// The same with another number of hosts.
+    #[must_use]
+    pub fn sized(mut self, masters: usize, workers: usize) -> Self {
+        self.masters = masters;
+        self.workers = workers;
+        self
+    }
+
+    /// The same with another Kubernetes minor version and runtime.
+    #[must_use]
+    pub fn with_versions(mut self, minor: u32, runtime: RuntimeKind) -> Self {
+        self.kubernetes = KubeVersion::minor(minor);
+        self.runtime = runtime;
+        self
+    }
+
+    /// `m1`, `m2` … `w1`, `w2` …: masters first.
+    pub fn host_names(&self) -> Vec<String> {
+        let masters = (1..=self.masters).map(|n| format!("m{n}"));
+        masters.chain((1..=self.workers).map(|n| format!("w{n}"))).collect()
+    }
+}
+
+/// Troubles are dropped where a smaller fleet has no such host.
+fn default_trouble(scenario: Scenario) -> Vec<(String, CalicoTrouble)> {
+    let on = |host: &str, trouble| (host.to_owned(), trouble);
+    match scenario {
+        Scenario::Seed | Scenario::Flaky | Scenario::French => {
+            vec![on("m1", CalicoTrouble::CrashLoop), on("w1", CalicoTrouble::CrashLoop)]
+        }
+        Scenario::Expired => vec![on("w1", CalicoTrouble::CrashLoop)],
+        Scenario::CalicoToken => vec![on("w1", CalicoTrouble::Token)],
+        Scenario::Healthy => Vec::new(),
+    }
+}

@@ -1,0 +1,118 @@
+//! Containers of the control plane: who starts them, what they load, when they die.
+
+use super::clock::Millis;
+use super::node::{Container, MANIFESTS, Moment, Node, Pending};
+use super::pki::Leaf;
+use std::sync::Arc;
+
+/// The kubelet's loop: starts what has a manifest and does not run, stops what runs without one.
+pub(super) fn sync(node: &mut Node, moment: &Moment) {
+    let wanted = node.manifests();
+    node.containers.retain(|c| wanted.contains(&c.component));
+    node.pending.retain(|component, _| wanted.contains(component));
+    for component in wanted {
+        if node.container(&component).is_some() {
+            continue;
+        }
+        let due = moment.now + moment.timings.static_pod;
+        let due = node.pending.entry(component.clone()).or_insert(Pending { due }).due;
+        if moment.now >= due {
+            node.pending.remove(&component);
+            start(node, moment, &component);
+        }
+    }
+}
+
+/// Runs a new container, which loads its certificates now.
+pub(super) fn start(node: &mut Node, moment: &Moment, component: &str) {
+    let salt = node.pid();
+    let container = Container {
+        component: component.to_owned(),
+        id: identity(node, component, salt),
+        pod_id: identity(node, "sandbox", salt),
+        started: moment.now,
+        serving: serving(node, component),
+        client: client(node, component),
+        since: None,
+        next_reload: moment.now + moment.timings.api_reload,
+    };
+    node.containers.push(container);
+}
+
+/// A container id: 64 hex digits that no other start shares.
+fn identity(node: &Node, component: &str, salt: u32) -> String {
+    let mut seed = u64::from(salt);
+    for byte in node.name.as_str().bytes().chain(component.bytes()) {
+        seed = seed.wrapping_mul(1_099_511_628_211) ^ u64::from(byte);
+    }
+    super::rng::Rng::new(seed).hex(64)
+}
+
+/// Default place of the PKI.
+pub(super) const PKI: &str = "/etc/kubernetes/pki";
+
+fn serving(node: &Node, component: &str) -> Option<Arc<Leaf>> {
+    match component {
+        "kube-apiserver" => node.files.leaf(&format!("{PKI}/apiserver.crt")),
+        "etcd" => node.files.leaf(&format!("{PKI}/etcd/server.crt")),
+        _ => None,
+    }
+}
+
+fn client(node: &Node, component: &str) -> Option<Arc<Leaf>> {
+    match component {
+        "kube-apiserver" => node.files.leaf(&format!("{PKI}/apiserver-etcd-client.crt")),
+        "kube-controller-manager" => node.files.leaf("/etc/kubernetes/controller-manager.conf"),
+        "kube-scheduler" => node.files.leaf("/etc/kubernetes/scheduler.conf"),
+        _ => None,
+    }
+}
+
+/// How long controller-manager and scheduler live without their lease.
+const LEASE: Millis = 15_000;
+/// Longest pause of a crash loop.
+const LONGEST_BACKOFF: Millis = 300_000;
+
+/// controller-manager and scheduler end when they cannot renew their lease; the kubelet starts them again, later each time.
+pub(super) fn crash(node: &mut Node, moment: &Moment) {
+    let now = node.wall(moment);
+    let reachable = moment.apis.iter().any(|a| a.ready && a.serving.valid(now));
+    let mut dead = Vec::new();
+    for container in &mut node.containers {
+        if !matches!(
+            container.component.as_str(),
+            "kube-controller-manager" | "kube-scheduler"
+        ) {
+            continue;
+        }
+        let fine = reachable && container.client.as_ref().is_some_and(|leaf| leaf.valid(now));
+        container.since = if fine {
+            None
+        } else {
+            container.since.or(Some(moment.now))
+        };
+        if container.since.is_some_and(|since| moment.now - since >= LEASE) {
+            dead.push(container.component.clone());
+        }
+    }
+    for component in dead {
+        let count = node.crashes.entry(component.clone()).or_insert(0);
+        *count += 1;
+        let pause = (10_000 << (*count - 1).min(5)).min(LONGEST_BACKOFF);
+        node.containers.retain(|c| c.component != component);
+        node.pending.insert(
+            component,
+            Pending {
+                due: moment.now + pause,
+            },
+        );
+    }
+}
+
+/// The manifests of a kubeadm master.
+pub(super) const COMPONENTS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+
+/// Path of a component's manifest.
+pub(super) fn manifest(component: &str) -> String {
+    format!("{MANIFESTS}/{component}.yaml")
+}

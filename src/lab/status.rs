@@ -1,0 +1,156 @@
+//! The fleet from above: what tests assert and `demo` shows.
+
+use crate::model::HostName;
+
+use super::calico::PodState;
+use super::config::CalicoTrouble;
+use super::fleet::is_master;
+use super::node::{KUBELET_CLIENT, Node};
+use super::world::World;
+
+/// A snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabStatus {
+    pub nodes: Vec<NodeStatus>,
+    /// `NAMESPACE/NAME: STATUS` of every pod that is not Ready.
+    pub pods_not_ready: Vec<String>,
+    /// Hosts whose CNI token has expired.
+    pub expired_cni_tokens: Vec<HostName>,
+}
+
+/// One host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeStatus {
+    pub host: HostName,
+    /// The Node object says Ready.
+    pub ready: bool,
+    /// The kubelet has an open, accepted connection to the API.
+    pub connected: bool,
+    /// `/readyz` of the API server here; `None` on workers.
+    pub api_ready: Option<bool>,
+    /// This etcd member sees a majority; `None` on workers.
+    pub etcd_healthy: Option<bool>,
+    /// Every process uses the certificate that lies on disk.
+    pub served_is_disk: bool,
+    /// Every certificate on disk is within its validity.
+    pub disk_valid: bool,
+    /// Container ids of the control plane, by name.
+    pub containers: Vec<(String, String)>,
+}
+
+impl LabStatus {
+    pub(super) fn of(world: &World) -> Self {
+        let broken = |p: &&super::calico::Pod| !matches!(p.state, PodState::Ready { .. });
+        let token = |p: &&super::calico::Pod| p.trouble == Some(CalicoTrouble::Token);
+        let show = |p: &super::calico::Pod| format!("{}/{}: {}", p.namespace, p.name, p.status());
+        Self {
+            nodes: world.nodes.iter().map(|n| NodeStatus::of(world, n)).collect(),
+            pods_not_ready: world.pods.iter().filter(broken).map(show).collect(),
+            expired_cni_tokens: world
+                .pods
+                .iter()
+                .filter(token)
+                .map(|p| world.nodes[p.node].name.clone())
+                .collect(),
+        }
+    }
+
+    /// The node of that name.
+    pub fn node(&self, host: &str) -> Option<&NodeStatus> {
+        self.nodes.iter().find(|n| n.host.as_str() == host)
+    }
+
+    /// Every node is Ready.
+    pub fn all_ready(&self) -> bool {
+        self.nodes.iter().all(|n| n.ready)
+    }
+
+    /// What is wrong, one sentence each; empty = healthy.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> = self.nodes.iter().flat_map(NodeStatus::problems).collect();
+        problems.extend(self.pods_not_ready.iter().map(|pod| format!("pod {pod}")));
+        problems.extend(
+            self.expired_cni_tokens
+                .iter()
+                .map(|h| format!("{h}: the CNI token has expired")),
+        );
+        problems
+    }
+
+    /// Fails a test when anything is wrong.
+    ///
+    /// # Errors
+    /// All problems, one a line.
+    pub fn healthy(&self) -> Result<(), String> {
+        let problems = self.problems();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.join("\n"))
+        }
+    }
+}
+
+impl NodeStatus {
+    fn of(world: &World, node: &Node) -> Self {
+        let master = is_master(node);
+        let moment = world.moment();
+        let wall = node.wall(&moment);
+        let api_ready = moment.apis.iter().any(|a| a.master == node.index && a.ready);
+        let leaves = node.files.below("/etc").chain(node.files.below("/var/lib/kubelet"));
+        let disk_valid = leaves
+            .filter_map(|(_, f)| f.content.leaf())
+            .all(|leaf| leaf.valid(wall));
+        Self {
+            host: node.name.clone(),
+            ready: world.node_ready(node),
+            connected: node.kubelet.as_ref().is_some_and(|k| k.connection.is_some()),
+            api_ready: master.then_some(api_ready),
+            etcd_healthy: master.then(|| world.member_healthy(node)),
+            served_is_disk: served_is_disk(node),
+            disk_valid: disk_valid && node.files.leaf(KUBELET_CLIENT).is_some(),
+            containers: node
+                .containers
+                .iter()
+                .map(|c| (c.component.clone(), c.id.clone()))
+                .collect(),
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let facts = [
+            (self.ready, "the node is not Ready"),
+            (self.connected, "the kubelet has no connection to the API"),
+            (self.api_ready != Some(false), "the API server is not ready"),
+            (self.etcd_healthy != Some(false), "etcd has no quorum here"),
+            (
+                self.served_is_disk,
+                "a process uses another certificate than the one on disk",
+            ),
+            (self.disk_valid, "a certificate on disk is not valid"),
+            (
+                self.api_ready.is_none() || self.containers.len() == 4,
+                "a control-plane container is missing",
+            ),
+        ];
+        let wrong = facts.into_iter().filter(|(good, _)| !good);
+        wrong.map(|(_, what)| format!("{}: {what}", self.host)).collect()
+    }
+}
+
+fn served_is_disk(node: &Node) -> bool {
+    let on_disk = |component: &str| match component {
+        "kube-apiserver" => node.files.leaf("/etc/kubernetes/pki/apiserver.crt"),
+        "kube-controller-manager" => node.files.leaf("/etc/kubernetes/controller-manager.conf"),
+        "kube-scheduler" => node.files.leaf("/etc/kubernetes/scheduler.conf"),
+        _ => None,
+    };
+    node.containers.iter().all(|c| {
+        let used = if c.component == "kube-apiserver" {
+            &c.serving
+        } else {
+            &c.client
+        };
+        on_disk(&c.component).is_none_or(|disk| used.as_ref().is_some_and(|u| u.serial == disk.serial))
+    })
+}

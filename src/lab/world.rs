@@ -1,0 +1,333 @@
+//! The whole fleet as one value, moved forward in small steps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::model::{HostName, Role};
+
+use super::alarm::{Alarm, Watch};
+use super::calico::{Pod, PodState};
+use super::clock::{LabClock, Millis};
+use super::config::LabConfig;
+use super::faults::FaultPlan;
+use super::file_tree::Content;
+use super::node::{Api, Moment, Node};
+use super::pki::{LabError, Leaf, LeafSpec, Pki, Signer};
+use super::rng::Rng;
+use super::{kubelet, static_pods, units};
+
+/// A state-changing command that was run on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryItem {
+    /// Milliseconds of lab time at which it began.
+    pub at_ms: i64,
+    pub host: HostName,
+    /// The words, joined by blanks: `systemctl stop kubelet`, `certfleet:backup …`.
+    pub command: String,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) config: LabConfig,
+    pub(super) clock: LabClock,
+    pub(super) now: Millis,
+    pub(super) nodes: Vec<Node>,
+    pub(super) pods: Vec<Pod>,
+    pub(super) pki: Pki,
+    pub(super) endpoint: Arc<str>,
+    /// Pairs of etcd containers with an open peer connection.
+    pub(super) peers: BTreeSet<(String, String)>,
+    /// Self-signed certificates that controller-manager and scheduler make in memory, by container id.
+    pub(super) in_memory: BTreeMap<String, Arc<Leaf>>,
+    pub(super) rng: Rng,
+    pub(super) watch: Watch,
+    pub(super) alarms: Vec<Alarm>,
+    pub(super) history: Vec<HistoryItem>,
+    pub(super) faults: FaultPlan,
+}
+
+/// One step, milliseconds; long silences take bigger ones.
+const STEP: Millis = 50;
+const LONG_STEP: Millis = 500;
+const LONG_GAP: Millis = 180_000;
+
+impl World {
+    /// Moves lab time forward.
+    pub(super) fn advance_to(&mut self, target: Millis) {
+        let step = if target - self.now > LONG_GAP { LONG_STEP } else { STEP };
+        while self.now + step <= target {
+            self.now += step;
+            self.tick();
+        }
+    }
+
+    /// What the hosts see of each other right now.
+    pub(super) fn moment(&self) -> Moment {
+        let apis = self.nodes.iter().filter_map(|n| self.api(n)).collect();
+        Moment {
+            now: self.now,
+            clock: self.clock,
+            timings: self.config.timings,
+            endpoint: Arc::clone(&self.endpoint),
+            apis,
+        }
+    }
+
+    fn api(&self, node: &Node) -> Option<Api> {
+        let timings = &self.config.timings;
+        let container = node.container("kube-apiserver")?;
+        let listens = self.now >= container.started + timings.api_listen;
+        let contact = container
+            .since
+            .is_some_and(|since| self.now >= since + timings.api_ready);
+        listens.then_some(())?;
+        Some(Api {
+            master: node.index,
+            container: container.id.clone(),
+            serving: Arc::clone(container.serving.as_ref()?),
+            ready: contact && self.member_healthy(node),
+            wall: self.clock.wall(self.now + node.offset),
+        })
+    }
+
+    fn tick(&mut self) {
+        let moment = self.moment();
+        for node in &mut self.nodes {
+            units_tick(node, &moment);
+        }
+        self.connect_etcd();
+        self.connect_apis();
+        let moment = self.moment();
+        for node in &mut self.nodes {
+            reload_api(node, &moment);
+            static_pods::crash(node, &moment);
+            let index = node.index;
+            let cni_broken = self.pods.iter().any(|p| p.node == index && p.breaks_cni());
+            kubelet::tick(node, &moment, cni_broken);
+        }
+        self.tick_pods(&moment);
+    }
+
+    /// Running etcd members open connections to each other: both certificates are read from disk and must be valid.
+    fn connect_etcd(&mut self) {
+        let alive: BTreeSet<String> = self
+            .nodes
+            .iter()
+            .filter_map(|n| n.container("etcd"))
+            .map(|c| c.id.clone())
+            .collect();
+        self.peers.retain(|(a, b)| alive.contains(a) && alive.contains(b));
+        let acceptable: Vec<&str> = self.nodes.iter().filter_map(|n| self.acceptable_member(n)).collect();
+        let mut fresh = Vec::new();
+        for (i, a) in acceptable.iter().enumerate() {
+            fresh.extend(acceptable[i + 1..].iter().map(|b| ((*a).to_owned(), (*b).to_owned())));
+        }
+        self.peers.extend(fresh);
+    }
+
+    fn acceptable_member<'a>(&self, node: &'a Node) -> Option<&'a str> {
+        let container = node.container("etcd")?;
+        let peer = node.files.leaf("/etc/kubernetes/pki/etcd/peer.crt")?;
+        let up = self.now >= container.started + self.config.timings.etcd_up;
+        let valid = peer.valid(self.clock.wall(self.now + node.offset));
+        (up && valid).then_some(container.id.as_str())
+    }
+
+    /// The member runs and sees a majority, itself included.
+    pub(super) fn member_healthy(&self, node: &Node) -> bool {
+        let Some(container) = node.container("etcd") else {
+            return false;
+        };
+        let id = &container.id;
+        let seen = self.peers.iter().filter(|(a, b)| a == id || b == id).count() + 1;
+        seen > self.members() / 2
+    }
+
+    /// Size of the etcd cluster.
+    pub(super) fn members(&self) -> usize {
+        self.nodes.iter().filter(|n| n.role == Role::ControlPlane).count()
+    }
+
+    /// An API server without etcd tries to connect: etcd's server certificate and its own client certificate must do.
+    fn connect_apis(&mut self) {
+        let (now, clock) = (self.now, self.clock);
+        for node in &mut self.nodes {
+            let wall = clock.wall(now + node.offset);
+            let etcd_up = node
+                .container("etcd")
+                .is_some_and(|c| now >= c.started + self.config.timings.etcd_up);
+            let server = node.files.leaf("/etc/kubernetes/pki/etcd/server.crt");
+            let server_valid = server.is_some_and(|leaf| leaf.valid(wall));
+            let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
+                continue;
+            };
+            let client_valid = api.client.as_ref().is_some_and(|leaf| leaf.valid(wall));
+            if !etcd_up {
+                api.since = None;
+            } else if server_valid && client_valid {
+                api.since = api.since.or(Some(now));
+            }
+        }
+    }
+
+    fn tick_pods(&mut self, moment: &Moment) {
+        let now = self.now;
+        let ready = moment.apis.iter().any(|a| a.ready);
+        for index in 0..self.pods.len() {
+            let pod = &self.pods[index];
+            let kubelet_connected = self.nodes[pod.node]
+                .kubelet
+                .as_ref()
+                .is_some_and(|k| k.connection.is_some());
+            match pod.state {
+                PodState::Starting { ready } if now >= ready && kubelet_connected => self.pod_ready(index),
+                PodState::Terminating { gone: Some(gone), .. } if now >= gone && kubelet_connected && ready => {
+                    self.replace_pod(index);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The pod is gone; its owner makes the next one.
+    pub(super) fn replace_pod(&mut self, index: usize) {
+        let suffix = self.rng.suffix(5);
+        let (now, after) = (self.now, self.config.timings.pod_ready);
+        self.pods[index].replace(&suffix, now, after);
+    }
+
+    fn pod_ready(&mut self, index: usize) {
+        let pod = &mut self.pods[index];
+        pod.state = PodState::Ready { since: self.now };
+        if pod.app == "calico-node" {
+            let (node, expires) = (
+                pod.node,
+                super::clock::shift(self.clock.wall(self.now), super::clock::DAY),
+            );
+            self.write_cni_token(node, Some(expires));
+        }
+    }
+
+    /// What calico-node leaves for its CNI plugin; a token of an old cluster has no end.
+    pub(super) fn write_cni_token(&mut self, index: usize, expires: Option<Timestamp>) {
+        let secret = self.rng.hex(64);
+        let node = &mut self.nodes[index];
+        let (token, text) = super::cni_token::kubeconfig(&secret, expires);
+        let modified = self.clock.wall(self.now + node.offset);
+        node.files
+            .put_with_mode("/etc/cni/net.d/calico-kubeconfig", Content::Text(text), modified, 0o600);
+        self.watch.learn_token(&token);
+    }
+
+    /// Signs a new leaf and remembers its key for the alarm.
+    pub(super) fn issue(&mut self, spec: LeafSpec, from: Timestamp, until: Timestamp) -> Result<Arc<Leaf>, LabError> {
+        let serial = self.rng.next() >> 1;
+        let leaf = self.pki.issue(spec, serial, from, until)?;
+        self.watch.learn(&leaf);
+        Ok(leaf)
+    }
+
+    /// The certificate that controller-manager or scheduler made for itself when it started.
+    pub(super) fn in_memory_leaf(&mut self, container: &str) -> Option<Arc<Leaf>> {
+        if let Some(leaf) = self.in_memory.get(container) {
+            return Some(Arc::clone(leaf));
+        }
+        let wall = self.clock.wall(self.now);
+        let spec = LeafSpec::server(
+            "localhost@1596982598",
+            vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            Signer::Own,
+        );
+        let leaf = self
+            .issue(spec, wall, super::clock::shift(wall, 365 * super::clock::DAY))
+            .ok()?;
+        self.in_memory.insert(container.to_owned(), Arc::clone(&leaf));
+        Some(leaf)
+    }
+
+    /// The node has reported within the grace period.
+    pub(super) fn node_ready(&self, node: &Node) -> bool {
+        self.now - node.last_status < self.config.timings.node_grace
+    }
+}
+
+/// Units that were on their way arrive.
+fn units_tick(node: &mut Node, moment: &Moment) {
+    let names: Vec<&'static str> = node.units.keys().copied().collect();
+    for name in names {
+        let Some(unit) = node.units.get(name) else { continue };
+        match unit.state {
+            units::UnitState::Activating { due } if moment.now >= due => arrive(node, moment, name),
+            units::UnitState::AutoRestart { due } if moment.now >= due => restart(node, moment, name),
+            units::UnitState::Deactivating { due } if moment.now >= due => leave(node, moment, name),
+            _ => {}
+        }
+    }
+}
+
+fn arrive(node: &mut Node, moment: &Moment, name: &'static str) {
+    let pid = node.pid();
+    let Some(unit) = node.units.get_mut(name) else { return };
+    let description = unit.description;
+    if unit.fail_next > 0 {
+        unit.fail_next -= 1;
+        unit.set(units::UnitState::Failed, moment.now);
+        node.log_systemd(
+            moment,
+            name,
+            &format!("{name}: Main process exited, code=exited, status=1/FAILURE"),
+        );
+        node.log_systemd(moment, name, &format!("Failed to start {description}."));
+        return;
+    }
+    unit.set(units::UnitState::Active, moment.now);
+    unit.pid = if unit.is_socket() { 0 } else { pid };
+    node.log_systemd(moment, name, &format!("Started {description}."));
+    if name == "kubelet.service" {
+        node.kubelet = Some(kubelet::Kubelet::new(pid, moment));
+    }
+}
+
+fn restart(node: &mut Node, moment: &Moment, name: &'static str) {
+    if let Some(unit) = node.units.get_mut(name) {
+        unit.restarts += 1;
+        let counter = unit.restarts;
+        node.log_systemd(
+            moment,
+            name,
+            &format!("{name}: Scheduled restart job, restart counter is at {counter}."),
+        );
+    }
+    arrive(node, moment, name);
+}
+
+fn leave(node: &mut Node, moment: &Moment, name: &'static str) {
+    let Some(unit) = node.units.get_mut(name) else { return };
+    let description = unit.description;
+    unit.set(units::UnitState::Inactive, moment.now);
+    node.log_systemd(moment, name, &format!("Stopped {description}."));
+    match name {
+        "kubelet.service" => node.kubelet = None,
+        // dockerd takes its containers along; containerd's and CRI-O's live under their shims.
+        "docker.service" if !node.live_restore => node.containers.clear(),
+        _ => {}
+    }
+}
+
+/// From 1.17 the API server looks for a new serving certificate about once a minute.
+fn reload_api(node: &mut Node, moment: &Moment) {
+    if node.kube.minor < 17 {
+        return;
+    }
+    let leaf = node.files.leaf(&format!("{}/apiserver.crt", static_pods::PKI));
+    let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
+        return;
+    };
+    if moment.now >= api.next_reload {
+        api.next_reload = moment.now + moment.timings.api_reload;
+        api.serving = leaf;
+    }
+}

@@ -1,0 +1,181 @@
+//! What is this host? One round trip, partial answers.
+
+use crate::model::facts::KubeVersion;
+use crate::model::{Command, Host, HostFacts, HostName, Output, RuntimeKind, scripts};
+
+use super::error::{ProbeError, text_of};
+
+const WHAT: &str = "facts";
+/// kubelet's built-in docker support ended here: without a configured endpoint it can only be another runtime.
+const WITHOUT_DOCKERSHIM: KubeVersion = KubeVersion::minor(24);
+
+/// `certfleet:facts`.
+pub fn command(host: &Host) -> Command {
+    let kubernetes = &host.kubernetes;
+    Command::script(
+        &scripts::FACTS,
+        [kubernetes.cert_dir.as_str(), kubernetes.kubeadm.as_str()],
+    )
+}
+
+/// The facts of the script; units, certificates, containers and clock are other probes'.
+///
+/// # Errors
+/// The script did not run.
+pub fn parse(host: &HostName, output: &Output) -> Result<HostFacts, ProbeError> {
+    let text = text_of(WHAT, output)?;
+    let mut facts = HostFacts::unknown(host.clone());
+    let (mut sockets, mut endpoint) = (Vec::new(), None);
+    for (key, value) in text.lines().filter_map(|l| l.split_once('\t')) {
+        match key {
+            "socket" => sockets.push(value.to_owned()),
+            "runtime-endpoint" => endpoint = Some(value.to_owned()),
+            _ => fill(&mut facts, key, value),
+        }
+    }
+    runtime(&mut facts, endpoint.as_deref(), &sockets);
+    Ok(facts)
+}
+
+/// Keys that nobody knows are left out: a newer script may say more.
+fn fill(facts: &mut HostFacts, key: &str, value: &str) {
+    let text = || Some(value.to_owned());
+    match key {
+        "uid" => facts.root = Some(value == "0"),
+        "hostname" => facts.hostname = text(),
+        "machine-id" => facts.machine_id = text(),
+        "boot-id" => facts.boot_id = text(),
+        "os" => facts.os = text(),
+        "kubeadm" => facts.kubeadm_version = version(facts, "kubeadm", value),
+        "kubelet" => facts.kubelet_version = version(facts, "kubelet", value),
+        "ca-key" => facts.ca_key = Some(value == "present"),
+        "static-pod" => facts.static_pods.push(value.to_owned()),
+        "advertise-address" => facts.advertise_address = text(),
+        "kubelet-server" => facts.kubelet_server = text(),
+        "disk-free" => facts.disk_free = value.parse().ok(),
+        "live-restore" => facts.live_restore = Some(value == "true"),
+        "crictl" => facts.crictl = Some(value == "present"),
+        _ => {}
+    }
+}
+
+fn version(facts: &mut HostFacts, program: &str, value: &str) -> Option<KubeVersion> {
+    let parsed = value.parse();
+    if let Err(error) = &parsed {
+        facts.problems.push(format!("{program}: {error}"));
+    }
+    parsed.ok()
+}
+
+/// The kubelet's own setting decides; without one, the sockets that are there.
+fn runtime(facts: &mut HostFacts, endpoint: Option<&str>, sockets: &[String]) {
+    let has = |name: &str| sockets.iter().find(|s| s.contains(name)).cloned();
+    let modern = facts.kubelet_version.is_some_and(|v| v >= WITHOUT_DOCKERSHIM);
+    let found = || {
+        let docker = has("/docker.sock").filter(|_| !modern || has("cri-dockerd").is_some());
+        let docker = docker.map(|s| (RuntimeKind::Docker, s));
+        let crio = has("/crio/").map(|s| (RuntimeKind::CriO, s));
+        let containerd = has("/containerd/").map(|s| (RuntimeKind::Containerd, s));
+        docker.or(crio).or(containerd)
+    };
+    let named = endpoint.and_then(|e| kind_of(e).map(|kind| (kind, e.trim_start_matches("unix://").to_owned())));
+    if let Some((kind, socket)) = named.or_else(found) {
+        facts.runtime = Some(kind);
+        facts.runtime_socket = Some(socket);
+    }
+}
+
+fn kind_of(endpoint: &str) -> Option<RuntimeKind> {
+    let table = [
+        ("docker", RuntimeKind::Docker),
+        ("containerd", RuntimeKind::Containerd),
+        ("crio", RuntimeKind::CriO),
+    ];
+    table
+        .iter()
+        .find(|(word, _)| endpoint.contains(word))
+        .map(|(_, kind)| *kind)
+}
+
+/// The last word on the runtime, once the units are known: the inventory, then the facts, then installed units.
+/// A stopped docker has no socket, so the sockets alone would not find it on a half-finished run.
+pub fn settle_runtime(host: &Host, facts: &mut HostFacts) {
+    let modern = facts.kubelet_version.is_some_and(|v| v >= WITHOUT_DOCKERSHIM);
+    let order = if modern {
+        [RuntimeKind::Containerd, RuntimeKind::CriO, RuntimeKind::Docker]
+    } else {
+        [RuntimeKind::Docker, RuntimeKind::CriO, RuntimeKind::Containerd]
+    };
+    let installed = order
+        .into_iter()
+        .find(|k| facts.unit(k.service()).is_some_and(crate::model::UnitFacts::exists));
+    facts.runtime = host.kubernetes.runtime.or(facts.runtime).or(installed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::UnitFacts;
+
+    fn read(text: &str) -> HostFacts {
+        parse(&"m1".into(), &Output::new(0, text, "")).unwrap()
+    }
+
+    #[test]
+    fn reads_what_is_there_and_leaves_the_rest_unknown() {
+        let facts = read(
+            "uid\t0\nos\tUbuntu 16.04.7 LTS\nkubeadm\tv1.19.3\nkubelet\tKubernetes v1.19.3\nca-key\tabsent\n\
+             static-pod\tetcd\nstatic-pod\tkube-apiserver\ndisk-free\t1024\nfuture\tx\nlive-restore\tfalse\n",
+        );
+        assert_eq!(facts.root, Some(true));
+        assert_eq!(facts.kubeadm_version.map(|v| v.to_string()).as_deref(), Some("v1.19.3"));
+        assert_eq!(
+            (facts.ca_key, facts.live_restore, facts.crictl),
+            (Some(false), Some(false), None)
+        );
+        assert_eq!(facts.static_pods, ["etcd", "kube-apiserver"]);
+        assert_eq!(read("kubeadm\tcommand failed\n").problems.len(), 1);
+    }
+
+    #[test]
+    fn the_runtime_is_what_the_kubelet_uses() {
+        let (docker, containerd) = (
+            "socket\t/run/docker.sock\n",
+            "socket\t/run/containerd/containerd.sock\n",
+        );
+        let table = [
+            (format!("{docker}{containerd}"), Some(RuntimeKind::Docker)),
+            (
+                format!("kubelet\tKubernetes v1.28.0\n{docker}{containerd}"),
+                Some(RuntimeKind::Containerd),
+            ),
+            (
+                format!("runtime-endpoint\tunix:///run/containerd/containerd.sock\n{docker}"),
+                Some(RuntimeKind::Containerd),
+            ),
+            (
+                "runtime-endpoint\tunix:///var/run/cri-dockerd.sock\n".to_owned(),
+                Some(RuntimeKind::Docker),
+            ),
+            ("socket\t/run/crio/crio.sock\n".to_owned(), Some(RuntimeKind::CriO)),
+            (String::new(), None),
+        ];
+        for (text, kind) in table {
+            assert_eq!(read(&text).runtime, kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stopped_docker_is_found_by_its_unit() {
+        let host = crate::probes::fixtures::host("m1", crate::model::Role::ControlPlane);
+        let mut facts = read("");
+        let loaded = UnitFacts {
+            load: "loaded".to_owned(),
+            ..UnitFacts::default()
+        };
+        facts.units.insert("docker.service".to_owned(), loaded.clone());
+        facts.units.insert("containerd.service".to_owned(), loaded);
+        settle_runtime(&host, &mut facts);
+        assert_eq!(facts.runtime, Some(RuntimeKind::Docker));
+    }
+}

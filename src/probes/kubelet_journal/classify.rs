@@ -1,0 +1,328 @@
+//! One message to one verdict: who speaks, whole statements, whose trouble, cause; then a small matrix.
+
+use super::causes::{CAUSES, Cause};
+use super::class::{Class, Clears, Effect, Verdict};
+use super::component::{Who, who};
+use super::facts::{FACTS, Mask};
+use super::klog::{self, Klog};
+use super::phrases::phrases;
+use super::record::{Kind, Record};
+use super::remedy;
+use super::scopes::{Scope, scopes};
+use super::text;
+
+/// Judges a message without its syslog prefix, as from a kubelet journal of which nothing else is known.
+pub fn classify(message: &str) -> Verdict {
+    judge(None, message.trim())
+}
+
+/// Judges a record with what its prefix tells (identifier).
+pub fn classify_record(record: &Record) -> Verdict {
+    match record.kind {
+        Kind::Blank => Verdict::neutral("blank"),
+        Kind::Notice => Verdict::neutral("notice"),
+        Kind::Record | Kind::Continuation => judge(record.ident.as_deref(), record.message.trim()),
+    }
+}
+
+/// Worst first when two records share a line.
+pub(super) fn rank(verdict: &Verdict) -> u8 {
+    match verdict.effect {
+        Effect::Neutral => 0,
+        Effect::Positive => 1,
+        Effect::Foreign => 2,
+        Effect::Hold => 3,
+        Effect::Fail => 4,
+        Effect::Block => 5,
+    }
+}
+
+fn judge(ident: Option<&str>, message: &str) -> Verdict {
+    let klog = klog::parse(message);
+    let Some(at) = text::second_record(message, klog.map_or(message, |klog| klog.body)) else {
+        return judge_one(ident, message, klog);
+    };
+    let (first, second) = message.split_at(at);
+    let (first, second) = (judge_one(ident, first, klog::parse(first)), judge(ident, second));
+    if rank(&second) > rank(&first) { second } else { first }
+}
+
+struct Line<'a> {
+    who: Who,
+    klog: Option<Klog<'a>>,
+    facts: Mask,
+    text: &'a str,
+}
+
+fn judge_one(ident: Option<&str>, message: &str, klog: Option<Klog<'_>>) -> Verdict {
+    let text = text::telling(klog.map_or(message, |klog| klog.body), klog.map(|klog| klog.file));
+    let line = Line {
+        who: who(ident, klog.as_ref(), message),
+        klog,
+        facts: FACTS.of(&text),
+        text: &text,
+    };
+    by_phrase(&line).unwrap_or_else(|| match line.who {
+        Who::Kubelet => kubelet(&line),
+        Who::Unknown => unknown(&line),
+        Who::Systemd | Who::Journald => systemd(&line),
+        Who::Event => event(&line),
+        Who::Other => other(&line),
+    })
+}
+
+fn by_phrase(line: &Line<'_>) -> Option<Verdict> {
+    let row = phrases()
+        .zip(&FACTS.phrases)
+        .find(|(row, bits)| row.by.admits(line.who) && bits.hold(&line.facts))?
+        .0;
+    Some(Verdict {
+        class: row.class,
+        effect: row.effect,
+        clears: row.clears,
+        ambiguous_with: None,
+        remedy: row.remedy,
+        rule: row.rule,
+    })
+}
+
+fn cause_of(facts: &Mask) -> Option<&'static Cause> {
+    CAUSES
+        .iter()
+        .zip(&FACTS.causes)
+        .find(|(_, bits)| bits.hold(facts))
+        .map(|(row, _)| row)
+}
+
+fn scope_of(line: &Line<'_>) -> (Scope, &'static str) {
+    let file = line.klog.map_or("", |klog| klog.file);
+    scopes()
+        .zip(&FACTS.scopes)
+        .find(|(row, bits)| bits.hold(&line.facts) || row.files.contains(&file))
+        .map_or((Scope::General, "general"), |(row, _)| (row.scope, row.rule))
+}
+
+fn severity(line: &Line<'_>) -> Option<u8> {
+    line.klog.and_then(|klog| klog.severity)
+}
+
+/// A line of the kubelet itself.
+fn kubelet(line: &Line<'_>) -> Verdict {
+    let cause = cause_of(&line.facts);
+    let (scope, rule) = scope_of(line);
+    match scope {
+        Scope::Serving => serving(cause),
+        Scope::Runtime => verdict(
+            cause_class(cause),
+            Effect::Hold,
+            Clears::Yes,
+            Some(remedy::RUNTIME),
+            rule,
+        ),
+        _ if scope.is_foreign() => foreign(line, scope, cause, rule),
+        _ => own(line, scope, cause, rule),
+    }
+}
+
+fn verdict(class: Class, effect: Effect, clears: Clears, remedy: Option<&'static str>, rule: &'static str) -> Verdict {
+    Verdict {
+        class,
+        effect,
+        clears,
+        ambiguous_with: None,
+        remedy,
+        rule,
+    }
+}
+
+fn cause_class(cause: Option<&Cause>) -> Class {
+    cause.map_or(Class::OtherError, |cause| cause.class)
+}
+
+/// Whether the cause is a certificate or a credential.
+fn is_trust(cause: &Cause) -> bool {
+    matches!(
+        cause.class,
+        Class::Expired
+            | Class::NotYetValid
+            | Class::UnknownAuthority
+            | Class::SanMismatch
+            | Class::Unauthorized
+            | Class::RejectedByPeer
+    ) || cause.rule == "x509-other"
+}
+
+/// Between the kubelet and its API server.
+fn own(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &'static str) -> Verdict {
+    let chatter = scope == Scope::General && severity(line) == Some(b'I');
+    match cause {
+        Some(cause) if is_trust(cause) => Verdict {
+            ambiguous_with: cause.ambiguous_with,
+            ..verdict(
+                cause.class,
+                Effect::Block,
+                clears(cause),
+                remedy::of(cause.class),
+                cause.rule,
+            )
+        },
+        Some(cause) if cause.class.is_unreachable() && !chatter => {
+            verdict(cause.class, Effect::Hold, Clears::Yes, None, cause.rule)
+        }
+        _ => unexplained(line, scope, cause, rule),
+    }
+}
+
+fn clears(cause: &Cause) -> Clears {
+    match cause.class {
+        Class::Expired | Class::OtherError => Clears::Maybe,
+        _ => Clears::No,
+    }
+}
+
+fn unexplained(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &'static str) -> Verdict {
+    let severity = severity(line);
+    if severity == Some(b'F') || (scope == Scope::Fatal && cause.is_none()) {
+        return verdict(Class::OtherError, Effect::Fail, Clears::No, Some(remedy::CONFIG), rule);
+    }
+    let failed = severity.map_or_else(|| complains(line.text), |letter| letter != b'I');
+    match scope {
+        Scope::ApiRequest | Scope::Fatal if failed => {
+            verdict(Class::OtherError, Effect::Hold, Clears::Maybe, None, rule)
+        }
+        _ if matches!(severity, Some(b'E')) => verdict(Class::OtherError, Effect::Neutral, Clears::Maybe, None, rule),
+        _ => Verdict::neutral(rule),
+    }
+}
+
+/// Whether a line without severity reads like a failure.
+fn complains(text: &str) -> bool {
+    ["ail", "rror", "nable to", "annot", "ejected", "exceeds"]
+        .iter()
+        .any(|word| text.contains(word))
+}
+
+/// Somebody knocks at the kubelet's door: says nothing about its own way to the API server.
+fn serving(cause: Option<&'static Cause>) -> Verdict {
+    match cause {
+        Some(cause) if is_trust(cause) => {
+            let effect = if cause.class == Class::Expired {
+                Effect::Foreign
+            } else {
+                Effect::Neutral
+            };
+            Verdict {
+                ambiguous_with: cause.ambiguous_with,
+                ..verdict(cause.class, effect, Clears::Maybe, None, "serving")
+            }
+        }
+        _ => Verdict::neutral("serving"),
+    }
+}
+
+fn foreign(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &'static str) -> Verdict {
+    let quiet = matches!(severity(line), Some(b'I')) || (line.klog.is_none() && line.who == Who::Kubelet);
+    if quiet && cause.is_none() {
+        return Verdict::neutral(rule);
+    }
+    let stale = scope == Scope::PodNetwork && cause.is_some_and(is_trust);
+    let clears = if cause.is_some_and(is_trust) {
+        Clears::No
+    } else {
+        Clears::Maybe
+    };
+    Verdict {
+        ambiguous_with: cause.and_then(|cause| cause.ambiguous_with),
+        ..verdict(
+            cause_class(cause),
+            Effect::Foreign,
+            clears,
+            stale.then_some(remedy::CNI),
+            rule,
+        )
+    }
+}
+
+/// A line that does not say who speaks: the kubelet's if its text is, else somebody else's.
+fn unknown(line: &Line<'_>) -> Verdict {
+    let (scope, rule) = scope_of(line);
+    let cause = cause_of(&line.facts);
+    match (scope, cause) {
+        (Scope::General, Some(cause)) if cause.class == Class::NodeNotFound => own(line, scope, Some(cause), rule),
+        (Scope::General, None) if line.klog.is_some() => kubelet(line),
+        (Scope::General, None) if looks_bad(line.text) => {
+            verdict(Class::OtherError, Effect::Foreign, Clears::Maybe, None, rule)
+        }
+        (Scope::General, None) => Verdict::neutral(rule),
+        (Scope::General, Some(_)) => other(line),
+        _ => kubelet(line),
+    }
+}
+
+fn looks_bad(text: &str) -> bool {
+    ["error", "Error", "ERROR", "fatal", "FATAL", "failed", "Failed"]
+        .iter()
+        .any(|start| text.starts_with(start))
+}
+
+fn systemd(line: &Line<'_>) -> Verdict {
+    let bad = ["ailed with result", "ain process exited", "ailed to start"]
+        .iter()
+        .any(|mark| line.text.contains(mark));
+    if bad {
+        verdict(Class::OtherError, Effect::Foreign, Clears::Maybe, None, "other-unit")
+    } else {
+        Verdict::neutral("systemd")
+    }
+}
+
+/// A row of `kubectl describe`: `Normal` says nothing, `Warning` tells of a pod.
+fn event(line: &Line<'_>) -> Verdict {
+    if line.text.starts_with("Normal") {
+        return Verdict::neutral("event");
+    }
+    let (scope, _) = scope_of(line);
+    foreign(line, scope, cause_of(&line.facts), "event")
+}
+
+/// Another component.
+fn other(line: &Line<'_>) -> Verdict {
+    let cause = cause_of(&line.facts);
+    let noise = line.text.contains("TLS handshake error") && !cause.is_some_and(is_trust);
+    if noise || (cause.is_none() && !is_error(line)) {
+        return Verdict::neutral("other-component");
+    }
+    let clears = if cause.is_some_and(is_trust) {
+        Clears::No
+    } else {
+        Clears::Maybe
+    };
+    Verdict {
+        ambiguous_with: cause.and_then(|cause| cause.ambiguous_with),
+        ..verdict(cause_class(cause), Effect::Foreign, clears, None, "other-component")
+    }
+}
+
+fn is_error(line: &Line<'_>) -> bool {
+    const LEVELS: [&str; 15] = [
+        "[kubelet-check]",
+        "level=err",
+        "level=warn",
+        "level=fatal",
+        "level=panic",
+        "[ERROR]",
+        "[FATAL]",
+        "[WARNING]",
+        " E | ",
+        " W | ",
+        " C | ",
+        "ERRO[",
+        "FATA[",
+        "WARN[",
+        "fatal",
+    ];
+    match severity(line) {
+        Some(letter) => letter != b'I',
+        None => looks_bad(line.text) || line.klog.is_some() || LEVELS.iter().any(|level| line.text.contains(level)),
+    }
+}

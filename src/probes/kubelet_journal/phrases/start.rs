@@ -1,0 +1,134 @@
+//! The kubelet does not start or dies, for reasons other than certificates; and systemd on its unit.
+
+use super::super::class::Clears;
+use super::super::facts::Text;
+use super::super::remedy;
+use super::{By, Phrase, fail, quiet};
+
+const UNIT: &str = "kubelet";
+
+pub(super) const TABLE: &[Phrase] = &[
+    fail(
+        "runtime-down",
+        Text::any(&[
+            "dial unix",
+            "cannot connect to the Docker daemon",
+            "validate service connection",
+            "unable to determine runtime API version",
+            "failed to get docker version",
+        ])
+        .and_one_of(&["failed to run Kubelet", "failed to create kubelet", "command failed"]),
+        Clears::Maybe,
+        remedy::RUNTIME,
+    )
+    .from("1.4-1.34", "cmd/kubelet/app/server.go, remote_runtime.go"),
+    fail(
+        "configuration",
+        Text::any(&[
+            "failed to load kubelet config",
+            "failed to validate kubelet",
+            "failed to construct kubelet dependencies",
+            "failed to parse kubelet flag",
+            "unknown flag: ",
+            "unknown shorthand flag: ",
+            "running with swap on is not supported",
+            "misconfiguration: kubelet cgroup driver",
+            "is different from docker cgroup driver",
+            "failed to set feature gates",
+            "unrecognized feature gate",
+            "cannot set feature gate",
+            "failed to initialize kubelet",
+            "failed to create kubelet:",
+            "failed to merge kubelet configs",
+            "failed to run Kubelet: could not init cloud",
+            "failed to run Kubelet: unknown authorization",
+            "failed to run Kubelet: invalid",
+            "failed to run Kubelet: unsupported",
+            "failed to run Kubelet: failed to get",
+            "failed to run Kubelet: failed to parse",
+            "failed to run Kubelet: failed to create",
+            "failed to run Kubelet: failed to initialize",
+            "failed to run Kubelet: unable to load client CA",
+            "failed to run Kubelet: unable to create",
+            "failed to run Kubelet: unable to find",
+        ]),
+        Clears::No,
+        remedy::CONFIG,
+    )
+    .from(
+        "1.4-1.34",
+        "cmd/kubelet/app/server.go NewKubeletCommand, options.go; minikube#9122",
+    ),
+    fail(
+        "subsystem",
+        Text::any(&[
+            "failed to start ContainerManager",
+            "failed to listen and serve",
+            "failed to start cAdvisor",
+            "failed to start OOM watcher",
+        ]),
+        Clears::Maybe,
+        remedy::DIED,
+    )
+    .from(
+        "1.4-1.34",
+        "pkg/kubelet/kubelet.go initializeRuntimeDependentModules: os.Exit(1)",
+    ),
+    quiet(
+        "unit-clean-exit",
+        Text::any(&[
+            "status=0/SUCCESS",
+            "status=15/TERM",
+            "code=exited, status=143",
+            "Deactivated successfully",
+        ]),
+    )
+    .by(By::Systemd)
+    .from("systemd", "src/core/service.c: what a stop leaves"),
+    fail(
+        "unit-start-limit",
+        Text::all(&[UNIT]).and_any(&["start request repeated too quickly", "start-limit"]),
+        Clears::No,
+        remedy::START_LIMIT,
+    )
+    .by(By::Systemd)
+    .from("systemd", "src/core/unit.c"),
+    fail(
+        "unit-cannot-exec",
+        Text::all(&["kubelet.service"]).and_any(&[
+            "Failed at step ",
+            "Failed to execute",
+            "Unable to locate executable",
+            "Failed to locate executable",
+            "is masked",
+        ]),
+        Clears::No,
+        remedy::CONFIG,
+    )
+    .by(By::Systemd)
+    .from("systemd", "src/core/execute.c"),
+    fail(
+        "unit-exited",
+        Text::all(&["main process exited", UNIT]),
+        Clears::Maybe,
+        remedy::DIED,
+    )
+    .by(By::Systemd)
+    .from("systemd", "src/core/service.c (lower case up to 219)"),
+    fail(
+        "unit-failed",
+        Text::any(&[
+            "kubelet.service: Failed with result",
+            "kubelet.service entered failed state",
+            "kubelet.service: Unit entered failed state",
+            "kubelet.service failed",
+            "Failed to start kubelet",
+            "Failed to start Kubernetes",
+            "kubelet.service: Control process exited",
+        ]),
+        Clears::Maybe,
+        remedy::DIED,
+    )
+    .by(By::Systemd)
+    .from("systemd", "src/core/unit.c"),
+];

@@ -1,0 +1,88 @@
+//! What of a message tells its meaning: without event dumps and cut marks, cut words completed, glued records parted.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::klog;
+
+/// The beginning of a second record inside a line.
+static SECOND: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"[IWEF](0[1-9]|1[0-2])[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{6} ").ok());
+
+/// What a line ends in when it is whole; a pager cuts it anywhere.
+const ENDINGS: &[&str] = &[
+    "Unauthorized",
+    "unable to load bootstrap kubeconfig",
+    "certificate signed by unknown authority",
+    "certificate has expired or is not yet valid",
+    "TLS handshake timeout",
+    "connection refused",
+];
+
+/// The shortest beginning of an ending that is believed, in bytes.
+const SHORTEST: usize = 6;
+
+/// Where a second klog header begins in `message` (whose text after its own header is `body`), unless the first record quotes other programs' output.
+pub(super) fn second_record(message: &str, body: &str) -> Option<usize> {
+    let offset = message.len() - body.len();
+    if !names_source(body) || quotes_output(body) {
+        return None;
+    }
+    let at = SECOND.as_ref()?.find(body)?.start() + offset;
+    (at > 0 && klog::parse(message.get(at..)?).is_some()).then_some(at)
+}
+
+/// Whether a source column (`kubelet.go:123]`) stands anywhere in `body`.
+fn names_source(body: &str) -> bool {
+    body.match_indices(".go:").any(|(at, mark)| {
+        let after = body.get(at + mark.len()..).unwrap_or_default();
+        after.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(']')
+    })
+}
+
+fn quotes_output(body: &str) -> bool {
+    ["robe failed", "robe for", "output:", "output=", "rpc error"]
+        .iter()
+        .any(|mark| body.contains(mark))
+}
+
+/// The part of a message that tells its meaning; only event.go dumps events.
+pub(super) fn telling<'a>(body: &'a str, file: Option<&str>) -> Cow<'a, str> {
+    let body = uncut(body);
+    if file.is_some_and(|file| !file.starts_with("event")) && completed(body).is_none() {
+        return Cow::Borrowed(body);
+    }
+    match completed(body) {
+        Some(rest) => Cow::Owned(format!("{}{rest}", without_event_dump(body))),
+        None => without_event_dump(body),
+    }
+}
+
+/// Without the mark a pager or a terminal leaves where it cut the line.
+fn uncut(body: &str) -> &str {
+    body.trim_end_matches(['>', '…']).trim_end_matches("...")
+}
+
+/// What is missing of the last words, where only one ending begins like them.
+fn completed(body: &str) -> Option<&'static str> {
+    let tail = body.rsplit([':', '"', '=']).next()?.trim_start();
+    let mut fits = ENDINGS.iter().filter_map(|ending| ending.strip_prefix(tail));
+    let rest = fits.next().filter(|rest| !rest.is_empty())?;
+    (tail.len() >= SHORTEST && fits.next().is_none()).then_some(rest)
+}
+
+/// An event dump quotes whatever the event says; the cause stands after it (or in `err=` before it).
+fn without_event_dump(body: &str) -> Cow<'_, str> {
+    let dumps = ["Event{TypeMeta", "&Event{", "Event{ObjectMeta"];
+    if !body.contains("Event{") {
+        return Cow::Borrowed(body);
+    }
+    let Some(start) = dumps.iter().filter_map(|dump| body.find(dump)).min() else {
+        return Cow::Borrowed(body);
+    };
+    let head = body.get(..start).unwrap_or_default();
+    let tail = body.rfind("}'").and_then(|end| body.get(end..)).unwrap_or_default();
+    Cow::Owned(format!("{head} {tail}"))
+}

@@ -1,0 +1,119 @@
+//! Which process still uses which certificate? What is served, and what is older than its file, against the disk.
+
+pub mod comparison;
+
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Host, HostFacts, Role, X509Facts};
+
+pub use comparison::{Evidence, InUse, InUseRow, in_use, judge};
+
+/// Who answers on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Server {
+    ApiServer,
+    EtcdClient,
+    EtcdPeer,
+    Kubelet,
+    ControllerManager,
+    Scheduler,
+    /// What kubelet.conf names: a VIP or a load balancer, so any master may answer.
+    Endpoint,
+}
+
+impl Server {
+    /// The process, as a person calls it.
+    pub fn process(self) -> &'static str {
+        match self {
+            Server::ApiServer => "kube-apiserver",
+            Server::EtcdClient | Server::EtcdPeer => "etcd",
+            Server::Kubelet => "kubelet",
+            Server::ControllerManager => "kube-controller-manager",
+            Server::Scheduler => "kube-scheduler",
+            Server::Endpoint => "kubelet's endpoint",
+        }
+    }
+
+    /// The file whose certificate should be served; `None`: made in memory, it proves nothing.
+    pub fn certificate(self) -> Option<&'static str> {
+        match self {
+            Server::ApiServer | Server::Endpoint => Some("apiserver"),
+            Server::EtcdClient => Some("etcd-server"),
+            Server::EtcdPeer => Some("etcd-peer"),
+            Server::Kubelet => Some("kubelet-serving"),
+            Server::ControllerManager | Server::Scheduler => None,
+        }
+    }
+}
+
+/// Where to knock: dialled from the host itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Endpoint {
+    pub server: Server,
+    pub address: String,
+    pub port: u16,
+}
+
+/// What a handshake showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServedCertificate {
+    pub endpoint: Endpoint,
+    pub answer: ServedAnswer,
+}
+
+/// The server's certificate, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServedAnswer {
+    Certificate(Box<X509Facts>),
+    /// Connection refused: no such process now.
+    Closed,
+    /// No handshake; why.
+    Unknown(String),
+}
+
+/// The ports of a host that a gate asks: those whose certificate comes from a file.
+pub fn endpoints(host: &Host, facts: &HostFacts) -> Vec<Endpoint> {
+    let runs = |pod: &str| facts.static_pods.iter().any(|p| p == pod);
+    let master = host.role == Role::ControlPlane;
+    let etcd = runs("etcd") || (facts.static_pods.is_empty() && host.role == Role::Etcd);
+    let table = [
+        (master, Server::ApiServer, 6443),
+        (etcd, Server::EtcdClient, 2379),
+        (etcd, Server::EtcdPeer, 2380),
+        (true, Server::Kubelet, 10250),
+    ];
+    let address = |server| match (server, &facts.advertise_address) {
+        // etcd's peer port listens on the node's address only.
+        (Server::EtcdPeer, Some(address)) => address.clone(),
+        _ => "127.0.0.1".to_owned(),
+    };
+    let wanted = table.into_iter().filter(|(there, ..)| *there);
+    let endpoint = |(_, server, port)| Endpoint {
+        server,
+        address: address(server),
+        port,
+    };
+    wanted.map(endpoint).collect()
+}
+
+/// Host and port of a kubeconfig's `server:`, for a handshake with what the kubelet talks to.
+pub fn kubelet_endpoint(server: &str) -> Option<Endpoint> {
+    let rest = server.strip_prefix("https://")?;
+    let authority = rest.split('/').next()?;
+    let (address, port) = match authority.rsplit_once(':') {
+        Some((address, port)) if !port.ends_with(']') => (address, port.parse().ok()?),
+        _ => (authority, 443),
+    };
+    Some(Endpoint {
+        server: Server::Endpoint,
+        address: address.trim_matches(['[', ']']).to_owned(),
+        port,
+    })
+}

@@ -1,0 +1,261 @@
+//! Opening one connection: stream, key exchange, host key, login; retried only while no credential was sent.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use russh::client::{self, Handle};
+use russh::{ChannelOpenFailure, Limits};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::remote::error::{RemoteError, TunnelRefusal};
+use crate::remote::transport::Duplex;
+
+use super::algorithms;
+use super::connection::Connection;
+use super::fleet::Shared;
+use super::handler::{Greeting, Handler};
+use super::jump::Bastion;
+use super::proxy_command;
+use super::target::Target;
+
+/// How often a failure may be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Never,
+    /// Nothing listens: a few times.
+    Refused,
+    /// Dropped before it showed a host key: MaxStartups, penalties, a loaded host.
+    Dropped,
+}
+
+type Failure = (RemoteError, Again);
+
+/// Keys are exchanged anew after a day at the latest: russh's hour would interrupt a long `--follow` for nothing.
+const REKEY_TIME: Duration = Duration::from_secs(24 * 3600);
+
+impl Shared {
+    /// Opens a connection to a resolved host.
+    pub(super) async fn open(&self, target: &Target, via: Option<&Bastion>) -> Result<Connection, RemoteError> {
+        let backoff = self.options.backoff;
+        let started = Instant::now();
+        for attempt in 1.. {
+            let (error, again) = match Box::pin(self.attempt(target, via)).await {
+                Ok(connection) => return Ok(connection),
+                Err(failure) => failure,
+            };
+            let tries = match again {
+                Again::Never => 1,
+                Again::Refused => backoff.refused_tries,
+                Again::Dropped => backoff.tries,
+            };
+            let pause = backoff.pause(attempt);
+            if attempt >= tries || started.elapsed() + pause > backoff.total {
+                return Err(error);
+            }
+            sleep(pause).await;
+        }
+        unreachable_total(target)
+    }
+
+    async fn attempt(&self, target: &Target, via: Option<&Bastion>) -> Result<Connection, Failure> {
+        let hop = match via {
+            Some(bastion) => Some(
+                Box::pin(bastion.connection(self))
+                    .await
+                    .map_err(|e| (e, Again::Never))?,
+            ),
+            None => None,
+        };
+        let closed = |_| (RemoteError::Lost { sent: false }, Again::Never);
+        let _behind = match via {
+            Some(bastion) => Some(bastion.handshakes.acquire().await.map_err(closed)?),
+            None => None,
+        };
+        let _overall = self.handshakes.acquire().await.map_err(closed)?;
+        let stream = stream(target, hop.as_deref()).await?;
+        let mut handle = self.key_exchange(target, stream).await?;
+        let login = self.authenticator.log_in(&mut handle, target).await;
+        login.map_err(|error| (error, Again::Never))?;
+        Ok(Connection {
+            handle,
+            sessions: Arc::new(Semaphore::new(self.options.sessions)),
+            address: target.address(),
+            user: target.user.clone(),
+            deadline: target.connect_timeout,
+            via: hop,
+        })
+    }
+
+    async fn key_exchange(&self, target: &Target, stream: Box<dyn Duplex>) -> Result<Handle<Handler>, Failure> {
+        let greeting = Arc::new(Mutex::new(Greeting::default()));
+        let handler = Handler {
+            known_hosts: Arc::clone(&self.known_hosts),
+            id: target.id.clone(),
+            greeting: Arc::clone(&greeting),
+        };
+        let config = Arc::new(self.config_for(target));
+        let exchange = client::connect_stream(config, stream, handler);
+        match timeout(target.connect_timeout, Box::pin(exchange)).await {
+            Ok(Ok(handle)) => Ok(handle),
+            Ok(Err(error)) => Err(explain(target, &greeting, &error)),
+            Err(_) => Err((connect_timeout(target, "the key exchange"), Again::Never)),
+        }
+    }
+
+    fn config_for(&self, target: &Target) -> client::Config {
+        let all = algorithms::host_keys(target.legacy_algorithms);
+        let (keys, certificates) = self.known_hosts.preferred(&target.id, &all);
+        client::Config {
+            nodelay: true,
+            keepalive_interval: Some(target.keepalive),
+            keepalive_max: 3,
+            limits: Limits {
+                rekey_time_limit: REKEY_TIME,
+                ..Limits::default()
+            },
+            preferred: algorithms::preferred(target.legacy_algorithms, keys, certificates),
+            ..client::Config::default()
+        }
+    }
+}
+
+/// `for attempt in 1..` ends only by `return`; the compiler wants an answer all the same.
+fn unreachable_total(target: &Target) -> Result<Connection, RemoteError> {
+    Err(unreachable(target, "too many attempts"))
+}
+
+/// A russh error, told as what it means here.
+fn explain(target: &Target, greeting: &Mutex<Greeting>, error: &russh::Error) -> Failure {
+    let mut greeting = greeting.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(refusal) = greeting.refusal.take() {
+        return (refusal, Again::Never);
+    }
+    let dropped = matches!(
+        error,
+        russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_)
+    );
+    if dropped && !greeting.key_seen {
+        let reason = format!("the connection was closed before the key exchange ({error})");
+        return (unreachable(target, &reason), Again::Dropped);
+    }
+    if let russh::Error::NoCommonAlgo { kind, theirs, .. } = error {
+        return (
+            no_common(target, &format!("{kind:?}"), &theirs.join(", ")),
+            Again::Never,
+        );
+    }
+    (
+        unreachable(target, &format!("the key exchange failed: {error}")),
+        Again::Never,
+    )
+}
+
+fn no_common(target: &Target, kind: &str, theirs: &str) -> RemoteError {
+    RemoteError::Config {
+        what: format!(
+            "{} offers no {} algorithm that is safe ({theirs})",
+            target.address(),
+            kind.to_lowercase()
+        ),
+        remedy: "Update its sshd, or set `ssh: { legacy-algorithms: true }` for this host if the network is trusted."
+            .to_owned(),
+    }
+}
+
+fn unreachable(target: &Target, reason: &str) -> RemoteError {
+    RemoteError::Unreachable {
+        address: target.address(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn connect_timeout(target: &Target, stage: &'static str) -> RemoteError {
+    RemoteError::ConnectTimeout {
+        address: target.address(),
+        stage,
+        after: target.connect_timeout,
+    }
+}
+
+/// The byte stream to sshd: a tunnel, a ProxyCommand or TCP.
+async fn stream(target: &Target, via: Option<&Connection>) -> Result<Box<dyn Duplex>, Failure> {
+    let connecting = async {
+        match (via, &target.proxy_command) {
+            (Some(hop), _) => tunnel(target, hop).await,
+            (None, Some(command)) => proxy_command::spawn(command, target).map_err(|e| (e, Again::Never)),
+            (None, None) => tcp(target).await,
+        }
+    };
+    timeout(target.connect_timeout, connecting)
+        .await
+        .unwrap_or_else(|_| Err((connect_timeout(target, "the TCP connection"), Again::Never)))
+}
+
+async fn tunnel(target: &Target, hop: &Connection) -> Result<Box<dyn Duplex>, Failure> {
+    let port = u32::from(target.port);
+    match hop
+        .handle
+        .channel_open_direct_tcpip(&target.host_name, port, "127.0.0.1", 0)
+        .await
+    {
+        Ok(channel) => Ok(Box::new(channel.into_stream())),
+        Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited)) => {
+            let reason = TunnelRefusal::Forbidden;
+            let target = format!("{} through {}", target.address(), hop.address);
+            Err((RemoteError::TunnelRefused { target, reason }, Again::Never))
+        }
+        Err(russh::Error::ChannelOpenFailure(_)) => {
+            let reason = format!("the jump host {} cannot connect to it", hop.address);
+            Err((unreachable(target, &reason), Again::Refused))
+        }
+        Err(_) => {
+            let reason = format!("the connection to the jump host {} was lost", hop.address);
+            Err((unreachable(target, &reason), Again::Dropped))
+        }
+    }
+}
+
+async fn tcp(target: &Target) -> Result<Box<dyn Duplex>, Failure> {
+    let addresses = resolve(target)
+        .await
+        .map_err(|reason| (unreachable(target, &reason), Again::Never))?;
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // Nagle costs 40 ms per exchange; a socket that refuses the option still works.
+                let _ = stream.set_nodelay(true);
+                return Ok(Box::new(stream));
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(tcp_failure(target, last))
+}
+
+fn tcp_failure(target: &Target, last: Option<std::io::Error>) -> Failure {
+    use std::io::ErrorKind;
+    let Some(error) = last else {
+        return (
+            unreachable(target, "the name has no address of the wanted family"),
+            Again::Never,
+        );
+    };
+    let again = match error.kind() {
+        ErrorKind::ConnectionRefused => Again::Refused,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::TimedOut => Again::Dropped,
+        _ => Again::Never,
+    };
+    (unreachable(target, &error.to_string()), again)
+}
+
+async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, String> {
+    let found = tokio::net::lookup_host((target.host_name.as_str(), target.port)).await;
+    let found = found.map_err(|error| format!("its name cannot be resolved ({error})"))?;
+    Ok(found
+        .filter(|a| target.only_v6.is_none_or(|v6| a.is_ipv6() == v6))
+        .collect())
+}

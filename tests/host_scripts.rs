@@ -1,0 +1,30 @@
+//! The scripts of `docs/reference/host-commands.md`, run for real by every POSIX shell that is here, on a tree of files
+//! that looks like a kubeadm host. Programs that a host may have (docker, crictl, systemctl …) are small stubs.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of #[test] functions")]
+
+#[path = "host_scripts/tree.rs"]
+mod tree;
+#[path = "host_scripts/certificates.rs"]
+mod certificates;
+#[path = "host_scripts/containers.rs"]
+mod containers;
+#[path = "host_scripts/backup.rs"]
+mod backup;
+#[path = "host_scripts/facts.rs"]
+mod facts;
+#[path = "host_scripts/etcd.rs"]
+mod etcd;
+
+use certfleet::model::scripts;
+
+#[test]
+fn every_script_is_plain_and_says_what_it_is() {
+    for script in scripts::ALL {
+        assert!(script.text.starts_with("# "), "{} has no header", script.name);
+        assert!(script.text.contains("set -u"), "{}", script.name);
+        for bashism in ["[[ ", "local ", "function ", "<<<", "echo "] {
+            assert!(!script.text.contains(bashism), "{} uses `{bashism}`", script.name);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! certfleet:facts, read back by its own probe.
+
+use std::os::unix::net::UnixListener;
+
+use certfleet::model::{HostFacts, RuntimeKind, scripts};
+use certfleet::probes::host_facts;
+
+use crate::tree::{Tree, said, shells};
+
+fn read(tree: &Tree) -> HostFacts {
+    let mut all = Vec::new();
+    for shell in shells() {
+        let output = tree.run(&shell, &scripts::FACTS, &["/etc/kubernetes/pki", "kubeadm"]);
+        assert_eq!(output.stderr_text(), "", "{shell:?}");
+        assert!(output.status.success());
+        all.push(host_facts::parse(&"m1".into(), &output).unwrap_or_else(|e| panic!("{e}: {}", said(&output))));
+    }
+    // Free space changes while we look.
+    for facts in &mut all {
+        facts.disk_free = facts.disk_free.map(|_| 1);
+    }
+    assert!(all.windows(2).all(|w| w[0] == w[1]), "shells disagree: {all:?}");
+    all.pop().unwrap()
+}
+
+fn master() -> Tree {
+    let tree = Tree::new();
+    tree.write("/etc/os-release", "NAME=Ubuntu\nPRETTY_NAME=\"Ubuntu 16.04.7 LTS\"\n");
+    tree.write("/etc/machine-id", "0123456789abcdef\n");
+    tree.write("/proc/sys/kernel/hostname", "m1\n");
+    tree.write("/proc/sys/kernel/random/boot_id", "b00t\n");
+    tree.write("/etc/kubernetes/pki/ca.crt", "x");
+    for pod in ["etcd", "kube-apiserver"] {
+        let text = "  - command:\n    - kube-apiserver\n    - --advertise-address=10.0.0.1\n";
+        tree.write(&format!("/etc/kubernetes/manifests/{pod}.yaml"), text);
+    }
+    tree.write(
+        "/etc/kubernetes/kubelet.conf",
+        "clusters:\n- cluster:\n    server: https://vip.example.com:6443\n  name: x\n",
+    );
+    tree.write("/var/lib/x", "");
+    tree.stub("kubeadm", "echo v1.19.3");
+    tree.stub("kubelet", "echo Kubernetes v1.19.3");
+    tree.stub("dockerd", "");
+    tree.stub("pidof", "exit 1");
+    tree.stub(
+        "systemctl",
+        "echo 'ExecStart={ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd -H fd:// }'",
+    );
+    tree
+}
+
+#[test]
+fn a_master_tells_what_it_is() {
+    let tree = master();
+    std::fs::create_dir_all(tree.path("/run")).unwrap();
+    let _socket = UnixListener::bind(tree.path("/run/docker.sock")).unwrap();
+    let facts = read(&tree);
+    assert_eq!(facts.os.as_deref(), Some("Ubuntu 16.04.7 LTS"));
+    assert_eq!(
+        (facts.hostname.as_deref(), facts.boot_id.as_deref()),
+        (Some("m1"), Some("b00t"))
+    );
+    assert_eq!(facts.kubeadm_version, "v1.19.3".parse().ok());
+    assert_eq!(facts.kubelet_version, "v1.19.3".parse().ok());
+    assert_eq!(facts.ca_key, Some(false));
+    assert_eq!(facts.static_pods, ["etcd", "kube-apiserver"]);
+    assert_eq!(facts.advertise_address.as_deref(), Some("10.0.0.1"));
+    assert_eq!(facts.kubelet_server.as_deref(), Some("https://vip.example.com:6443"));
+    assert_eq!(
+        (facts.runtime, facts.live_restore),
+        (Some(RuntimeKind::Docker), Some(false))
+    );
+    assert!(facts.disk_free.is_some());
+}
+
+#[test]
+fn live_restore_is_found_in_file_and_arguments() {
+    let tree = master();
+    tree.write("/etc/docker/daemon.json", "{\n  \"live-restore\" :\n   true\n}\n");
+    assert_eq!(read(&tree).live_restore, Some(true));
+    tree.write("/etc/docker/daemon.json", "{}");
+    tree.stub("pidof", "echo 4242 4243");
+    tree.write("/proc/4242/cmdline", "/usr/bin/dockerd\0--live-restore\0");
+    assert_eq!(read(&tree).live_restore, Some(true));
+}
+
+#[test]
+fn the_endpoint_of_the_kubelet_and_a_bare_host() {
+    let tree = master();
+    let flags =
+        "KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint=unix:///run/containerd/containerd.sock --pod-infra=x\"\n";
+    tree.write("/var/lib/kubelet/kubeadm-flags.env", flags);
+    let facts = read(&tree);
+    assert_eq!(facts.runtime, Some(RuntimeKind::Containerd));
+    assert_eq!(facts.runtime_socket.as_deref(), Some("/run/containerd/containerd.sock"));
+
+    let bare = read(&Tree::new());
+    assert_eq!(
+        (bare.kubeadm_version, bare.runtime, bare.live_restore),
+        (None, None, None)
+    );
+    assert!(bare.hostname.is_some() && bare.static_pods.is_empty());
+}

@@ -1,0 +1,112 @@
+//! Whole runs on the embedded fleet, in memory and under paused time: minutes of cluster time in milliseconds.
+
+#[path = "stories/harness.rs"]
+mod harness;
+
+use certfleet::config::load_playbook;
+use certfleet::event::EventKind;
+use certfleet::lab::{LabConfig, Scenario};
+use certfleet::model::Playbook;
+use certfleet::model::exit::RunEnd;
+use certfleet::model::{Operation, RuntimeKind};
+use harness::Story;
+
+fn renew() -> Playbook {
+    load_playbook("renew").expect("built in")
+}
+
+/// The playbook without the phases that `drop` names, and without the operations that it names.
+fn without(mut playbook: Playbook, phases: &[&str], operations: &[&str]) -> Playbook {
+    playbook.phases.retain(|p| !phases.contains(&p.name.as_str()));
+    for phase in &mut playbook.phases {
+        phase.steps.retain(|op| !operations.contains(&op.name()));
+    }
+    playbook
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_seed_recovers_with_the_whole_playbook() {
+    let story = Story::new(LabConfig::new(Scenario::Seed));
+    let told = story.run(&renew()).await;
+    assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
+    story.assert_healthy();
+    story.assert_order();
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewal_without_a_restart_fails_its_gate() {
+    let mut playbook = renew();
+    let gate = playbook.phases.iter().find(|p| p.name == "start-masters").and_then(|p| p.gate.clone());
+    playbook.phases.truncate(1);
+    playbook.phases[0].gate = gate;
+    let story = Story::new(LabConfig::new(Scenario::Seed));
+    let told = story.run(&playbook).await;
+    assert_eq!(told.end, RunEnd::GateFailed, "{}", told.text());
+    assert!(told.reasons().iter().any(|r| r.contains("not in use")), "{}", told.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn restarting_only_the_kubelets_fails_its_gate() {
+    let mut playbook = renew();
+    for phase in &mut playbook.phases {
+        phase.steps.retain(|op| !matches!(op, Operation::Service { unit, .. } if unit == "runtime"));
+        phase.steps.retain(|op| !matches!(op, Operation::RecycleStaticPods));
+    }
+    let playbook = without(playbook, &["recycle-static-pods", "stop-runtime"], &[]);
+    let story = Story::new(LabConfig::new(Scenario::Seed));
+    let told = story.run(&playbook).await;
+    assert_eq!(told.end, RunEnd::GateFailed, "{}", told.text());
+    assert!(story.lab.status().healthy().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn containerd_shims_outlive_a_restart_so_the_containers_are_recycled() {
+    let config = LabConfig::new(Scenario::Seed).with_versions(19, RuntimeKind::Containerd);
+    let story = Story::new(config);
+    let told = story.run(&renew()).await;
+    assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
+    story.assert_healthy();
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_recoverable_scenario_recovers() {
+    for scenario in [Scenario::Expired, Scenario::Flaky, Scenario::French, Scenario::CalicoToken] {
+        let story = Story::new(LabConfig::new(scenario));
+        let told = story.run(&renew()).await;
+        assert_eq!(told.end, RunEnd::Succeeded, "{}: {}", scenario.name(), told.text());
+        story.assert_healthy();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_healthy_cluster_is_renewed_one_master_at_a_time() {
+    let story = Story::new(LabConfig::new(Scenario::Healthy));
+    let told = story.run(&load_playbook("rolling").expect("built in")).await;
+    assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
+    story.assert_healthy();
+}
+
+#[tokio::test(start_paused = true)]
+async fn certificates_renewed_on_disk_come_into_use_by_restart_alone() {
+    let story = Story::new(LabConfig::new(Scenario::Seed));
+    let told = story.run(&load_playbook("restart").expect("built in")).await;
+    assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
+    story.assert_healthy();
+    let renewed = story.lab.full_history().iter().any(|item| item.command.contains("renew"));
+    assert!(!renewed, "restart must not renew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_change_is_announced_before_it_is_made() {
+    let story = Story::new(LabConfig::new(Scenario::Seed));
+    let told = story.run(&renew()).await;
+    let mut announced = std::collections::BTreeSet::new();
+    for event in &told.events {
+        match &event.kind {
+            EventKind::StepStarted { step, .. } => assert!(announced.insert(step.clone()), "{step} was started twice"),
+            EventKind::CommandFinished { step, .. } => assert!(announced.contains(step), "{step} was not announced"),
+            _ => {}
+        }
+    }
+    assert!(announced.len() > 20, "{}", told.text());
+}

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 PACKAGES=systemd,systemd-sysv,dbus,openssh-server,sudo,openssl,curl,iproute2,iputils-ping,procps,etcd-server,etcd-client
-PACKAGES=$PACKAGES,faketime,ca-certificates,kubernetes-client,netbase,locales,busybox-static,less
+PACKAGES=$PACKAGES,ca-certificates,kubernetes-client,netbase,locales,busybox-static,less
 
 # The suite of this machine and the mirror that its apt uses for it.
 suite() {

@@ -154,7 +154,7 @@ impl JournalWatch {
 
     fn quiet_long_enough(&self, now: Duration, sign: &str) -> Verdict {
         if now < self.quiet {
-            let left = (self.quiet - now).as_secs() + 1;
+            let left = self.quiet.saturating_sub(now).as_secs() + 1;
             return Verdict::wait(format!("quiet so far, {left} s to go; {sign}"));
         }
         Verdict::pass(format!(

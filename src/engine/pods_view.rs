@@ -17,7 +17,7 @@ use super::looks::{ask_nodes, now_on_host};
 /// BIRD reports not ready for two to three minutes while peers return; a gate waits, it deletes nothing.
 const GATE_GRACE: Duration = Duration::from_secs(180);
 
-/// One look: every DaemonSet of the CNI ready, no pod stuck.
+/// One look: every `DaemonSet` of the CNI ready, no pod stuck.
 pub(super) async fn look(run: &Run, master: &Host) -> Result<Verdict, String> {
     let nodes = ask_nodes(run).await?;
     let findings = ask_findings(run, master, &nodes, GATE_GRACE).await?;

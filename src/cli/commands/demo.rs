@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cli::args::{CheckArgs, DemoArgs, Global, Output, RunOptions, Target};
+use crate::cli::args::{CheckArgs, CheckBy, CheckOutput, DemoArgs, Global, Output, RunOptions, Target};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
@@ -99,7 +99,11 @@ fn check_args(target: &Target) -> CheckArgs {
         target: target.clone(),
         warn: 30 * day,
         critical: 7 * day,
-        output: Output::Text,
+        by: CheckBy::Host,
+        only: None,
+        output: CheckOutput::Text,
+        to: None,
+        watch: None,
     }
 }
 

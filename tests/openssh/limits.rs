@@ -109,7 +109,7 @@ pub(crate) async fn per_source_penalties(g: Arc<Ground>) {
 
 /// sshd asks whether we live every second, and changes keys every megabyte and every two seconds; so do we.
 pub(crate) async fn client_alive_and_rekey(g: Arc<Ground>) {
-    let sshd = g.another("rekey", "ClientAliveInterval 1\nClientAliveCountMax 2\nRekeyLimit 1M 2s");
+    let sshd = g.another("rekey", "LogLevel DEBUG\nClientAliveInterval 1\nClientAliveCountMax 2\nRekeyLimit 1M 2s");
     let ours = async |every: Duration| {
         let host = g.host_on(&sshd, "cf-free");
         let name = host.name.clone();
@@ -125,6 +125,8 @@ pub(crate) async fn client_alive_and_rekey(g: Arc<Ground>) {
     };
     tokio::join!(ours(Duration::from_secs(3600)), ours(Duration::from_secs(1)));
     assert_eq!(sshd.logins(), 2, "each kept its connection");
+    let exchanges = sshd.log().matches("kex: algorithm:").count();
+    assert!(exchanges > 10, "{exchanges} key exchanges");
 }
 
 /// sshd closes connections that nobody uses; the next command opens another.

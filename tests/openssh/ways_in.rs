@@ -95,7 +95,7 @@ pub(crate) async fn ssh_config_that_cannot_work(g: Arc<Ground>) {
     for (lines, expected) in [
         ("  AddressFamily inet\n  HostName ::1\n", "no address of the wanted family"),
         ("  ProxyCommand nc -X %X\n", "the token `%X` is not known"),
-        ("  ProxyCommand false\n", "the connection was closed before the key exchange"),
+        ("  ProxyCommand false\n", "ProxyCommand `false` ended before SSH began"),
         ("  Port many\n", "`Port many`, which is no number"),
         ("  HostName \"open\n", "a quote is left open"),
         ("  ProxyJump a:b:c:d@e:f\n", "Write `jump: user@bastion.example.com:22`"),

@@ -149,6 +149,13 @@ fn explain(target: &Target, greeting: &Mutex<Greeting>, heard: &Heard, error: &r
     {
         return turned_away(target, said);
     }
+    if dropped
+        && !greeting.key_seen
+        && let Some(command) = target.proxy_command.as_ref().filter(|_| target.jump.is_empty())
+    {
+        let reason = format!("its ProxyCommand `{command}` ended before SSH began ({error}); run it by hand to see why");
+        return (unreachable(target, &reason), Again::Refused);
+    }
     if dropped && !greeting.key_seen {
         let reason = format!("the connection was closed before the key exchange ({error})");
         return (unreachable(target, &reason), Again::Dropped);

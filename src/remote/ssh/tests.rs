@@ -7,6 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use russh::keys::PrivateKey;
+use russh::keys::key::safe_rng;
+use russh::keys::ssh_key::LineEnding;
+use russh::keys::ssh_key::private::RsaKeypair;
+
 use crate::model::host::{BecomeMethod, HostKeyPolicy, KubernetesSettings, PasswordSource};
 use crate::model::{BecomeSettings, Command, ExitStatus, Host, HostName, Role, SshSettings};
 use crate::remote::error::{BecomeError, RemoteError, TunnelRefusal};

@@ -9,6 +9,7 @@
 //! | 1 | [`operations`] | one deed, one file: host facts to commands plus a postcondition |
 //! | 1 | [`probes`] | one question, one file: a command and the parser of its answer |
 //! | 2 | [`plan`] | decisions: a pure function of inventory, playbook, facts and time |
+//! | 2 | [`check`] | judgements: which process uses which certificate, and what breaks next |
 //! | 3 | [`event`] | what happened, and the one fold over it |
 //! | 4 | [`remote`] | the wire: SSH, known hosts, sudo, tunnels |
 //! | 5 | [`engine`] | effects in order: gather, run, gate, ledger, lock |
@@ -21,6 +22,7 @@ pub mod config;
 pub mod operations;
 pub mod probes;
 pub mod plan;
+pub mod check;
 pub mod event;
 pub mod remote;
 pub mod engine;

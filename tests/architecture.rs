@@ -4,16 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules each module may name as `crate::MODULE`.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("config", &["model"]),
     ("operations", &["model"]),
     ("probes", &["model"]),
     ("remote", &["model"]),
     ("plan", &["model", "operations", "probes"]),
+    ("check", &["model", "probes"]),
     ("event", &["model", "plan"]),
-    ("engine", &["model", "probes", "plan", "event", "remote"]),
-    ("report", &["model", "probes", "plan", "event"]),
+    ("engine", &["model", "probes", "plan", "check", "event", "remote"]),
+    ("report", &["model", "probes", "plan", "check", "event"]),
     ("lab", &["model", "remote"]),
     (
         "cli",
@@ -23,6 +24,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
             "operations",
             "probes",
             "plan",
+            "check",
             "event",
             "remote",
             "engine",

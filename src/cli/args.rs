@@ -34,7 +34,7 @@ pub struct Global {
     /// Say more: each command and its output as it ends; twice also the wire
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
-    /// Where runs are recorded [default: $XDG_STATE_HOME/certfleet]
+    /// Where runs are recorded [default: $`XDG_STATE_HOME/certfleet`]
     #[arg(
         long,
         env = "CERTFLEET_STATE_DIR",
@@ -48,7 +48,7 @@ pub struct Global {
 /// `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ColourChoice {
-    /// On a terminal that knows them, unless NO_COLOR is set
+    /// On a terminal that knows them, unless `NO_COLOR` is set
     Auto,
     Always,
     Never,
@@ -62,7 +62,7 @@ pub enum Commands {
     Restart(RenewArgs),
     /// Run any playbook, built-in or from a file
     Run(RunArgs),
-    /// Show the certificates of the whole fleet; changes nothing
+    /// Show which certificates are on disk, which are in use, and what breaks next; changes nothing
     Check(CheckArgs),
     /// Show the resolved inventory: every host with all its settings
     Inventory(InventoryArgs),
@@ -147,8 +147,43 @@ pub struct CheckArgs {
     /// Critical when a certificate expires within this
     #[arg(long, value_parser = duration::parse, default_value = "7d", value_name = "DURATION")]
     pub critical: Duration,
-    #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORM")]
-    pub output: Output,
+    /// What a block of the table is about
+    #[arg(long, value_enum, default_value_t = CheckBy::Host, value_name = "WHAT")]
+    pub by: CheckBy,
+    /// Leave out of the table what is in order
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub only: Option<CheckOnly>,
+    /// Text for people, JSON, metrics for node_exporter's textfile collector, or one HTML page
+    #[arg(short, long, value_enum, default_value_t = CheckOutput::Text, value_name = "FORM")]
+    pub output: CheckOutput,
+    /// Write to this file instead, all at once: a reader sees the old file or the new one
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    /// Check again and again, this often, until Ctrl-C
+    #[arg(long, value_parser = duration::parse, value_name = "DURATION")]
+    pub watch: Option<Duration>,
+}
+
+/// `--by`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckBy {
+    Host,
+    Certificate,
+}
+
+/// `--only`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckOnly {
+    Problems,
+}
+
+/// `--output` of check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckOutput {
+    Text,
+    Json,
+    Prometheus,
+    Html,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -248,7 +283,7 @@ pub struct LabShape {
 pub struct LabUpArgs {
     #[command(flatten)]
     pub shape: LabShape,
-    /// Where inventory.yaml, id_ed25519, known_hosts and ssh_config are written
+    /// Where inventory.yaml, `id_ed25519`, `known_hosts` and `ssh_config` are written
     #[arg(long, default_value = "lab", value_name = "DIR")]
     pub dir: PathBuf,
 }

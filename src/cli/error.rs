@@ -79,14 +79,14 @@ impl CliError {
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Config(_)
+            Self::Lock(LockError::Io { .. })
+            | Self::Config(_)
             | Self::Usage { .. }
             | Self::PlanRefused(_)
             | Self::Io { .. }
             | Self::Lab(_)
             | Self::Ledger(_) => Exit::Usage,
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
-            Self::Lock(_) => Exit::Usage,
             Self::Unreachable(_) | Self::Remote(_) => Exit::Unreachable,
             Self::Declined(_) => Exit::Aborted,
             Self::Bug(_) => Exit::Bug,

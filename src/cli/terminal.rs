@@ -32,16 +32,16 @@ impl Terminal {
     }
 
     /// How text for standard output is drawn.
-    pub(crate) fn out_style(&self) -> Style {
+    pub(crate) fn out_style(self) -> Style {
         self.style(self.stdout)
     }
 
     /// How text for standard error is drawn.
-    pub(crate) fn err_style(&self) -> Style {
+    pub(crate) fn err_style(self) -> Style {
         self.style(self.live)
     }
 
-    fn style(&self, terminal: bool) -> Style {
+    fn style(self, terminal: bool) -> Style {
         let colour = match self.choice {
             ColourChoice::Always => true,
             ColourChoice::Never => false,

@@ -161,11 +161,7 @@ impl KubernetesFile {
     /// Overwrites what this block sets. `single` tells whether the block belongs to one host alone.
     pub(super) fn apply(&self, cx: &mut Context<'_>, single: bool, onto: &mut KubernetesSettings) {
         if let Some(dir) = &self.cert_dir {
-            if !dir.starts_with('/') {
-                let message = format!("`{}` is not a path from the root of the host", dir.value);
-                cx.complain(dir.at, message, "write for example `/etc/kubernetes/pki`");
-            }
-            dir.trim_end_matches('/').clone_into(&mut onto.cert_dir);
+            onto.cert_dir = host_path(cx, dir);
         }
         if let Some(unit) = &self.kubelet_unit {
             cx.check(unit.at, names::check_unit(unit));
@@ -180,6 +176,9 @@ impl KubernetesFile {
             onto.kubectl.clone_from(&program.value);
         }
         self.apply_node_name(cx, single, onto);
+        if let Some(paths) = &self.kubeconfigs {
+            onto.kubeconfigs = paths.iter().map(|p| host_path(cx, p)).collect();
+        }
         onto.runtime = self.runtime.or(onto.runtime);
         self.cni.apply(&mut onto.cni);
     }
@@ -193,6 +192,15 @@ impl KubernetesFile {
         }
         onto.node_name = Some(node.value.clone());
     }
+}
+
+/// A path on the host, without a slash at its end.
+fn host_path(cx: &mut Context<'_>, path: &Sp<String>) -> String {
+    if !path.starts_with('/') {
+        let message = format!("`{}` is not a path from the root of the host", path.value);
+        cx.complain(path.at, message, "write for example `/etc/kubernetes/pki`");
+    }
+    path.trim_end_matches('/').to_owned()
 }
 
 impl CniFile {

@@ -124,6 +124,7 @@ fn block_of(field: &str) -> Option<&'static str> {
                 "kubeadm",
                 "kubectl",
                 "node-name",
+                "kubeconfigs",
                 "cni",
             ],
         ),

@@ -10,6 +10,7 @@ use crate::model::{Host, Outcome};
 use crate::plan::{PlannedStep, PodDeletion};
 use crate::probes::pods::{Cure, PodFinding};
 
+use super::cni_tokens;
 use super::context::Run;
 use super::looks::ask_nodes;
 use super::pods_view::ask_findings;
@@ -34,6 +35,7 @@ pub(super) async fn delete_stuck_pods(run: &Run, step: &PlannedStep, deletion: &
         master,
         deleted: Vec::new(),
         tried: BTreeSet::new(),
+        tokens: BTreeSet::new(),
     };
     let deadline = Instant::now() + deletion.grace + PATIENCE;
     loop {
@@ -53,7 +55,16 @@ pub(super) async fn delete_stuck_pods(run: &Run, step: &PlannedStep, deletion: &
                 work.wait_for_turn(due).await;
             }
             None if is_waiting(&findings) && Instant::now() < deadline && !run.cancel.stopping() => sleep(PAUSE).await,
-            None => return work.outcome(&findings),
+            None => match work.agent_with_ended_token().await {
+                Ok(Some(agent)) => {
+                    if let Err(what) = work.delete(&agent).await {
+                        return failed(step, what);
+                    }
+                    work.wait_for_turn(&agent).await;
+                }
+                Ok(None) => return work.outcome(&findings),
+                Err(why) => return failed(step, why),
+            },
         }
     }
 }
@@ -81,6 +92,8 @@ struct Deletions<'a> {
     deleted: Vec<String>,
     /// Namespace, name, and whether by force: nothing is deleted twice the same way.
     tried: BTreeSet<(String, String, bool)>,
+    /// Nodes whose agent was deleted for its token.
+    tokens: BTreeSet<String>,
 }
 
 impl Deletions<'_> {
@@ -91,6 +104,18 @@ impl Deletions<'_> {
 
     fn is_due(&self, finding: &PodFinding) -> bool {
         matches!(finding.cure, Cure::Delete | Cure::ForceDelete) && !self.tried.contains(&key(finding))
+    }
+
+    /// The next agent that looks well but left an ended token on its host; each host once.
+    async fn agent_with_ended_token(&mut self) -> Result<Option<PodFinding>, String> {
+        let nodes = ask_nodes(self.run).await?;
+        let ended = cni_tokens::nodes_with_ended_token(self.run, &nodes).await;
+        let agents = cni_tokens::agents(self.run, self.master, &ended).await?;
+        let next = agents
+            .into_iter()
+            .find(|a| !a.node.as_ref().is_some_and(|n| self.tokens.contains(n)));
+        self.tokens.extend(next.as_ref().and_then(|a| a.node.clone()));
+        Ok(next)
     }
 
     async fn delete(&mut self, finding: &PodFinding) -> Result<(), String> {

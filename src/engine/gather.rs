@@ -107,7 +107,10 @@ async fn ask_the_rest(transport: &Arc<dyn Transport>, host: &Host, facts: &mut H
 /// A runtime that is down has no containers to show: that is no problem worth a note.
 async fn ask_containers(transport: &Arc<dyn Transport>, host: &Host, facts: &mut HostFacts) {
     let Some(runtime) = facts.runtime else { return };
-    if !facts.unit(runtime.service()).is_some_and(|u| u.is_active()) {
+    if !facts
+        .unit(runtime.service())
+        .is_some_and(super::super::model::facts::UnitFacts::is_active)
+    {
         return;
     }
     let answer = transport

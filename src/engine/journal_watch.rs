@@ -12,7 +12,7 @@ use crate::plan::{Baseline, PlannedProbe};
 use crate::probes::journal_cursor;
 use crate::probes::kubelet_journal::{GateJournal, GateView, Kind, parse_line};
 use crate::probes::verdict::Verdict;
-use crate::remote::{Line, LineStream, RemoteError};
+use crate::remote::{Line, LineStream};
 
 use super::context::Run;
 use super::looks::{ClusterViews, look};
@@ -123,7 +123,7 @@ impl JournalWatch {
 
     fn quiet_long_enough(&self, now: Duration, sign: &str) -> Verdict {
         if now < self.quiet {
-            let left = (self.quiet - now).as_secs() + 1;
+            let left = self.quiet.saturating_sub(now).as_secs() + 1;
             return Verdict::wait(format!("quiet so far, {left} s to go; {sign}"));
         }
         Verdict::pass(format!(
@@ -174,7 +174,6 @@ impl Follower {
             match item {
                 Ok(Line::Out(line)) => self.take(&line),
                 Ok(Line::Err(line)) => last_error = String::from_utf8_lossy(&line).into_owned(),
-                Err(error @ RemoteError::Lost { .. }) => return error.to_string(),
                 Err(error) => return error.to_string(),
             }
         }

@@ -10,18 +10,33 @@ use crate::probes::nodes::NodeFacts;
 use crate::probes::pods::{self, DaemonSetFacts, PodFinding};
 use crate::probes::verdict::Verdict;
 
+use super::cni_tokens;
 use super::context::Run;
 use super::looks::{ask_nodes, now_on_host};
 
 /// BIRD reports not ready for two to three minutes while peers return; a gate waits, it deletes nothing.
 const GATE_GRACE: Duration = Duration::from_secs(180);
 
-/// One look: every DaemonSet of the CNI ready, no pod stuck.
+/// One look: every `DaemonSet` of the CNI ready, no pod stuck.
 pub(super) async fn look(run: &Run, master: &Host) -> Result<Verdict, String> {
     let nodes = ask_nodes(run).await?;
     let findings = ask_findings(run, master, &nodes, GATE_GRACE).await?;
     let daemonsets = ask_daemonsets(run, master).await?;
-    Ok(pods::judge(&findings, &daemonsets))
+    let verdict = pods::judge(&findings, &daemonsets);
+    if !verdict.passed() {
+        return Ok(verdict);
+    }
+    // Asked last and only then: it is a question to every host.
+    let ended = cni_tokens::nodes_with_ended_token(run, &nodes).await;
+    let names: Vec<&str> = ended.iter().map(String::as_str).collect();
+    Ok(if names.is_empty() {
+        verdict
+    } else {
+        Verdict::wait(format!(
+            "the CNI token has ended on {}; no pod can be made there",
+            names.join(", ")
+        ))
+    })
 }
 
 /// Every pod of the CNI that is not well, in the order in which pods are recycled: label by label, node by node.

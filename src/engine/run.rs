@@ -79,11 +79,11 @@ impl Course {
             }
             self.outage.after(phase);
         }
-        self.end_of_last_phase(run, plan)
+        Self::end_of_last_phase(run, plan)
     }
 
     /// A run in which hosts were left behind within the budget has not done all that was asked.
-    fn end_of_last_phase(&self, run: &Run, plan: &Plan) -> RunEnd {
+    fn end_of_last_phase(run: &Run, plan: &Plan) -> RunEnd {
         let state = run.recorder.state();
         let left_behind = plan.hosts.iter().any(|h| state.excluded.contains_key(&h.name));
         let nothing = state.tally.changed == 0;

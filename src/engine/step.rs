@@ -27,12 +27,13 @@ const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// Runs one step to its outcome, with its events.
 pub(super) async fn run_step(run: &Run, phase: &str, step: &PlannedStep) -> Outcome {
     let started = Instant::now();
-    let outcome = match &step.planned.skip {
-        Some(why) => Outcome::Skipped { why: why.clone() },
-        None => tokio::select! {
+    let outcome = if let Some(why) = &step.planned.skip {
+        Outcome::Skipped { why: why.clone() }
+    } else {
+        tokio::select! {
             outcome = do_step(run, phase, step) => outcome,
             () = run.cancel.left() => left_behind(step),
-        },
+        }
     };
     let kind = EventKind::StepFinished {
         step: step.id.clone(),

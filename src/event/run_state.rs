@@ -169,7 +169,7 @@ impl RunState {
     fn apply_phase(&mut self, kind: &EventKind) {
         match kind {
             EventKind::PhaseStarted { phase, hosts, outage } => {
-                self.phases.push(PhaseState::new(phase, hosts, *outage))
+                self.phases.push(PhaseState::new(phase, hosts, *outage));
             }
             EventKind::GateStarted { phase, .. } => self.with_phase(phase, |p| p.status = PhaseStatus::Gate),
             EventKind::GateProgress {

@@ -76,9 +76,9 @@ impl std::str::FromStr for Scenario {
 /// What is wrong with the calico-node pod of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CalicoTrouble {
-    /// CrashLoopBackOff until the pod is deleted.
+    /// `CrashLoopBackOff` until the pod is deleted.
     CrashLoop,
-    /// ImagePullBackOff; a new pod has the same fate.
+    /// `ImagePullBackOff`; a new pod has the same fate.
     ImagePull,
     /// Terminating for hours; goes only by force.
     Terminating,
@@ -111,7 +111,7 @@ pub struct Timings {
     pub api_ready: i64,
     /// How often kube-apiserver (1.17+) looks for a new serving certificate.
     pub api_reload: i64,
-    /// Grace until a node without news becomes NotReady.
+    /// Grace until a node without news becomes `NotReady`.
     pub node_grace: i64,
     /// A deleted pod until it is gone.
     pub pod_stop: i64,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::clock::Millis;
-use super::klog::{Failure, Klog, Speech, Wording, x509_error};
+use super::klog::{Klog, Wording, x509_error};
 use super::node::{Api, KUBELET_CLIENT, Moment, Node};
 use super::pki::Leaf;
+use super::speech::{Failure, Speech};
 use super::units::UnitState;
 use crate::model::RuntimeKind;
 use crate::model::facts::KubeVersion;

@@ -182,6 +182,8 @@ impl Transport for MemoryFleet {
     }
 }
 
+type MakeLine = fn(Vec<u8>) -> Line;
+
 /// Sends lines as they come, until the program ends or the follower goes away.
 async fn forward(
     program: BoxFuture<'_, ExitStatus>,
@@ -191,7 +193,7 @@ async fn forward(
     let lines = async {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         loop {
-            let (buffer, chunk, make): (&mut Vec<u8>, Vec<u8>, fn(Vec<u8>) -> Line) = tokio::select! {
+            let (buffer, chunk, make): (_, _, MakeLine) = tokio::select! {
                 Some(chunk) = pipes.stdout.recv() => (&mut out, chunk, Line::Out),
                 Some(chunk) = pipes.stderr.recv() => (&mut err, chunk, Line::Err),
                 else => return,

@@ -80,7 +80,7 @@ pub(super) struct Node {
     pub(super) next_pid: u32,
     /// The kubelet's last status that reached the API.
     pub(super) last_status: Millis,
-    /// When its node became Ready; reports that follow do not move it.
+    /// Since when the Node object says Ready, if it does.
     pub(super) ready_since: Millis,
     pub(super) disk_free: u64,
     pub(super) delay: Millis,

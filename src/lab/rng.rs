@@ -22,7 +22,8 @@ impl Rng {
     pub(super) fn hex(&mut self, digits: usize) -> String {
         let mut text = String::with_capacity(digits + 16);
         while text.len() < digits {
-            text.push_str(&format!("{:016x}", self.next()));
+            let word = format!("{:016x}", self.next());
+            text += &word;
         }
         text.truncate(digits);
         text

@@ -26,6 +26,12 @@ pub(super) fn run_line<'a>(context: &'a mut Context, line: &'a str) -> BoxFuture
             let Some(words) = shell_words::split(&text) else {
                 return context.fail(2, "sh: 1: Syntax error: Unterminated quoted string");
             };
+            if words.iter().any(|w| matches!(w.as_str(), "|" | "&" | ">" | "<" | ">>")) {
+                return context.fail(
+                    2,
+                    "sh: 1: Syntax error: this shell knows `&&`, `||` and `;`, no pipes and no files",
+                );
+            }
             context.mute = mute;
             status = run_words(context, words).await;
             context.mute = (false, false);
@@ -47,7 +53,7 @@ pub(super) fn run_words(context: &mut Context, mut words: Vec<String>) -> BoxFut
                 "env" => words = words.split_off(1 + env_options(&words)),
                 _ if assignment(first).is_some() => assign(context, &mut words),
                 "sudo" | "doas" | "su" => return sudo::run(context, words).await,
-                "sh" | "bash" | "dash" if words.get(1).is_some_and(|w| w.starts_with("-") && w.ends_with('c')) => {
+                "sh" | "bash" | "dash" if words.get(1).is_some_and(|w| w.starts_with('-') && w.ends_with('c')) => {
                     match shell_command(context, words).await {
                         Next::Done(status) => return status,
                         Next::Words(rest) => words = rest,
@@ -71,8 +77,13 @@ async fn shell_command(context: &mut Context, words: Vec<String>) -> Next {
     if let Some(script) = name.strip_prefix("certfleet:") {
         return Next::Done(commands::script(context, script, &words[4..]).await);
     }
-    if name.starts_with("certfleet-begin") {
-        context.out(format!("{}\n", words.get(4).map_or("", String::as_str)));
+    if matches!(name, "certfleet-begin" | "certfleet-su") {
+        let mark = format!("{}\n", words.get(4).map_or("", String::as_str));
+        if name == "certfleet-begin" {
+            context.out(mark);
+        } else {
+            context.err(mark);
+        }
         return Next::Words(words.get(5..).unwrap_or_default().to_vec());
     }
     let text = words.get(2).cloned().unwrap_or_default();

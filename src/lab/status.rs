@@ -20,6 +20,7 @@ pub struct LabStatus {
 
 /// One host.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub struct NodeStatus {
     pub host: HostName,
     /// The Node object says Ready.

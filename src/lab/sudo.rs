@@ -28,7 +28,7 @@ fn parse(words: &[String]) -> Options {
             "-p" => options.prompt = rest.next().cloned(),
             "-u" => drop(rest.next()),
             other if other.starts_with("--prompt=") => {
-                options.prompt = other.split_once('=').map(|(_, p)| p.to_owned())
+                options.prompt = other.split_once('=').map(|(_, p)| p.to_owned());
             }
             other if other.starts_with('-') => {}
             _ => {
@@ -48,10 +48,10 @@ pub(super) async fn run(context: &mut Context, words: Vec<String>) -> ExitStatus
     }
     let options = parse(&words);
     let sudo = context.node(|n| n.sudo);
-    if let (false, Sudo::Password(password)) = (context.root, sudo) {
-        if let Some(refused) = authenticate(context, &options, password).await {
-            return refused;
-        }
+    if let (false, Sudo::Password(password)) = (context.root, sudo)
+        && let Some(refused) = authenticate(context, &options, password).await
+    {
+        return refused;
     }
     if options.validate {
         return ExitStatus::Code(0);

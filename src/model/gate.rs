@@ -40,7 +40,7 @@ pub enum ProbeSpec {
     Etcd,
     /// The host's Node is Ready.
     Nodes,
-    /// The CNI's DaemonSets are ready, and no pod of theirs is stuck.
+    /// The CNI's `DaemonSets` are ready, and no pod of theirs is stuck.
     Pods,
     /// The control-plane containers run, and none of them is one that ran before.
     StaticPods,

@@ -55,9 +55,9 @@ pub struct SshSettings {
     /// Jump hosts `[user@]host[:port]`, first hop first; empty = directly, whatever `ssh_config` says.
     pub jump: Option<Vec<String>>,
     pub host_key_policy: HostKeyPolicy,
-    /// Files to check host keys in; empty = ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts.
+    /// Files to check host keys in; empty = ~/.`ssh/known_hosts` and /`etc/ssh/ssh_known_hosts`.
     pub known_hosts: Vec<PathBuf>,
-    /// The ssh_config to honour; `None` = ~/.ssh/config when there is one.
+    /// The `ssh_config` to honour; `None` = ~/.ssh/config when there is one.
     pub config: Option<PathBuf>,
     /// Whether the login password may be asked for (once for the fleet).
     pub password: PasswordSource,
@@ -89,7 +89,7 @@ impl Default for SshSettings {
     }
 }
 
-/// What to do about a host key that known_hosts does not list. A changed or revoked key is always refused.
+/// What to do about a host key that `known_hosts` does not list. A changed or revoked key is always refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostKeyPolicy {
@@ -154,6 +154,8 @@ pub struct KubernetesSettings {
     pub kubectl: String,
     /// Name of the Node object; `None` = the host's name, lower case.
     pub node_name: Option<String>,
+    /// Kubeconfigs elsewhere on the host, which `check` compares with kubeadm's own.
+    pub kubeconfigs: Vec<String>,
     /// Pods that must be looked after once the nodes are back.
     pub cni: CniSettings,
 }
@@ -167,6 +169,7 @@ impl Default for KubernetesSettings {
             kubeadm: "kubeadm".to_owned(),
             kubectl: "kubectl".to_owned(),
             node_name: None,
+            kubeconfigs: Vec::new(),
             cni: CniSettings::default(),
         }
     }

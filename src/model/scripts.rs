@@ -54,12 +54,25 @@ pub const BACKUP: Script = Script {
     text: include_str!("scripts/backup.sh"),
 };
 
+/// What decides whether a renewed certificate is in use: process starts, copies of kubeconfigs, tokens, settings.
+pub const INSPECT: Script = Script {
+    name: "inspect",
+    text: include_str!("scripts/inspect.sh"),
+};
+/// The chain that a TLS server shows, by openssl on the host.
+pub const SERVED: Script = Script {
+    name: "served",
+    text: include_str!("scripts/served.sh"),
+};
+
 /// All scripts, for tests that hold each of them to the same rules.
-pub const ALL: [&Script; 6] = [
+pub const ALL: [&Script; 8] = [
     &FACTS,
     &READ_CERTIFICATES,
     &CONTAINERS,
     &STOP_STATIC_PODS,
     &ETCD_HEALTH,
     &BACKUP,
+    &INSPECT,
+    &SERVED,
 ];

@@ -17,6 +17,9 @@ pub mod journal_cursor;
 pub mod kubeadm_renew;
 pub mod cni_token;
 pub mod kubelet_journal;
+pub mod surroundings;
+pub mod serving_requests;
+pub mod recent_journal;
 
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -4,7 +4,7 @@ mod certificates;
 mod plans;
 mod stories;
 
-pub(super) use certificates::{NOW, certificate, check_facts, inventory};
+pub(super) use certificates::{NOW, findings, inventory};
 pub(super) use plans::{bad_notes, plan};
 pub(super) use stories::{gate_failed, step_failed, stuck, succeeded, waiting_at_a_gate, worker_excluded};
 

@@ -15,16 +15,21 @@ pub mod line;
 pub mod progress;
 pub mod summary;
 pub mod json;
-pub mod certificate_rows;
-pub mod certificates_table;
+mod check_words;
+pub mod check_text;
+pub mod check_json;
+pub mod check_prometheus;
+pub mod check_html;
 pub mod inventory_text;
 pub mod fold_output;
 pub mod journal_text;
 #[cfg(test)]
 mod fixtures;
 
-pub use certificate_rows::{CertificateRow, CheckLevel, RowState, Thresholds, rows, worst};
-pub use certificates_table::{certificates_json, certificates_table};
+pub use check_html::check_html;
+pub use check_json::check_json;
+pub use check_prometheus::check_prometheus;
+pub use check_text::{CheckView, GroupBy, check_text};
 pub use fold::{fold_hosts, hosts_and_count, natural_order};
 pub use fold_output::{HostOutput, fold_output};
 pub use inventory_text::{inventory_json, inventory_text};

@@ -48,11 +48,11 @@ pub(crate) async fn dispatch(cli: Cli, terminal: Terminal) -> Result<Exit, CliEr
         Commands::Exec(args) => exec::run(&args, terminal).await,
         Commands::Lab(args) => match args.command {
             LabCommand::Up(up) => lab::up(&up).await,
-            LabCommand::Scenarios => lab::scenarios(),
+            LabCommand::Scenarios => Ok(lab::scenarios()),
         },
         Commands::Demo(args) => demo::run(&args, global, terminal).await,
-        Commands::Schema(args) => schema::run(args.of),
-        Commands::Completions(args) => completions::run(args.shell),
+        Commands::Schema(args) => Ok(schema::run(args.of)),
+        Commands::Completions(args) => Ok(completions::run(args.shell)),
         Commands::Man => man::run(),
     }
 }

@@ -6,19 +6,19 @@ use crate::lab::fleet::is_master;
 use crate::lab::node::{KUBELET_CLIENT, Node};
 use crate::model::ExitStatus;
 
-/// Rows of a master: name, and path below the certificate directory or absolute.
+/// Rows of a master, in the script's order: name, and path below the certificate directory or absolute.
 const MASTER: [(&str, &str); 14] = [
-    ("admin.conf", "/etc/kubernetes/admin.conf"),
     ("apiserver", "apiserver.crt"),
-    ("apiserver-etcd-client", "apiserver-etcd-client.crt"),
     ("apiserver-kubelet-client", "apiserver-kubelet-client.crt"),
-    ("controller-manager.conf", "/etc/kubernetes/controller-manager.conf"),
-    ("etcd-healthcheck-client", "etcd/healthcheck-client.crt"),
-    ("etcd-peer", "etcd/peer.crt"),
-    ("etcd-server", "etcd/server.crt"),
     ("front-proxy-client", "front-proxy-client.crt"),
+    ("apiserver-etcd-client", "apiserver-etcd-client.crt"),
+    ("admin.conf", "/etc/kubernetes/admin.conf"),
+    ("controller-manager.conf", "/etc/kubernetes/controller-manager.conf"),
     ("scheduler.conf", "/etc/kubernetes/scheduler.conf"),
     ("super-admin.conf", "/etc/kubernetes/super-admin.conf"),
+    ("etcd-server", "etcd/server.crt"),
+    ("etcd-peer", "etcd/peer.crt"),
+    ("etcd-healthcheck-client", "etcd/healthcheck-client.crt"),
     ("ca", "ca.crt"),
     ("etcd-ca", "etcd/ca.crt"),
     ("front-proxy-ca", "front-proxy-ca.crt"),
@@ -47,10 +47,15 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
     ExitStatus::Code(0)
 }
 
+/// A worker has the CA that kubeadm join gave it; super-admin.conf is where it is.
 fn rows(node: &Node) -> Vec<(&'static str, &'static str)> {
-    let absent = |name: &str| name == "super-admin.conf" && (node.kube.minor < 29 || node.index > 0);
-    let master = MASTER.into_iter().filter(|(name, _)| is_master(node) && !absent(name));
-    master.chain(KUBELET).collect()
+    let wanted = |name: &str, path: &str| match name {
+        "super-admin.conf" => node.files.entry(path).is_some(),
+        "ca" => true,
+        _ => is_master(node),
+    };
+    let rows = MASTER.into_iter().filter(|(name, path)| wanted(name, path));
+    rows.chain(KUBELET).collect()
 }
 
 fn absolute(cert_dir: &str, path: &str) -> String {
@@ -67,12 +72,12 @@ fn row(node: &Node, name: &str, path: &str, root: bool) -> String {
     match node.files.find(path) {
         Found::Missing => head("missing", "-", "unknown"),
         Found::Dangling(target) => head(&format!("dangling {target}"), "-", "unknown"),
-        Found::File(file) if !root && file.mode & 0o004 == 0 => head("unreadable Permission denied", "-", "unknown"),
+        Found::File(file) if !root && file.mode & 0o004 == 0 => head("unreadable permission denied", "-", "unknown"),
         Found::File(file) => {
             let modified = file.modified.as_second().to_string();
             match public(file) {
                 Some(pem) => head("present", &modified, key(node, path, file)) + pem,
-                None => head("unreadable no certificate in it", &modified, "unknown"),
+                None => head("unreadable holds no certificate", &modified, "unknown"),
             }
         }
     }

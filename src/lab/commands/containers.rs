@@ -187,7 +187,7 @@ pub(super) async fn stop_static_pods(context: &mut Context, arguments: &[String]
     }) {
         return context.fail(
             5,
-            "certfleet: the kubelet runs; stop it first, or it starts the containers again",
+            "the kubelet runs and would start the containers again; stop it first",
         );
     }
     if let Some(refused) = wrong_runtime(context, arguments) {

@@ -21,7 +21,7 @@ pub(super) async fn run(context: &mut Context) -> ExitStatus {
             let health = json!({"health": healthy.to_string()});
             context.out(format!("health\t{health}\nmembers\t{members}\n"));
         }
-        Err(why) => context.out(format!("error\t{why}\n")),
+        Err(why) => context.out(format!("error\thealth: {why}\n")),
     }
     ExitStatus::Code(0)
 }

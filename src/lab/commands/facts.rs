@@ -14,10 +14,12 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
     let uid = if context.root { "0" } else { "1000" };
     let (lines, endpoint) = context.with(|w| (answers(&w.nodes[context.index], &cert_dir), w.endpoint.to_string()));
     let mut text = format!("uid\t{uid}\n");
-    for (key, value) in lines {
-        text.push_str(&format!("{key}\t{value}\n"));
+    for (key, value) in lines
+        .into_iter()
+        .chain([("kubelet-server", format!("https://{endpoint}"))])
+    {
+        text += &[key, "\t", &value, "\n"].concat();
     }
-    text.push_str(&format!("kubelet-server\thttps://{endpoint}\n"));
     context.out(text);
     ExitStatus::Code(0)
 }
@@ -52,24 +54,46 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
     if docker {
         lines.push(("live-restore", node.live_restore.to_string()));
     }
+    lines.extend(runtime_endpoint(node).map(|endpoint| ("runtime-endpoint", endpoint.to_owned())));
     lines.extend(sockets(node).into_iter().map(|path| ("socket", path.to_owned())));
     lines
 }
 
-/// A socket file is there while its service runs; docker's also while its socket unit listens.
+/// A socket file is there while its service runs; docker's also while its socket unit listens, dockershim's with the kubelet.
 fn sockets(node: &Node) -> Vec<&'static str> {
-    let up = node.runtime_up();
+    let docker = node.runtime == RuntimeKind::Docker;
+    let shim = if node.kube.minor < 24 {
+        "/run/dockershim.sock"
+    } else {
+        "/run/cri-dockerd.sock"
+    };
+    let there = [
+        (
+            docker && (node.runtime_up() || node.active("docker.socket")),
+            "/run/docker.sock",
+        ),
+        (docker && node.active("kubelet"), shim),
+        (node.active("containerd"), "/run/containerd/containerd.sock"),
+        (node.active("crio"), "/run/crio/crio.sock"),
+    ];
+    there
+        .into_iter()
+        .filter(|(there, _)| *there)
+        .map(|(_, path)| path)
+        .collect()
+}
+
+/// The kubelet's flag; dockershim needed none.
+fn runtime_endpoint(node: &Node) -> Option<&'static str> {
     match node.runtime {
-        RuntimeKind::Docker if up || node.active("docker.socket") => {
-            vec!["/var/run/docker.sock", "/var/run/dockershim.sock"]
-        }
-        RuntimeKind::Containerd if up => vec!["/run/containerd/containerd.sock"],
-        RuntimeKind::CriO if up => vec!["/var/run/crio/crio.sock"],
-        _ => Vec::new(),
+        RuntimeKind::Docker if node.kube.minor < 24 => None,
+        RuntimeKind::Docker => Some("unix:///run/cri-dockerd.sock"),
+        RuntimeKind::Containerd => Some("unix:///run/containerd/containerd.sock"),
+        RuntimeKind::CriO => Some("unix:///run/crio/crio.sock"),
     }
 }
 
-/// /proc/sys/kernel/random/boot_id has dashes, journald's form has none.
+/// `/proc/sys/kernel/random/boot_id` has dashes, journald's form has none.
 fn uuid(hex: &str) -> String {
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
     [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")

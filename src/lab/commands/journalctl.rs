@@ -39,11 +39,14 @@ pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStat
         options.lines = Some(10);
     }
     let mut seen = first_page(context, &options);
-    while options.follow {
+    if !options.follow {
+        return ExitStatus::Code(0);
+    }
+    // Ends with its caller: see `Machine::exec`.
+    loop {
         context.pause(50).await;
         seen = next_page(context, &options, seen);
     }
-    ExitStatus::Code(0)
 }
 
 fn first_page(context: &mut Context, options: &Options) -> u64 {
@@ -67,7 +70,9 @@ fn first_page(context: &mut Context, options: &Options) -> u64 {
     if pages.is_empty() && options.lines != Some(0) && !options.follow && options.format != Format::Json {
         context.out("-- No entries --\n");
     }
-    pages.into_iter().for_each(|line| context.out(line));
+    for line in pages {
+        context.out(line);
+    }
     if let (true, Some(cursor)) = (options.show_cursor, cursor) {
         context.out(format!("-- cursor: {cursor}\n"));
     }
@@ -80,7 +85,9 @@ fn next_page(context: &mut Context, options: &Options, seen: u64) -> u64 {
         let shown: Vec<Vec<u8>> = entries.iter().map(|e| options.format.show(n, e)).collect();
         (shown, entries.last().map_or(seen, |e| e.sequence))
     });
-    lines.into_iter().for_each(|line| context.out(line));
+    for line in lines {
+        context.out(line);
+    }
     last
 }
 
@@ -140,8 +147,7 @@ fn expand(arguments: &[String]) -> Vec<String> {
             words.push(word.clone());
             continue;
         };
-        let mut rest = letters.char_indices();
-        while let Some((at, letter)) = rest.next() {
+        for (at, letter) in letters.char_indices() {
             words.push(format!("-{letter}"));
             let value = &letters[at + letter.len_utf8()..];
             if "unoSc".contains(letter) && !value.is_empty() {

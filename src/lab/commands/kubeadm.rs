@@ -2,29 +2,26 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use crate::lab::clock::{DAY, shift};
 use crate::lab::context::Context;
 use crate::lab::file_tree::Content;
-use crate::lab::fleet::is_master;
 use crate::lab::kubelet::balance;
 use crate::lab::pki::{LabError, Leaf, Signer};
 use crate::lab::world::World;
 use crate::model::ExitStatus;
 use crate::model::facts::KubeVersion;
 
-use super::{operands, option};
+use super::{kubeadm_expiration as check_expiration, operands, option};
 
 const FINE: ExitStatus = ExitStatus::Code(0);
 
 /// A certificate that kubeadm renews.
-struct Renewable {
-    name: &'static str,
+pub(super) struct Renewable {
+    pub(super) name: &'static str,
     /// Below the certificate directory without `.crt`, or a kubeconfig in /etc/kubernetes.
     file: &'static str,
     what: &'static str,
-    signer: Signer,
+    pub(super) signer: Signer,
 }
 
 const fn entry(name: &'static str, file: &'static str, what: &'static str, signer: Signer) -> Renewable {
@@ -36,7 +33,8 @@ const fn entry(name: &'static str, file: &'static str, what: &'static str, signe
     }
 }
 
-const CERTIFICATES: [Renewable; 11] = [
+/// In kubeadm's own order.
+pub(super) const CERTIFICATES: [Renewable; 11] = [
     entry(
         "admin.conf",
         "admin.conf",
@@ -106,8 +104,13 @@ const CERTIFICATES: [Renewable; 11] = [
 ];
 
 impl Renewable {
-    fn path(&self, cert_dir: &str) -> String {
-        if self.file.ends_with(".conf") {
+    fn is_kubeconfig(&self) -> bool {
+        self.file.rsplit_once('.').is_some_and(|(_, suffix)| suffix == "conf")
+    }
+
+    /// Where it lies.
+    pub(super) fn path(&self, cert_dir: &str) -> String {
+        if self.is_kubeconfig() {
             format!("/etc/kubernetes/{}", self.file)
         } else {
             format!("{cert_dir}/{}.crt", self.file)
@@ -123,7 +126,8 @@ impl Renewable {
         }
     }
 
-    fn known_to(&self, version: KubeVersion) -> bool {
+    /// super-admin.conf came with 1.29.
+    pub(super) fn known_to(&self, version: KubeVersion) -> bool {
         self.name != "super-admin.conf" || version.minor >= 29
     }
 }
@@ -168,7 +172,7 @@ async fn certs(context: &mut Context, arguments: &[String], verb: &str, rest: &[
         .trim_end_matches('/')
         .to_owned();
     match (verb, rest) {
-        ("check-expiration", []) => check_expiration(context, &cert_dir),
+        ("check-expiration", []) => check_expiration::run(context, &cert_dir),
         ("renew", [name]) => renew(context, arguments, name, &cert_dir).await,
         ("renew", []) => context.fail(1, "missing subcommand; \"renew\" is not meant to be run on its own"),
         _ => context.fail(1, format!("unknown command \"{verb}\" for \"kubeadm certs\"")),
@@ -176,7 +180,7 @@ async fn certs(context: &mut Context, arguments: &[String], verb: &str, rest: &[
 }
 
 /// What `[renew]` or `[check-expiration]` says about the configuration; nothing with `--config`.
-fn preamble(context: &mut Context, tag: &str, version: KubeVersion) {
+pub(super) fn preamble(context: &mut Context, tag: &str, version: KubeVersion) {
     let api = api_answers(context);
     let flag = if version.minor < 19 { "-oyaml" } else { "-o yaml" };
     let mut text = if version.minor >= 31 {
@@ -191,9 +195,11 @@ fn preamble(context: &mut Context, tag: &str, version: KubeVersion) {
         return;
     };
     if !api {
-        text.push_str(&format!(
-            "[{tag}] Error reading configuration from the Cluster. Falling back to default configuration\n"
-        ));
+        let fallback = format!(
+            "[{tag}] Error reading configuration from the Cluster. Falling back to default configuration
+"
+        );
+        text += &fallback;
     }
     context.out(format!("{text}\n"));
 }
@@ -281,115 +287,4 @@ fn replace(world: &mut World, index: usize, path: &str, old: &Leaf) -> Result<()
     files.put(path.replace(".crt", ".key"), Content::Key(Arc::clone(&leaf)), now);
     files.put(path, Content::Certificate(leaf), now);
     Ok(())
-}
-
-fn check_expiration(context: &mut Context, cert_dir: &str) -> ExitStatus {
-    if !context.root {
-        return context.fail(1, "failed to load existing certificate: open /etc/kubernetes/admin.conf: permission denied\nTo see the stack trace of this error execute with --v=5 or higher");
-    }
-    if !context.node(is_master) {
-        return context.fail(
-            1,
-            format!("failed to load existing certificate: open {cert_dir}/apiserver.crt: no such file or directory"),
-        );
-    }
-    let version = context.node(|n| n.kube);
-    preamble(context, "check-expiration", version);
-    let with_ca = version.minor >= 18;
-    let now = context.change(|n, moment| n.wall(moment));
-    let mut rows = vec![heading("CERTIFICATE", with_ca)];
-    for certificate in CERTIFICATES.iter().filter(|c| c.known_to(version)) {
-        let leaf = context.node(|n| n.files.leaf(&certificate.path(cert_dir)));
-        rows.push(match leaf {
-            Some(leaf) => row(
-                certificate.name,
-                leaf.not_after,
-                now,
-                with_ca.then(|| certificate.signer.name()),
-            ),
-            None => vec![format!("!MISSING! {}", certificate.name)],
-        });
-    }
-    let mut text = table(&rows);
-    if with_ca {
-        text.push('\n');
-        text.push_str(&authorities(context, now));
-    }
-    context.out(text);
-    FINE
-}
-
-fn heading(first: &str, with_ca: bool) -> Vec<String> {
-    let ca = with_ca.then_some("CERTIFICATE AUTHORITY");
-    let words = [
-        Some(first),
-        Some("EXPIRES"),
-        Some("RESIDUAL TIME"),
-        ca,
-        Some("EXTERNALLY MANAGED"),
-    ];
-    words.into_iter().flatten().map(str::to_owned).collect()
-}
-
-fn row(name: &str, until: Timestamp, now: Timestamp, ca: Option<&str>) -> Vec<String> {
-    let date = until.strftime("%b %d, %Y %H:%M UTC").to_string();
-    let cells = [
-        Some(name.to_owned()),
-        Some(date),
-        Some(residual(until, now)),
-        ca.map(str::to_owned),
-        Some("no".to_owned()),
-    ];
-    cells.into_iter().flatten().collect()
-}
-
-fn authorities(context: &Context, now: Timestamp) -> String {
-    let mut rows = vec![heading("CERTIFICATE AUTHORITY", false)];
-    let cas = context.with(|w| {
-        [
-            ("ca", w.pki.ca.not_after),
-            ("etcd-ca", w.pki.etcd.not_after),
-            ("front-proxy-ca", w.pki.front_proxy.not_after),
-        ]
-    });
-    rows.extend(cas.into_iter().map(|(name, until)| row(name, until, now, None)));
-    table(&rows)
-}
-
-/// `duration.ShortHumanDuration` of apimachinery.
-fn residual(until: Timestamp, now: Timestamp) -> String {
-    let seconds = until.as_second() - now.as_second();
-    match seconds {
-        ..=-2 => "<invalid>".to_owned(),
-        -1 => "0s".to_owned(),
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m", seconds / 60),
-        3600..DAY => format!("{}h", seconds / 3600),
-        _ if seconds < 365 * DAY => format!("{}d", seconds / DAY),
-        _ => format!("{}y", seconds / (365 * DAY)),
-    }
-}
-
-/// tabwriter with a padding of three; the last column is padded too.
-fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|r| r.get(column))
-            .map(String::len)
-            .max()
-            .unwrap_or(0)
-            + 3
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let cell = |(text, width): (&String, &usize)| format!("{text:<width$}");
-    let line = |row: &Vec<String>| {
-        row.iter()
-            .zip(&widths)
-            .map(cell)
-            .collect::<String>()
-            .trim_end()
-            .to_owned()
-    };
-    rows.iter().map(|row| format!("{}\n", line(row))).collect()
 }

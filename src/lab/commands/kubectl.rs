@@ -156,7 +156,7 @@ fn get_raw(context: &mut Context, path: &str) -> ExitStatus {
     }
 }
 
-/// Which pods and DaemonSets were asked for.
+/// Which pods and `DaemonSet`s were asked for.
 #[derive(Debug)]
 pub(super) struct Filter {
     /// `None` = all namespaces.
@@ -209,6 +209,7 @@ fn get(context: &mut Context, arguments: &[String], kind: &str, names: &[&str]) 
         ("pod" | "pods" | "po", "" | "wide") => Some(table::pods(w, &filter, output == "wide", headers)),
         ("daemonset" | "daemonsets" | "ds", "json") => Some(json::daemon_sets(w, &filter)),
         ("daemonset" | "daemonsets" | "ds", "" | "wide") => Some(table::daemon_sets(w, &filter, headers)),
+        ("certificatesigningrequests" | "csr", "json") => Some("{\"items\":[]}\n".to_owned()),
         _ => None,
     });
     match text {

@@ -129,7 +129,7 @@ pub(super) fn daemon_sets(world: &World, filter: &Filter) -> String {
     list(&items)
 }
 
-/// A DaemonSet and its counts.
+/// A `DaemonSet` and its counts.
 pub(super) struct DaemonSet<'a> {
     pub(super) name: &'a str,
     pub(super) namespace: &'static str,
@@ -137,7 +137,7 @@ pub(super) struct DaemonSet<'a> {
     pub(super) ready: usize,
 }
 
-/// The DaemonSets that are asked for.
+/// The `DaemonSet`s that are asked for.
 pub(super) fn sets<'a>(world: &'a World, filter: &Filter) -> Vec<DaemonSet<'a>> {
     let mut found: Vec<DaemonSet<'a>> = Vec::new();
     let wanted = |p: &&Pod| p.owner == Owner::DaemonSet && filter.wants(p.namespace, (p.label.0, &p.label.1), &p.app);

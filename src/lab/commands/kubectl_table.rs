@@ -9,29 +9,14 @@ use crate::lab::world::World;
 use super::kubectl::Filter;
 use super::kubectl_json::sets;
 
-/// Columns three blanks apart.
+/// A table with its heading, or nothing at all.
 fn table(headers: bool, head: &[&str], rows: Vec<Vec<String>>) -> String {
     if rows.is_empty() {
         return String::new();
     }
     let head: Vec<String> = head.iter().map(|h| (*h).to_owned()).collect();
     let all: Vec<Vec<String>> = headers.then_some(head).into_iter().chain(rows).collect();
-    let width = |column: usize| {
-        all.iter()
-            .filter_map(|r| r.get(column))
-            .map(String::len)
-            .max()
-            .unwrap_or(0)
-            + 3
-    };
-    let widths: Vec<usize> = (0..all[0].len()).map(width).collect();
-    let line = |row: &Vec<String>| {
-        row.iter()
-            .zip(&widths)
-            .map(|(c, w)| format!("{c:<w$}"))
-            .collect::<String>()
-    };
-    all.iter().map(|row| format!("{}\n", line(row).trim_end())).collect()
+    super::table(&all)
 }
 
 fn age(world: &World, created: Millis) -> String {

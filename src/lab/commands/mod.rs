@@ -4,9 +4,11 @@ mod certificates;
 mod containers;
 mod etcd_health;
 mod facts;
+mod inspect;
 mod journal_format;
 mod journalctl;
 mod kubeadm;
+mod kubeadm_expiration;
 mod kubectl;
 mod kubectl_json;
 mod kubectl_table;
@@ -65,4 +67,29 @@ fn operands<'a>(arguments: &'a [String], with_value: &[&str]) -> Vec<&'a str> {
         }
     }
     found
+}
+
+/// Columns side by side, three blanks apart, as tabwriter does for kubectl and kubeadm; no blanks at the end of a line.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|r| r.get(column))
+            .map(String::len)
+            .max()
+            .unwrap_or(0)
+            + 3
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        text += cells.concat().trim_end();
+        text += "\n";
+    }
+    text
 }

@@ -6,7 +6,7 @@ use crate::lab::file_tree::{Content, File};
 use crate::lab::node::Node;
 use crate::model::ExitStatus;
 
-use super::{certificates, containers, etcd_health, facts};
+use super::{certificates, containers, etcd_health, facts, inspect};
 
 /// Runs `certfleet:NAME ARGS…`.
 pub(in crate::lab) async fn script(context: &mut Context, name: &str, arguments: &[String]) -> ExitStatus {
@@ -16,6 +16,8 @@ pub(in crate::lab) async fn script(context: &mut Context, name: &str, arguments:
         "containers" => containers::list(context, arguments),
         "stop-static-pods" => containers::stop_static_pods(context, arguments).await,
         "etcd-health" => etcd_health::run(context).await,
+        "inspect" => inspect::inspect(context, arguments),
+        "served" => inspect::served(context, arguments),
         "backup" => backup(context, arguments).await,
         other => context.fail(127, format!("sh: 1: certfleet:{other}: not found")),
     }

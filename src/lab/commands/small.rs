@@ -1,7 +1,8 @@
 //! Small programs: date, id, cat, ls, test and the like.
 
 use crate::lab::context::Context;
-use crate::lab::file_tree::{Content, Found};
+use crate::lab::file_tree::{Content, File, Found};
+use crate::lab::node::Node;
 use crate::model::ExitStatus;
 
 const FINE: ExitStatus = ExitStatus::Code(0);
@@ -15,11 +16,14 @@ pub(super) async fn run(context: &mut Context, name: &str, arguments: &[String])
         "date" => date(context, arguments),
         "hostname" => print(context, context.host.to_string()),
         "uname" => uname(context, arguments),
-        "whoami" => print(context, who(context).to_owned()),
+        "whoami" => {
+            let who = who(context).to_owned();
+            print(context, who)
+        }
         "id" => id(context, arguments),
         "uptime" => print(
             context,
-            " 13:46:38 up 157 days,  3:12,  1 user,  load average: 0.52, 0.58, 0.59".to_owned(),
+            " 13:46:38 up 157 days,  3:12,  1 user,  load average: 0.52, 0.58, 0.59",
         ),
         "sleep" => sleep(context, arguments).await,
         "cat" => cat(context, arguments),
@@ -31,7 +35,8 @@ pub(super) async fn run(context: &mut Context, name: &str, arguments: &[String])
     }
 }
 
-fn print(context: &mut Context, text: String) -> ExitStatus {
+fn print(context: &mut Context, text: impl AsRef<str>) -> ExitStatus {
+    let text = text.as_ref();
     context.out(format!("{text}\n"));
     FINE
 }
@@ -124,7 +129,7 @@ fn ls(context: &mut Context, arguments: &[String]) -> ExitStatus {
     status
 }
 
-fn listing(node: &crate::lab::node::Node, path: &str, long: bool) -> Option<String> {
+fn listing(node: &Node, path: &str, long: bool) -> Option<String> {
     if let Some(file) = node.files.entry(path) {
         return Some(row(path, file, long));
     }
@@ -136,15 +141,15 @@ fn listing(node: &crate::lab::node::Node, path: &str, long: bool) -> Option<Stri
             None => drop(names.insert(rest.to_owned(), Some(file))),
         }
     }
-    let show = |(name, file): (&String, &Option<&crate::lab::file_tree::File>)| match file {
-        Some(file) => row(name, file, long),
+    let show = |(name, file): (String, Option<&File>)| match file {
+        Some(file) => row(&name, file, long),
         None if long => format!("drwxr-xr-x 2 root root 4096 {name}\n"),
         None => format!("{name}\n"),
     };
-    (!names.is_empty()).then(|| names.iter().map(show).collect())
+    (!names.is_empty()).then(|| names.into_iter().map(show).collect())
 }
 
-fn row(name: &str, file: &crate::lab::file_tree::File, long: bool) -> String {
+fn row(name: &str, file: &File, long: bool) -> String {
     if !long {
         return format!("{name}\n");
     }

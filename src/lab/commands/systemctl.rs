@@ -60,7 +60,7 @@ fn block(node: &Node, name: &str, wanted: &str) -> String {
     let asked = |key: &str| wanted.is_empty() || wanted.split(',').any(|w| w == key);
     let there = |key: &str| !(socket && matches!(key, "MainPID" | "NRestarts"));
     let rows = properties.iter().filter(|(key, _)| asked(key) && there(key));
-    rows.map(|(key, value)| format!("{key}={value}\n")).collect()
+    rows.map(|(key, value)| [key, "=", value, "\n"].concat()).collect()
 }
 
 fn is_word(

@@ -135,7 +135,10 @@ pub(super) fn clock_skew(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
     notes
 }
 
-fn extremes<'a>(clocks: &[(&'a Host, Clock)]) -> Option<((&'a Host, Clock), (&'a Host, Clock))> {
+/// A host and how far its clock is off.
+type Read<'a> = (&'a Host, Clock);
+
+fn extremes<'a>(clocks: &[Read<'a>]) -> Option<(Read<'a>, Read<'a>)> {
     let low = clocks.iter().min_by_key(|(_, c)| c.offset_ms)?;
     let high = clocks.iter().max_by_key(|(_, c)| c.offset_ms)?;
     Some((*low, *high))

@@ -1,0 +1,145 @@
+//! Symptoms around the certificates: clocks, authorities, rotation, requests, journals.
+
+use crate::probes::recent_journal::JournalSummary;
+
+use super::View;
+use super::cure::{self, Cures};
+use super::inspection::Inspection;
+use super::level::Level;
+use super::symptoms::{Kind, Symptom};
+
+/// kubeadm backdates notBefore by five minutes: a clock that is further behind calls a fresh certificate "not yet valid".
+const CLOCK_CRITICAL_MS: i64 = 5 * 60 * 1000;
+/// Further than any machine with NTP.
+const CLOCK_WARNING_MS: i64 = 30 * 1000;
+const AUTHORITIES: [&str; 3] = ["ca", "etcd-ca", "front-proxy-ca"];
+
+/// Everything around one host's certificates.
+pub(super) fn of_host(view: &View<'_>, cures: &Cures, host: &Inspection) -> Vec<Symptom> {
+    let mut found: Vec<Symptom> = clock(host).into_iter().collect();
+    found.extend(authorities(view, host));
+    found.extend(rotation(host));
+    found.extend(host.journal.as_ref().and_then(|j| journal(cures, host, j)));
+    found.extend(problems(host));
+    found
+}
+
+fn clock(host: &Inspection) -> Option<Symptom> {
+    let clock = host.facts.clock?;
+    let sure = clock.offset_ms.saturating_abs().saturating_sub(clock.uncertainty_ms);
+    let level = match sure {
+        CLOCK_CRITICAL_MS.. => Level::Critical,
+        CLOCK_WARNING_MS.. => Level::Warning,
+        _ => return None,
+    };
+    let cure = cure::manual("set the host's clock and keep it right (chrony, systemd-timesyncd)");
+    let mut symptom = Symptom::new(Kind::ClockWrong, level, host.name(), "the clock", cure);
+    let way = if clock.offset_ms < 0 { "behind" } else { "ahead" };
+    let seconds = |ms: i64| jiff::SignedDuration::from_millis(ms);
+    symptom.detail = format!(
+        "{} {way} of ours, give or take {} s",
+        super::age(seconds(clock.offset_ms)),
+        (clock.uncertainty_ms + 999) / 1000
+    );
+    Some(symptom)
+}
+
+/// A CA that ends before its leaves, or soon; a CA whose key is elsewhere.
+fn authorities(view: &View<'_>, host: &Inspection) -> Vec<Symptom> {
+    let mut found = Vec::new();
+    for name in AUTHORITIES {
+        let Some(authority) = host.x509(name) else { continue };
+        let leaves = host
+            .facts
+            .certificates
+            .iter()
+            .filter_map(|c| c.x509())
+            .filter(|x| !x.is_ca && x.signed_by.as_deref() == Some(name));
+        let outlived = leaves.filter(|x| x.not_after > authority.not_after).count();
+        if outlived > 0 && !authority.expired(view.now(host)) {
+            let mut symptom = Symptom::new(
+                Kind::AuthorityEndsFirst,
+                Level::Warning,
+                host.name(),
+                name,
+                cure::new_authority(),
+            );
+            symptom.when = Some(authority.not_after);
+            found.push(symptom);
+        }
+        if let Some(false) = key_of(host, name) {
+            found.push(Symptom::new(
+                Kind::NoAuthorityKey,
+                Level::Ok,
+                host.name(),
+                name,
+                cure::external_authority(),
+            ));
+        }
+    }
+    found
+}
+
+fn key_of(host: &Inspection, name: &str) -> Option<bool> {
+    let file = if name == "etcd-ca" { "etcd/ca" } else { name };
+    let asked = host
+        .surroundings
+        .as_ref()
+        .and_then(|s| s.ca_keys.iter().find(|(n, _)| n == file))
+        .map(|(_, there)| *there);
+    // A worker has ca.crt only, as it should.
+    let needed = host.x509("apiserver").is_some() || (name == "etcd-ca" && host.x509("etcd-server").is_some());
+    asked
+        .or(if name == "ca" { host.facts.ca_key } else { None })
+        .filter(|_| needed)
+}
+
+fn rotation(host: &Inspection) -> Option<Symptom> {
+    let off = host.surroundings.as_ref()?.kubelet.rotates == Some(false);
+    let cure = cure::manual("set `rotateCertificates: true` in /var/lib/kubelet/config.yaml and restart the kubelet");
+    (off && host.x509("kubelet-client").is_some())
+        .then(|| Symptom::new(Kind::RotationOff, Level::Warning, host.name(), "kubelet", cure))
+}
+
+fn journal(cures: &Cures, host: &Inspection, journal: &JournalSummary) -> Option<Symptom> {
+    if journal.blocking.is_empty() {
+        return None;
+    }
+    let mut symptom = Symptom::new(Kind::Journal, Level::Warning, host.name(), "kubelet", cures.journal());
+    let classes: Vec<String> = journal.blocking.keys().map(|c| c.replace('_', " ")).collect();
+    symptom.detail = super::wording::list(&classes);
+    Some(symptom)
+}
+
+/// Questions that failed on a host that answers.
+fn problems(host: &Inspection) -> Vec<Symptom> {
+    if host.facts.unreachable.is_some() {
+        return Vec::new();
+    }
+    let one = |why: &String| {
+        let cure = cure::manual("look at the host, then check again");
+        let mut symptom = Symptom::new(Kind::Unseen, Level::Unknown, host.name(), "a question", cure);
+        symptom.detail.clone_from(why);
+        symptom
+    };
+    host.facts.problems.iter().map(one).collect()
+}
+
+/// Kubelets that wait for somebody to approve their serving certificate.
+pub(super) fn requests(view: &View<'_>) -> Vec<Symptom> {
+    let pending = view.fleet.requests.iter().flatten();
+    let one = |request: &crate::probes::serving_requests::ServingRequest| {
+        let means = |h: &&Inspection| {
+            h.facts.hostname.as_deref() == Some(&request.node) || h.facts.host.as_str() == request.node
+        };
+        let host = view
+            .fleet
+            .hosts
+            .iter()
+            .find(means)
+            .map_or_else(|| request.node.as_str().into(), |h| h.facts.host.clone());
+        let cure = cure::manual("look whose they are with `kubectl get csr`, then `kubectl certificate approve NAME`");
+        Symptom::new(Kind::Requests, Level::Warning, &host, "kubelet", cure)
+    };
+    pending.map(one).collect()
+}

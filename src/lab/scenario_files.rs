@@ -1,0 +1,223 @@
+//! The files of a scenario's hosts.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::clock::{DAY, shift};
+use super::file_tree::Content;
+use super::node::KUBELET_CLIENT;
+use super::pki::{LabError, Leaf, LeafSpec, Signer};
+use super::scenario::Story;
+use super::static_pods::{COMPONENTS, PKI, manifest};
+use super::world::World;
+
+/// What every node has.
+pub(super) fn put_kubelet_files(world: &mut World, index: usize, story: &Story) -> Result<(), LabError> {
+    let (name, now) = (world.nodes[index].name.to_string(), world.clock.wall(0));
+    let expired = world.config.expired_kubelets.contains(&name);
+    let until = if expired {
+        shift(now, -3600)
+    } else {
+        shift(now, 219 * DAY)
+    };
+    let from = shift(until, -365 * DAY);
+    let spec = LeafSpec::client(format!("system:node:{name}"), Some("system:nodes"), Signer::Ca);
+    let client = world.issue(spec, from, until)?;
+    let serving = LeafSpec::server(format!("{name}@{}", story.created.as_second()), vec![name], Signer::Own);
+    let serving = world.issue(serving, story.created, shift(story.created, 3650 * DAY))?;
+    let dated = format!("kubelet-client-{}.pem", from.strftime("%Y-%m-%d-%H-%M-%S"));
+    let kubeconfig = kubelet_conf(&world.endpoint);
+    let files = &mut world.nodes[index].files;
+    files.put(format!("/var/lib/kubelet/pki/{dated}"), Content::Bundle(client), from);
+    files.put(
+        KUBELET_CLIENT,
+        Content::Link(format!("/var/lib/kubelet/pki/{dated}")),
+        from,
+    );
+    files.put(
+        "/var/lib/kubelet/pki/kubelet.crt",
+        Content::Certificate(Arc::clone(&serving)),
+        story.created,
+    );
+    files.put("/var/lib/kubelet/pki/kubelet.key", Content::Key(serving), story.created);
+    files.put("/etc/kubernetes/kubelet.conf", Content::Text(kubeconfig), story.created);
+    let config = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nrotateCertificates: true\nstaticPodPath: /etc/kubernetes/manifests\n";
+    files.put(
+        "/var/lib/kubelet/config.yaml",
+        Content::Text(config.to_owned()),
+        story.created,
+    );
+    files.put(
+        "/etc/os-release",
+        Content::Text("PRETTY_NAME=\"Ubuntu 18.04.5 LTS\"\nID=ubuntu\n".to_owned()),
+        story.created,
+    );
+    files.put(
+        "/etc/kubernetes/pki/ca.crt",
+        Content::CaCertificate(Arc::clone(&world.pki.ca)),
+        story.created,
+    );
+    if world.config.live_restore {
+        files.put(
+            "/etc/docker/daemon.json",
+            Content::Text("{\"live-restore\": true}\n".to_owned()),
+            story.created,
+        );
+    }
+    Ok(())
+}
+
+fn kubelet_conf(endpoint: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    server: https://{endpoint}\n  name: kubernetes\nusers:\n\
+         - name: default-auth\n  user:\n    client-certificate: {KUBELET_CLIENT}\n    client-key: {KUBELET_CLIENT}\n"
+    )
+}
+
+/// A file that holds a leaf on a master: where, and what for.
+struct Place {
+    path: String,
+    spec: LeafSpec,
+    kubeconfig: bool,
+}
+
+fn places(world: &World, index: usize) -> Vec<Place> {
+    let node = &world.nodes[index];
+    let (name, address) = (node.name.to_string(), node.address.clone());
+    let vip = world.endpoint.split(':').next().unwrap_or_default().to_owned();
+    let file = |path: &str, spec| Place {
+        path: format!("{PKI}/{path}.crt"),
+        spec,
+        kubeconfig: false,
+    };
+    let conf = |path: &str, user: &str, group| Place {
+        path: format!("/etc/kubernetes/{path}"),
+        spec: LeafSpec::client(user, group, Signer::Ca),
+        kubeconfig: true,
+    };
+    let own = |items: &[&str]| items.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+    let service = own(&[
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+        "10.96.0.1",
+    ]);
+    let api = [vec![name.clone()], service, vec![address.clone(), vip]].concat();
+    let etcd = [own(&["localhost", "127.0.0.1", "::1"]), vec![name.clone(), address]].concat();
+    let both = |sans| LeafSpec {
+        client: true,
+        ..LeafSpec::server(name.clone(), sans, Signer::EtcdCa)
+    };
+    let admins = if world.config.kubernetes.minor >= 29 {
+        "kubeadm:cluster-admins"
+    } else {
+        "system:masters"
+    };
+    let mut places = vec![
+        file("apiserver", LeafSpec::server("kube-apiserver", api, Signer::Ca)),
+        file(
+            "apiserver-kubelet-client",
+            LeafSpec::client("kube-apiserver-kubelet-client", Some("system:masters"), Signer::Ca),
+        ),
+        file(
+            "front-proxy-client",
+            LeafSpec::client("front-proxy-client", None, Signer::FrontProxyCa),
+        ),
+        file(
+            "apiserver-etcd-client",
+            LeafSpec::client("kube-apiserver-etcd-client", Some("system:masters"), Signer::EtcdCa),
+        ),
+        file("etcd/server", both(etcd.clone())),
+        file("etcd/peer", both(etcd)),
+        file(
+            "etcd/healthcheck-client",
+            LeafSpec::client("kube-etcd-healthcheck-client", Some("system:masters"), Signer::EtcdCa),
+        ),
+        conf("admin.conf", "kubernetes-admin", Some(admins)),
+        conf("controller-manager.conf", "system:kube-controller-manager", None),
+        conf("scheduler.conf", "system:kube-scheduler", None),
+    ];
+    if world.config.kubernetes.minor >= 29 && index == 0 {
+        places.push(conf(
+            "super-admin.conf",
+            "kubernetes-super-admin",
+            Some("system:masters"),
+        ));
+    }
+    places
+}
+
+/// Writes the leaves of one validity; the processes that started with them are started in between.
+pub(super) fn put_leaves(
+    world: &mut World,
+    index: usize,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<(), LabError> {
+    for place in places(world, index) {
+        let leaf = world.issue(place.spec, shift(from, -300), until)?;
+        put_leaf(world, index, &place.path, place.kubeconfig, leaf, from);
+    }
+    Ok(())
+}
+
+fn put_leaf(world: &mut World, index: usize, path: &str, kubeconfig: bool, leaf: Arc<Leaf>, modified: Timestamp) {
+    let server = format!("https://{}", world.endpoint);
+    let ca = Arc::clone(&world.pki.ca);
+    let files = &mut world.nodes[index].files;
+    if kubeconfig {
+        files.put(path, Content::Kubeconfig { server, ca, leaf }, modified);
+        return;
+    }
+    files.put(path.replace(".crt", ".key"), Content::Key(Arc::clone(&leaf)), modified);
+    files.put(path, Content::Certificate(leaf), modified);
+}
+
+/// What a master has besides, as of `kubeadm init`.
+pub(super) fn put_master_files(world: &mut World, index: usize, story: &Story) -> Result<(), LabError> {
+    put_leaves(world, index, story.in_use)?;
+    let external = world.config.external_ca;
+    let address = world.nodes[index].address.clone();
+    let pki = [
+        ("ca", &world.pki.ca),
+        ("etcd/ca", &world.pki.etcd),
+        ("front-proxy-ca", &world.pki.front_proxy),
+    ];
+    for (name, authority) in pki {
+        let files = &mut world.nodes[index].files;
+        files.put(
+            format!("{PKI}/{name}.crt"),
+            Content::CaCertificate(Arc::clone(authority)),
+            story.created,
+        );
+        if !external {
+            files.put(
+                format!("{PKI}/{name}.key"),
+                Content::CaKey(Arc::clone(authority)),
+                story.created,
+            );
+        }
+    }
+    let files = &mut world.nodes[index].files;
+    for component in COMPONENTS {
+        files.put(
+            manifest(component),
+            Content::Text(manifest_text(component, &address)),
+            story.created,
+        );
+    }
+    Ok(())
+}
+
+fn manifest_text(component: &str, address: &str) -> String {
+    let flag = if component == "kube-apiserver" {
+        format!("    - --advertise-address={address}\n")
+    } else {
+        String::new()
+    };
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  labels:\n    component: {component}\n    tier: control-plane\n  name: {component}\n  \
+         namespace: kube-system\nspec:\n  containers:\n  - command:\n    - {component}\n{flag}    name: {component}\n  hostNetwork: true\n"
+    )
+}

@@ -1,0 +1,130 @@
+//! `check` against the embedded fleet: every scenario has its diagnosis, and nothing is changed by looking.
+
+use std::sync::Arc;
+
+use certfleet::check::{Cure, Findings, Level, Subject, Thresholds, Verdict, examine};
+use certfleet::engine::inspect;
+use certfleet::lab::{CalicoTrouble, Fault, FaultRule, Lab, LabConfig, MemoryFleet, Scenario};
+use certfleet::model::RuntimeKind;
+use certfleet::remote::Transport;
+
+async fn check(lab: &Lab) -> Findings {
+    let password = lab.inventory_hosts().iter().find_map(|h| lab.sudo_password(h));
+    let fleet = match password {
+        Some(password) => MemoryFleet::with_password(lab.clone(), password),
+        None => MemoryFleet::new(lab.clone()),
+    };
+    let transport: Arc<dyn Transport> = Arc::new(fleet);
+    let inventory = lab.inventory();
+    let clock = lab.clone();
+    let inspected = inspect(&transport, &inventory, &inventory.hosts, &move || clock.wall_clock()).await;
+    let findings = examine(&inspected, Thresholds::default(), "lab/inventory.yaml");
+    assert!(
+        lab.full_history().is_empty(),
+        "a check changes nothing: {:?}",
+        lab.full_history()
+    );
+    assert!(lab.alarms().is_empty(), "no secret is shown: {:?}", lab.alarms());
+    findings
+}
+
+async fn scenario(scenario: Scenario) -> Findings {
+    check(&Lab::scenario(scenario).expect("a fleet")).await
+}
+
+fn said(findings: &Findings) -> Vec<&str> {
+    findings.diagnoses.iter().map(|d| d.sentence.as_str()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_seed_names_the_api_server_as_the_cause() {
+    for of in [Scenario::Seed, Scenario::French] {
+        let findings = scenario(of).await;
+        let first = &findings.diagnoses[0];
+        assert!(
+            first
+                .sentence
+                .starts_with("kube-apiserver on m1, m2, m3 serves a certificate that expired 2 h ago"),
+            "{:#?}",
+            said(&findings)
+        );
+        assert_eq!(
+            first.cure,
+            Cure::Command("certfleet restart -i lab/inventory.yaml".to_owned())
+        );
+        assert_eq!(findings.level, Level::Critical);
+        let bad_files = findings
+            .certificates
+            .iter()
+            .filter(|r| r.subject == Subject::File && r.is_problem());
+        assert_eq!(bad_files.count(), 0, "on disk everything is fine");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fleet_that_expired_on_disk_is_to_be_renewed() {
+    let findings = scenario(Scenario::Expired).await;
+    let renew = Cure::Command("certfleet renew -i lab/inventory.yaml".to_owned());
+    let on_disk = findings
+        .certificates
+        .iter()
+        .filter(|r| r.subject == Subject::File && r.verdict == Verdict::Expired);
+    assert!(on_disk.count() >= 30, "ten certificates on three masters");
+    assert_eq!(findings.diagnoses[0].cure, renew, "{:#?}", said(&findings));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_healthy_fleet_is_ok() {
+    for runtime in [RuntimeKind::Containerd, RuntimeKind::CriO] {
+        let config = LabConfig {
+            runtime,
+            ..LabConfig::new(Scenario::Healthy)
+        };
+        let findings = check(&Lab::new(config).expect("a fleet")).await;
+        assert_eq!((findings.level, said(&findings)), (Level::Ok, Vec::new()), "{runtime}");
+        let seen = findings.certificates.iter().filter(|r| r.subject == Subject::Served);
+        assert!(seen.count() >= 3 * 7, "every port of every master was looked at");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_invisible_token_is_found() {
+    let mut config = LabConfig::new(Scenario::CalicoToken);
+    if config.calico.is_empty() {
+        config.calico = vec![("w1".to_owned(), CalicoTrouble::Token)];
+    }
+    let findings = check(&Lab::new(config).expect("a fleet")).await;
+    let token = findings
+        .certificates
+        .iter()
+        .find(|r| r.subject == Subject::Token && r.verdict == Verdict::Expired);
+    assert!(token.is_some(), "{:#?}", said(&findings));
+    assert!(
+        said(&findings).iter().any(|s| s.contains("no pod can be created")),
+        "{:#?}",
+        said(&findings)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_does_not_answer_is_a_row() {
+    let lab = Lab::scenario(Scenario::Healthy).expect("a fleet");
+    let dead = lab.inventory_hosts().pop().expect("a host");
+    lab.inject(FaultRule {
+        host: dead.clone(),
+        line: String::new(),
+        fault: Fault::RefuseConnection,
+        times: 1000,
+    });
+    let findings = check(&lab).await;
+    let row = findings.certificates.iter().find(|r| r.host == dead).expect("a row");
+    assert_eq!(
+        (row.subject, row.verdict, findings.level),
+        (Subject::Host, Verdict::Unknown, Level::Unknown)
+    );
+    assert!(
+        said(&findings)[0].contains(&format!("{dead} could not be asked")),
+        "{:#?}",
+        said(&findings)
+    );
+}

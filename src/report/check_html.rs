@@ -53,7 +53,8 @@ fn blocks(findings: &Findings) -> Vec<Value> {
             None => blocks.push((vec![host.host.clone()], rows)),
         }
     }
-    let block = |(hosts, rows): (Vec<HostName>, Vec<Value>)| context! { hosts => hosts_and_count(&hosts), rows => rows };
+    let block =
+        |(hosts, rows): (Vec<HostName>, Vec<Value>)| context! { hosts => hosts_and_count(&hosts), rows => rows };
     blocks.into_iter().map(block).collect()
 }
 

@@ -30,7 +30,9 @@ mod tests {
         match value {
             Value::Object(map) => {
                 if schema["properties"].is_null() {
-                    let options = schema["oneOf"].as_array().unwrap_or_else(|| panic!("{at} is not described"));
+                    let options = schema["oneOf"]
+                        .as_array()
+                        .unwrap_or_else(|| panic!("{at} is not described"));
                     let fits = |o: &&Value| map.keys().all(|k| !o["properties"][k].is_null());
                     assert!(options.iter().any(|o| fits(&o)), "{at} fits no form");
                     return;
@@ -40,13 +42,23 @@ mod tests {
                     assert!(!described.is_null(), "{at}.{key} is not described");
                     check(inner, described, root, &format!("{at}.{key}"));
                 }
-                for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                for key in schema["required"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                {
                     assert!(map.contains_key(key), "{at}.{key} is required");
                 }
             }
-            Value::Array(items) => items.iter().for_each(|i| check(i, &schema["items"], root, &format!("{at}[]"))),
+            Value::Array(items) => items
+                .iter()
+                .for_each(|i| check(i, &schema["items"], root, &format!("{at}[]"))),
             Value::String(word) if schema["enum"].is_array() => {
-                assert!(schema["enum"].as_array().is_some_and(|e| e.contains(value)), "{at}: `{word}` is not listed");
+                assert!(
+                    schema["enum"].as_array().is_some_and(|e| e.contains(value)),
+                    "{at}: `{word}` is not listed"
+                );
             }
             _ => {}
         }

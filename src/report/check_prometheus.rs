@@ -7,10 +7,20 @@ use crate::check::{Findings, Level, Row, Subject, Verdict};
 
 /// The whole file.
 pub fn check_prometheus(findings: &Findings) -> String {
-    let mut out = Metrics { cluster: &findings.cluster, text: String::new() };
+    let mut out = Metrics {
+        cluster: &findings.cluster,
+        text: String::new(),
+    };
     out.family("certfleet_check_timestamp_seconds", "When the fleet was checked.");
-    out.sample("certfleet_check_timestamp_seconds", &[], &findings.checked_at.as_second().to_string());
-    out.family("certfleet_check_level", "The worst finding: 0 ok, 1 warning, 2 critical, 3 unknown.");
+    out.sample(
+        "certfleet_check_timestamp_seconds",
+        &[],
+        &findings.checked_at.as_second().to_string(),
+    );
+    out.family(
+        "certfleet_check_level",
+        "The worst finding: 0 ok, 1 warning, 2 critical, 3 unknown.",
+    );
     out.sample("certfleet_check_level", &[], level(findings.level));
     hosts(&mut out, findings);
     ends(&mut out, &findings.certificates);
@@ -55,14 +65,22 @@ fn escape(text: &str) -> String {
 fn hosts(out: &mut Metrics<'_>, findings: &Findings) {
     out.family("certfleet_host_up", "1 when the host could be asked.");
     for host in &findings.hosts {
-        out.sample("certfleet_host_up", &[("host", host.host.as_str())], if host.reachable { "1" } else { "0" });
+        out.sample(
+            "certfleet_host_up",
+            &[("host", host.host.as_str())],
+            if host.reachable { "1" } else { "0" },
+        );
     }
     out.family("certfleet_clock_offset_seconds", "The host's clock minus ours.");
     for host in &findings.hosts {
         if let Some(offset) = host.clock_offset_ms {
             let sign = if offset < 0 { "-" } else { "" };
             let size = offset.unsigned_abs();
-            out.sample("certfleet_clock_offset_seconds", &[("host", host.host.as_str())], &format!("{sign}{}.{:03}", size / 1000, size % 1000));
+            out.sample(
+                "certfleet_clock_offset_seconds",
+                &[("host", host.host.as_str())],
+                &format!("{sign}{}.{:03}", size / 1000, size % 1000),
+            );
         }
     }
 }
@@ -79,16 +97,26 @@ fn labels(row: &Row) -> [(&'static str, &str); 5] {
 }
 
 fn ends(out: &mut Metrics<'_>, rows: &[Row]) {
-    out.family("certfleet_certificate_not_after_seconds", "notAfter, seconds since the epoch.");
+    out.family(
+        "certfleet_certificate_not_after_seconds",
+        "notAfter, seconds since the epoch.",
+    );
     for row in rows {
         if let Some(end) = row.not_after {
-            out.sample("certfleet_certificate_not_after_seconds", &labels(row), &end.as_second().to_string());
+            out.sample(
+                "certfleet_certificate_not_after_seconds",
+                &labels(row),
+                &end.as_second().to_string(),
+            );
         }
     }
 }
 
 fn levels(out: &mut Metrics<'_>, rows: &[Row]) {
-    out.family("certfleet_certificate_level", "The verdict on one certificate: 0 ok, 1 warning, 2 critical, 3 unknown.");
+    out.family(
+        "certfleet_certificate_level",
+        "The verdict on one certificate: 0 ok, 1 warning, 2 critical, 3 unknown.",
+    );
     for row in rows.iter().filter(|r| r.subject != Subject::Host) {
         let mut all = labels(row).to_vec();
         all.push(("verdict", row.verdict.as_str()));
@@ -99,11 +127,21 @@ fn levels(out: &mut Metrics<'_>, rows: &[Row]) {
 /// One number per process and certificate; a port and the memory of one process count together.
 fn in_use(out: &mut Metrics<'_>, rows: &[Row]) {
     let mut used: BTreeMap<(&str, &str, &str), bool> = BTreeMap::new();
-    for row in rows.iter().filter(|r| matches!(r.subject, Subject::Served | Subject::Held) && r.verdict != Verdict::Unknown) {
-        let key = (row.host.as_str(), row.process.as_deref().unwrap_or_default(), row.name.as_str());
+    for row in rows
+        .iter()
+        .filter(|r| matches!(r.subject, Subject::Served | Subject::Held) && r.verdict != Verdict::Unknown)
+    {
+        let key = (
+            row.host.as_str(),
+            row.process.as_deref().unwrap_or_default(),
+            row.name.as_str(),
+        );
         *used.entry(key).or_insert(true) &= row.verdict != Verdict::RenewedNotInUse;
     }
-    out.family("certfleet_certificate_in_use", "0 when the file is newer than what the process uses.");
+    out.family(
+        "certfleet_certificate_in_use",
+        "0 when the file is newer than what the process uses.",
+    );
     for ((host, process, name), current) in used {
         let labels = [("host", host), ("process", process), ("name", name)];
         out.sample("certfleet_certificate_in_use", &labels, if current { "1" } else { "0" });

@@ -31,7 +31,11 @@ const LOSES: [usize; 2] = [2, 1];
 /// The whole text.
 pub fn check_text(findings: &Findings, view: CheckView, style: &Style) -> String {
     let mut page = Page::new(style);
-    let shown: Vec<&Row> = findings.certificates.iter().filter(|r| !view.only_problems || r.is_problem()).collect();
+    let shown: Vec<&Row> = findings
+        .certificates
+        .iter()
+        .filter(|r| !view.only_problems || r.is_problem())
+        .collect();
     let blocks = match view.by {
         GroupBy::Host => by_host(findings, &shown),
         GroupBy::Certificate => by_certificate(findings, &shown),
@@ -40,7 +44,13 @@ pub fn check_text(findings: &Findings, view: CheckView, style: &Style) -> String
     diagnosis(&mut page, &findings.diagnoses);
     page.blank();
     let sum = totals(&findings.certificates, findings.hosts.len());
-    page.labelled(0, &format!("{}: ", level(findings.level)), tone(findings.level), Tone::Plain, &sum);
+    page.labelled(
+        0,
+        &format!("{}: ", level(findings.level)),
+        tone(findings.level),
+        Tone::Plain,
+        &sum,
+    );
     page.finish()
 }
 
@@ -58,7 +68,10 @@ fn cells(first: String, row: &Row, findings: &Findings) -> Vec<Cell> {
         cell(first),
         (place(row), Tone::Quiet),
         cell(expiry(row, findings.checked_at)),
-        (residual(row, findings.checked_at), if row.is_problem() { tone } else { Tone::Plain }),
+        (
+            residual(row, findings.checked_at),
+            if row.is_problem() { tone } else { Tone::Plain },
+        ),
         (verdict(row), tone),
     ]
 }
@@ -76,12 +89,18 @@ fn by_host(findings: &Findings, shown: &[&Row]) -> Vec<Block> {
             rows: own.iter().map(|r| cells(r.name.clone(), r, findings)).collect(),
             notes: own.iter().filter_map(|r| note(&r.name, r)).collect(),
         };
-        match blocks.iter_mut().find(|(_, b)| b.rows == block.rows && b.notes == block.notes) {
+        match blocks
+            .iter_mut()
+            .find(|(_, b)| b.rows == block.rows && b.notes == block.notes)
+        {
             Some((hosts, _)) => hosts.push(host.host.clone()),
             None => blocks.push((vec![host.host.clone()], block)),
         }
     }
-    let titled = |(hosts, block): (Vec<HostName>, Block)| Block { title: hosts_and_count(&hosts), ..block };
+    let titled = |(hosts, block): (Vec<HostName>, Block)| Block {
+        title: hosts_and_count(&hosts),
+        ..block
+    };
     blocks.into_iter().map(titled).collect()
 }
 
@@ -93,7 +112,10 @@ fn by_certificate(findings: &Findings, shown: &[&Row]) -> Vec<Block> {
             names.push(&row.name);
         }
     }
-    names.into_iter().map(|name| one_certificate(findings, shown, name)).collect()
+    names
+        .into_iter()
+        .map(|name| one_certificate(findings, shown, name))
+        .collect()
 }
 
 fn one_certificate(findings: &Findings, shown: &[&Row], name: &str) -> Block {
@@ -105,15 +127,27 @@ fn one_certificate(findings: &Findings, shown: &[&Row], name: &str) -> Block {
             join(&mut notes, &row.host, text);
         }
     }
-    lines.sort_by(|a, b| a.1[1].0.cmp(&b.1[1].0).then_with(|| natural_order(a.0[0].as_str(), b.0[0].as_str())));
+    lines.sort_by(|a, b| {
+        a.1[1]
+            .0
+            .cmp(&b.1[1].0)
+            .then_with(|| natural_order(a.0[0].as_str(), b.0[0].as_str()))
+    });
     let named = |(hosts, mut cells): (Vec<HostName>, Vec<Cell>)| {
         cells[0] = (hosts_and_count(&hosts), Tone::Host);
         cells
     };
     Block {
-        title: if name.is_empty() { "not checked".to_owned() } else { name.to_owned() },
+        title: if name.is_empty() {
+            "not checked".to_owned()
+        } else {
+            name.to_owned()
+        },
         rows: lines.into_iter().map(named).collect(),
-        notes: notes.into_iter().map(|(hosts, text)| format!("{}: {text}", hosts_and_count(&hosts))).collect(),
+        notes: notes
+            .into_iter()
+            .map(|(hosts, text)| format!("{}: {text}", hosts_and_count(&hosts)))
+            .collect(),
     }
 }
 
@@ -149,7 +183,12 @@ fn note(name: &str, row: &Row) -> Option<String> {
 
 fn tables(page: &mut Page<'_>, view: CheckView, blocks: &[Block]) {
     let mut title: Vec<Cell> = TITLES.iter().map(|t| ((*t).to_owned(), Tone::Quiet)).collect();
-    title[0].0 = if view.by == GroupBy::Host { "CERTIFICATE" } else { "HOSTS" }.to_owned();
+    title[0].0 = if view.by == GroupBy::Host {
+        "CERTIFICATE"
+    } else {
+        "HOSTS"
+    }
+    .to_owned();
     let all = std::iter::once(title.as_slice()).chain(blocks.iter().flat_map(|b| b.rows.iter()).map(Vec::as_slice));
     let columns = widths(all);
     let kept = kept(&columns, page.style.width);
@@ -158,7 +197,15 @@ fn tables(page: &mut Page<'_>, view: CheckView, blocks: &[Block]) {
     }
     for block in blocks {
         page.blank();
-        page.prose(0, if view.by == GroupBy::Host { Tone::Host } else { Tone::Heading }, &block.title);
+        page.prose(
+            0,
+            if view.by == GroupBy::Host {
+                Tone::Host
+            } else {
+                Tone::Heading
+            },
+            &block.title,
+        );
         for cells in block.rows.iter().filter(|c| !(c[0].0.is_empty() && c[1].0.is_empty())) {
             print_row(page, &columns, &kept, cells);
         }

@@ -11,7 +11,8 @@ const DAY: i64 = 86_400;
 pub(super) fn expiry(row: &Row, now: Timestamp) -> String {
     let Some(end) = row.not_after else { return String::new() };
     let near = end.duration_since(now).as_secs().abs() < 2 * DAY;
-    end.strftime(if near { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d" }).to_string()
+    end.strftime(if near { "%Y-%m-%d %H:%M" } else { "%Y-%m-%d" })
+        .to_string()
 }
 
 /// `364d`, `23h`, `12m`, `2h ago`: one unit, rounded down, since more is not read at 3 am.
@@ -66,8 +67,16 @@ pub(super) fn level(level: Level) -> String {
 /// `3 critical, 2 warnings, 40 ok on 8 hosts`.
 pub(super) fn totals(rows: &[Row], hosts: usize) -> String {
     let of = |level| rows.iter().filter(|r| r.level == level).count();
-    let parts = [(of(Level::Critical), "critical"), (of(Level::Warning), "warning"), (of(Level::Unknown), "unknown")];
-    let mut said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let parts = [
+        (of(Level::Critical), "critical"),
+        (of(Level::Warning), "warning"),
+        (of(Level::Unknown), "unknown"),
+    ];
+    let mut said: Vec<String> = parts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{n} {word}"))
+        .collect();
     said.push(format!("{} ok", of(Level::Ok)));
     format!("{} on {}", said.join(", "), super::text::count(hosts, "host"))
 }

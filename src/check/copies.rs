@@ -69,7 +69,11 @@ fn judge(view: &View<'_>, host: &Inspection, copied: &X509Facts) -> ((Verdict, L
         .min_by_key(|(h, _, _)| h.facts.host != host.facts.host);
     match here {
         Some((h, name, x)) => {
-            let why = format!("an earlier {name}; the one of {} expires {}", h.facts.host, x.not_after.strftime("%Y-%m-%d"));
+            let why = format!(
+                "an earlier {name}; the one of {} expires {}",
+                h.facts.host,
+                x.not_after.strftime("%Y-%m-%d")
+            );
             ((Verdict::RenewedNotInUse, dates.1.max(Level::Warning)), Some(why))
         }
         None => (dates, None),

@@ -167,7 +167,11 @@ pub(crate) fn evening() -> FleetInspection {
         worker.handshakes = vec![served(Server::Endpoint, 8443, old_api(ENDED))];
         fleet.hosts.push(worker);
     }
-    let token = TokenFacts { path: "/etc/cni/net.d/calico-kubeconfig".to_owned(), expires: Some(at(ENDED)), issued: None };
+    let token = TokenFacts {
+        path: "/etc/cni/net.d/calico-kubeconfig".to_owned(),
+        expires: Some(at(ENDED)),
+        issued: None,
+    };
     let copy = CopyFacts {
         source: "root".to_owned(),
         path: "/root/.kube/config".to_owned(),
@@ -181,7 +185,10 @@ pub(crate) fn evening() -> FleetInspection {
         around.copies.push(copy);
     }
     let gone = HostFacts::unreachable("worker04".into(), "connection refused at 10.0.0.14:22");
-    fleet.hosts.push(Inspection { facts: gone, ..fleet.hosts[3].clone() });
+    fleet.hosts.push(Inspection {
+        facts: gone,
+        ..fleet.hosts[3].clone()
+    });
     fleet
 }
 

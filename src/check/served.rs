@@ -122,19 +122,32 @@ fn endpoint(view: &View<'_>, host: &Inspection, served: &X509Facts) -> Judgement
     if view.api_files.is_empty() {
         return (dates, Some("no master's file to compare it with".to_owned()));
     }
-    let verdict = if dates.1 == Level::Ok { Verdict::Mismatch } else { dates.0 };
-    ((verdict, dates.1.max(Level::Warning)), Some("the certificate is no master's file".to_owned()))
+    let verdict = if dates.1 == Level::Ok {
+        Verdict::Mismatch
+    } else {
+        dates.0
+    };
+    (
+        (verdict, dates.1.max(Level::Warning)),
+        Some("the certificate is no master's file".to_owned()),
+    )
 }
 
 /// The master that shows this certificate on its own port.
 fn showing<'a>(view: &View<'a>, served: &X509Facts) -> Option<&'a Inspection> {
-    view.fleet.hosts.iter().find(|i| i.handshakes.iter().any(|h| is_api(h, served)))
+    view.fleet
+        .hosts
+        .iter()
+        .find(|i| i.handshakes.iter().any(|h| is_api(h, served)))
 }
 
 fn answering<'a>(view: &View<'a>, server: Server, served: &X509Facts) -> Option<&'a HostName> {
     let behind = server == Server::Endpoint;
     let by_file = || view.api_files.get(served.sha256.as_str()).copied();
-    behind.then(|| showing(view, served).or_else(by_file)).flatten().map(Inspection::name)
+    behind
+        .then(|| showing(view, served).or_else(by_file))
+        .flatten()
+        .map(Inspection::name)
 }
 
 fn is_api(handshake: &Handshake, served: &X509Facts) -> bool {

@@ -43,7 +43,10 @@ async fn watch(args: &CheckArgs, session: &Session, terminal: Terminal, pause: D
 async fn once(args: &CheckArgs, session: &Session, terminal: Terminal, again: bool) -> Result<Exit, CliError> {
     let hosts = session.hosts();
     let inspected = engine::inspect(&session.transport, &session.inventory, &hosts, &Timestamp::now).await;
-    let thresholds = Thresholds { warn: args.warn, critical: args.critical };
+    let thresholds = Thresholds {
+        warn: args.warn,
+        critical: args.critical,
+    };
     let findings = examine(&inspected, thresholds, &args.target.inventory.to_string_lossy());
     let text = render(args, &findings, terminal)?;
     match &args.to {
@@ -61,14 +64,19 @@ fn render(args: &CheckArgs, findings: &Findings, terminal: Terminal) -> Result<S
                 CheckBy::Host => GroupBy::Host,
                 CheckBy::Certificate => GroupBy::Certificate,
             };
-            let view = CheckView { by, only_problems: args.only == Some(CheckOnly::Problems) };
+            let view = CheckView {
+                by,
+                only_problems: args.only == Some(CheckOnly::Problems),
+            };
             let mut style = terminal.out_style();
             style.colour &= args.to.is_none();
             report::check_text(findings, view, &style)
         }
         CheckOutput::Json => report::check_json(findings),
         CheckOutput::Prometheus => report::check_prometheus(findings),
-        CheckOutput::Html => report::check_html(findings).map_err(|e| CliError::Bug(format!("the page cannot be made: {e}")))?,
+        CheckOutput::Html => {
+            report::check_html(findings).map_err(|e| CliError::Bug(format!("the page cannot be made: {e}")))?
+        }
     };
     Ok(format!("{}\n", text.trim_end()))
 }
@@ -77,7 +85,10 @@ fn render(args: &CheckArgs, findings: &Findings, terminal: Terminal) -> Result<S
 fn write_whole(path: &Path, text: &str) -> Result<(), CliError> {
     use std::os::unix::fs::PermissionsExt;
     let doing = || format!("cannot write {}", path.display());
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(".certfleet-")
         .permissions(std::fs::Permissions::from_mode(0o644))

@@ -19,7 +19,11 @@ async fn check(lab: &Lab) -> Findings {
     let clock = lab.clone();
     let inspected = inspect(&transport, &inventory, &inventory.hosts, &move || clock.wall_clock()).await;
     let findings = examine(&inspected, Thresholds::default(), "lab/inventory.yaml");
-    assert!(lab.full_history().is_empty(), "a check changes nothing: {:?}", lab.full_history());
+    assert!(
+        lab.full_history().is_empty(),
+        "a check changes nothing: {:?}",
+        lab.full_history()
+    );
     assert!(lab.alarms().is_empty(), "no secret is shown: {:?}", lab.alarms());
     findings
 }
@@ -37,10 +41,22 @@ async fn the_seed_names_the_api_server_as_the_cause() {
     for of in [Scenario::Seed, Scenario::French] {
         let findings = scenario(of).await;
         let first = &findings.diagnoses[0];
-        assert!(first.sentence.starts_with("kube-apiserver on m1, m2, m3 serves a certificate that expired 2 h ago"), "{:#?}", said(&findings));
-        assert_eq!(first.cure, Cure::Command("certfleet restart -i lab/inventory.yaml".to_owned()));
+        assert!(
+            first
+                .sentence
+                .starts_with("kube-apiserver on m1, m2, m3 serves a certificate that expired 2 h ago"),
+            "{:#?}",
+            said(&findings)
+        );
+        assert_eq!(
+            first.cure,
+            Cure::Command("certfleet restart -i lab/inventory.yaml".to_owned())
+        );
         assert_eq!(findings.level, Level::Critical);
-        let bad_files = findings.certificates.iter().filter(|r| r.subject == Subject::File && r.is_problem());
+        let bad_files = findings
+            .certificates
+            .iter()
+            .filter(|r| r.subject == Subject::File && r.is_problem());
         assert_eq!(bad_files.count(), 0, "on disk everything is fine");
     }
 }
@@ -49,7 +65,10 @@ async fn the_seed_names_the_api_server_as_the_cause() {
 async fn a_fleet_that_expired_on_disk_is_to_be_renewed() {
     let findings = scenario(Scenario::Expired).await;
     let renew = Cure::Command("certfleet renew -i lab/inventory.yaml".to_owned());
-    let on_disk = findings.certificates.iter().filter(|r| r.subject == Subject::File && r.verdict == Verdict::Expired);
+    let on_disk = findings
+        .certificates
+        .iter()
+        .filter(|r| r.subject == Subject::File && r.verdict == Verdict::Expired);
     assert!(on_disk.count() >= 30, "ten certificates on three masters");
     assert_eq!(findings.diagnoses[0].cure, renew, "{:#?}", said(&findings));
 }
@@ -57,7 +76,10 @@ async fn a_fleet_that_expired_on_disk_is_to_be_renewed() {
 #[tokio::test(start_paused = true)]
 async fn a_healthy_fleet_is_ok() {
     for runtime in [RuntimeKind::Containerd, RuntimeKind::CriO] {
-        let config = LabConfig { runtime, ..LabConfig::new(Scenario::Healthy) };
+        let config = LabConfig {
+            runtime,
+            ..LabConfig::new(Scenario::Healthy)
+        };
         let findings = check(&Lab::new(config).expect("a fleet")).await;
         assert_eq!((findings.level, said(&findings)), (Level::Ok, Vec::new()), "{runtime}");
         let seen = findings.certificates.iter().filter(|r| r.subject == Subject::Served);
@@ -72,18 +94,37 @@ async fn the_invisible_token_is_found() {
         config.calico = vec![("w1".to_owned(), CalicoTrouble::Token)];
     }
     let findings = check(&Lab::new(config).expect("a fleet")).await;
-    let token = findings.certificates.iter().find(|r| r.subject == Subject::Token && r.verdict == Verdict::Expired);
+    let token = findings
+        .certificates
+        .iter()
+        .find(|r| r.subject == Subject::Token && r.verdict == Verdict::Expired);
     assert!(token.is_some(), "{:#?}", said(&findings));
-    assert!(said(&findings).iter().any(|s| s.contains("no pod can be created")), "{:#?}", said(&findings));
+    assert!(
+        said(&findings).iter().any(|s| s.contains("no pod can be created")),
+        "{:#?}",
+        said(&findings)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_does_not_answer_is_a_row() {
     let lab = Lab::scenario(Scenario::Healthy).expect("a fleet");
     let dead = lab.inventory_hosts().pop().expect("a host");
-    lab.inject(FaultRule { host: dead.clone(), line: String::new(), fault: Fault::RefuseConnection, times: 1000 });
+    lab.inject(FaultRule {
+        host: dead.clone(),
+        line: String::new(),
+        fault: Fault::RefuseConnection,
+        times: 1000,
+    });
     let findings = check(&lab).await;
     let row = findings.certificates.iter().find(|r| r.host == dead).expect("a row");
-    assert_eq!((row.subject, row.verdict, findings.level), (Subject::Host, Verdict::Unknown, Level::Unknown));
-    assert!(said(&findings)[0].contains(&format!("{dead} could not be asked")), "{:#?}", said(&findings));
+    assert_eq!(
+        (row.subject, row.verdict, findings.level),
+        (Subject::Host, Verdict::Unknown, Level::Unknown)
+    );
+    assert!(
+        said(&findings)[0].contains(&format!("{dead} could not be asked")),
+        "{:#?}",
+        said(&findings)
+    );
 }

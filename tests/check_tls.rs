@@ -13,7 +13,11 @@ use certfleet::probes::served::{Endpoint, ServedAnswer, Server};
 use local::{Local, Pki, Server as Process, fleet, free_port, host, installed};
 
 fn endpoint(port: u16) -> Endpoint {
-    Endpoint { server: Server::EtcdClient, address: "127.0.0.1".to_owned(), port }
+    Endpoint {
+        server: Server::EtcdClient,
+        address: "127.0.0.1".to_owned(),
+        port,
+    }
 }
 
 /// The serial that `openssl s_server` with these arguments shows, and how it was seen.
@@ -36,7 +40,11 @@ async fn every_kind_of_key_and_version_shows_its_certificate() {
         for version in ["-tls1_2", "-tls1_3"] {
             for demand in [&[version][..], &[version, "-Verify", "1"][..]] {
                 let (shown, via) = seen(&pki, key, demand).await;
-                assert_eq!((shown.as_deref(), via), (Some(serial.as_str()), Via::Tunnel), "{key} {demand:?}");
+                assert_eq!(
+                    (shown.as_deref(), via),
+                    (Some(serial.as_str()), Via::Tunnel),
+                    "{key} {demand:?}"
+                );
             }
         }
     }
@@ -46,9 +54,16 @@ async fn every_kind_of_key_and_version_shows_its_certificate() {
 async fn suites_that_we_do_not_speak_are_asked_for_on_the_host() {
     let pki = Pki::new();
     let serial = pki.self_signed("rsa", 365);
-    for old in [&["-tls1_2", "-cipher", "AES128-SHA"][..], &["-tls1", "-cipher", "ALL:@SECLEVEL=0"][..]] {
+    for old in [
+        &["-tls1_2", "-cipher", "AES128-SHA"][..],
+        &["-tls1", "-cipher", "ALL:@SECLEVEL=0"][..],
+    ] {
         let (shown, via) = seen(&pki, "rsa", old).await;
-        assert_eq!((shown.as_deref(), via), (Some(serial.as_str()), Via::OpensslOnHost), "{old:?}");
+        assert_eq!(
+            (shown.as_deref(), via),
+            (Some(serial.as_str()), Via::OpensslOnHost),
+            "{old:?}"
+        );
     }
 }
 
@@ -59,7 +74,10 @@ async fn forbidden_tunnels_are_walked_around() {
     let port = free_port();
     let _server = Process::s_server(&pki, "p256", port, &[]).await;
     let looked = shake(&Local { forbidden: true }, &host(&pki.dir), endpoint(port)).await;
-    assert!(matches!(looked.served.answer, ServedAnswer::Certificate(_)), "{looked:?}");
+    assert!(
+        matches!(looked.served.answer, ServedAnswer::Certificate(_)),
+        "{looked:?}"
+    );
     assert_eq!(looked.via, Via::OpensslOnHost);
 }
 
@@ -71,11 +89,17 @@ async fn closed_ports_other_protocols_and_silence_are_told_apart() {
     assert_eq!(closed.served.answer, ServedAnswer::Closed);
     let http = local::Listener::says(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let looked = shake(&local, &host, endpoint(http.port)).await;
-    assert!(matches!(&looked.served.answer, ServedAnswer::Unknown(why) if why.contains("TLS")), "{looked:?}");
+    assert!(
+        matches!(&looked.served.answer, ServedAnswer::Unknown(why) if why.contains("TLS")),
+        "{looked:?}"
+    );
     let silent = local::Listener::silent().await;
     let started = Instant::now();
     let looked = shake(&local, &host, endpoint(silent.port)).await;
-    assert!(matches!(&looked.served.answer, ServedAnswer::Unknown(why) if why.contains("no answer")), "{looked:?}");
+    assert!(
+        matches!(&looked.served.answer, ServedAnswer::Unknown(why) if why.contains("no answer")),
+        "{looked:?}"
+    );
     assert!(started.elapsed() < Duration::from_secs(10), "silence has a deadline");
 }
 
@@ -83,7 +107,10 @@ async fn closed_ports_other_protocols_and_silence_are_told_apart() {
 async fn verdict(pki: &Pki, port: u16) -> (Verdict, Level) {
     let fleet = fleet(pki, shake(&Local::default(), &host(&pki.dir), endpoint(port)).await).await;
     let rows = rows(&fleet, certfleet::check::Thresholds::default());
-    let row = rows.iter().find(|r| r.subject == Subject::Served).unwrap_or_else(|| panic!("{rows:#?}"));
+    let row = rows
+        .iter()
+        .find(|r| r.subject == Subject::Served)
+        .unwrap_or_else(|| panic!("{rows:#?}"));
     (row.verdict, row.level)
 }
 
@@ -110,5 +137,9 @@ async fn etcd_takes_a_renewed_file_into_use_by_itself() {
     let _etcd = Process::etcd(&pki, port, free_port()).await;
     assert_eq!(verdict(&pki, port).await, (Verdict::Expiring, Level::Warning));
     pki.etcd_server(365);
-    assert_eq!(verdict(&pki, port).await, (Verdict::Ok, Level::Ok), "etcd re-reads its certificate for each handshake");
+    assert_eq!(
+        verdict(&pki, port).await,
+        (Verdict::Ok, Level::Ok),
+        "etcd re-reads its certificate for each handshake"
+    );
 }

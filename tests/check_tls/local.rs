@@ -5,7 +5,9 @@ use std::process::{Child, Command as Program, Stdio};
 use std::time::Duration;
 
 use certfleet::check::{FleetInspection, Handshake, Inspection};
-use certfleet::model::{BecomeSettings, Command, ExitStatus, Host, HostFacts, HostName, KubernetesSettings, Output, Role, SshSettings};
+use certfleet::model::{
+    BecomeSettings, Command, ExitStatus, Host, HostFacts, HostName, KubernetesSettings, Output, Role, SshSettings,
+};
 use certfleet::probes::certificates_on_disk;
 use certfleet::remote::error::TunnelRefusal;
 use certfleet::remote::{Duplex, LineStream, RemoteError, Transport};
@@ -25,10 +27,21 @@ impl Transport for Local {
     fn run<'a>(&'a self, _: &'a HostName, command: &'a Command) -> BoxFuture<'a, Result<Output, RemoteError>> {
         async move {
             let mut program = tokio::process::Command::new(&command.words[0]);
-            let done = program.args(&command.words[1..]).env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true).output();
-            let done = tokio::time::timeout(command.timeout, done).await.expect("ends in time").expect("runs");
+            let done = program
+                .args(&command.words[1..])
+                .env("LC_ALL", "C")
+                .stdin(Stdio::null())
+                .kill_on_drop(true)
+                .output();
+            let done = tokio::time::timeout(command.timeout, done)
+                .await
+                .expect("ends in time")
+                .expect("runs");
             let code = done.status.code().and_then(|c| u32::try_from(c).ok()).unwrap_or(255);
-            Ok(Output { status: ExitStatus::Code(code), ..Output::new(code, done.stdout, done.stderr) })
+            Ok(Output {
+                status: ExitStatus::Code(code),
+                ..Output::new(code, done.stdout, done.stderr)
+            })
         }
         .boxed()
     }
@@ -37,13 +50,23 @@ impl Transport for Local {
         async { unreachable!("a check follows nothing") }.boxed()
     }
 
-    fn dial<'a>(&'a self, _: &'a HostName, address: &'a str, port: u16) -> BoxFuture<'a, Result<Box<dyn Duplex>, RemoteError>> {
+    fn dial<'a>(
+        &'a self,
+        _: &'a HostName,
+        address: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, Result<Box<dyn Duplex>, RemoteError>> {
         async move {
-            let refused = |reason| RemoteError::TunnelRefused { target: format!("{address}:{port}"), reason };
+            let refused = |reason| RemoteError::TunnelRefused {
+                target: format!("{address}:{port}"),
+                reason,
+            };
             if self.forbidden {
                 return Err(refused(TunnelRefusal::Forbidden));
             }
-            let stream = TcpStream::connect((address, port)).await.map_err(|_| refused(TunnelRefusal::Closed))?;
+            let stream = TcpStream::connect((address, port))
+                .await
+                .map_err(|_| refused(TunnelRefusal::Closed))?;
             Ok(Box::new(stream) as Box<dyn Duplex>)
         }
         .boxed()
@@ -58,14 +81,20 @@ pub fn host(cert_dir: &Path) -> Host {
         role: Role::Etcd,
         ssh: SshSettings::default(),
         r#become: BecomeSettings::default(),
-        kubernetes: KubernetesSettings { cert_dir: cert_dir.display().to_string(), ..KubernetesSettings::default() },
+        kubernetes: KubernetesSettings {
+            cert_dir: cert_dir.display().to_string(),
+            ..KubernetesSettings::default()
+        },
     }
 }
 
 /// The files as they are now, and what was served.
 pub async fn fleet(pki: &Pki, handshake: Handshake) -> FleetInspection {
     let here = host(&pki.dir);
-    let output = Local::default().run(&here.name, &certificates_on_disk::command(&here)).await.expect("runs");
+    let output = Local::default()
+        .run(&here.name, &certificates_on_disk::command(&here))
+        .await
+        .expect("runs");
     let mut facts = HostFacts::unknown(here.name.clone());
     facts.certificates = certificates_on_disk::parse(&output).expect("rows");
     let inspection = Inspection {
@@ -76,7 +105,12 @@ pub async fn fleet(pki: &Pki, handshake: Handshake) -> FleetInspection {
         surroundings: None,
         journal: None,
     };
-    FleetInspection { cluster: "here".to_owned(), at: jiff::Timestamp::now(), hosts: vec![inspection], requests: None }
+    FleetInspection {
+        cluster: "here".to_owned(),
+        at: jiff::Timestamp::now(),
+        hosts: vec![inspection],
+        requests: None,
+    }
 }
 
 /// Whether a program is in PATH.
@@ -102,7 +136,13 @@ impl Pki {
         let dir = root.path().join("pki");
         std::fs::create_dir_all(dir.join("etcd")).expect("a directory");
         let pki = Self { dir, _root: root };
-        pki.request("etcd/ca", "p256", "/CN=etcd-ca", 3650, &["-addext", "basicConstraints=critical,CA:TRUE"]);
+        pki.request(
+            "etcd/ca",
+            "p256",
+            "/CN=etcd-ca",
+            3650,
+            &["-addext", "basicConstraints=critical,CA:TRUE"],
+        );
         pki
     }
 
@@ -110,19 +150,54 @@ impl Pki {
     pub fn self_signed(&self, key: &str, days: u32) -> String {
         self.request(key, key, "/CN=m1", days, &[]);
         let shown = openssl(&["x509", "-noout", "-serial", "-in", &self.path(&format!("{key}.crt"))]);
-        shown.trim().trim_start_matches("serial=").trim_start_matches('0').to_ascii_lowercase()
+        shown
+            .trim()
+            .trim_start_matches("serial=")
+            .trim_start_matches('0')
+            .to_ascii_lowercase()
     }
 
     /// A new etcd/server.crt with a new key, signed by etcd/ca.crt, as `kubeadm certs renew` makes it.
     pub fn etcd_server(&self, days: u32) {
         let (request, key) = (self.path("etcd/server.csr"), self.path("etcd/server.key.new"));
         let names = self.path("names");
-        std::fs::write(&names, "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n").expect("writes");
-        openssl(&["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", &key, "-out", &request, "-subj", "/CN=here"]);
+        std::fs::write(
+            &names,
+            "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n",
+        )
+        .expect("writes");
+        openssl(&[
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            &key,
+            "-out",
+            &request,
+            "-subj",
+            "/CN=here",
+        ]);
         let new = self.path("etcd/server.crt.new");
         openssl(&[
-            "x509", "-req", "-in", &request, "-CA", &self.path("etcd/ca.crt"), "-CAkey", &self.path("etcd/ca.key"), "-CAcreateserial",
-            "-days", &days.to_string(), "-extfile", &names, "-out", &new,
+            "x509",
+            "-req",
+            "-in",
+            &request,
+            "-CA",
+            &self.path("etcd/ca.crt"),
+            "-CAkey",
+            &self.path("etcd/ca.key"),
+            "-CAcreateserial",
+            "-days",
+            &days.to_string(),
+            "-extfile",
+            &names,
+            "-out",
+            &new,
         ]);
         std::fs::rename(key, self.path("etcd/server.key")).expect("renames");
         std::fs::rename(new, self.path("etcd/server.crt")).expect("renames");
@@ -134,8 +209,24 @@ impl Pki {
             "ed25519" => &["-newkey", "ed25519"],
             _ => &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
         };
-        let (key, certificate, days) = (self.path(&format!("{name}.key")), self.path(&format!("{name}.crt")), days.to_string());
-        let mut words = vec!["req", "-x509", "-nodes", "-keyout", &key, "-out", &certificate, "-subj", subject, "-days", &days];
+        let (key, certificate, days) = (
+            self.path(&format!("{name}.key")),
+            self.path(&format!("{name}.crt")),
+            days.to_string(),
+        );
+        let mut words = vec![
+            "req",
+            "-x509",
+            "-nodes",
+            "-keyout",
+            &key,
+            "-out",
+            &certificate,
+            "-subj",
+            subject,
+            "-days",
+            &days,
+        ];
         words.extend(algorithm);
         words.extend(more);
         openssl(&words);
@@ -147,8 +238,15 @@ impl Pki {
 }
 
 fn openssl(words: &[&str]) -> String {
-    let done = Program::new("openssl").args(words).output().expect("openssl is installed");
-    assert!(done.status.success(), "openssl {words:?}: {}", String::from_utf8_lossy(&done.stderr));
+    let done = Program::new("openssl")
+        .args(words)
+        .output()
+        .expect("openssl is installed");
+    assert!(
+        done.status.success(),
+        "openssl {words:?}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
@@ -163,7 +261,16 @@ impl Server {
     pub async fn s_server(pki: &Pki, key: &str, port: u16, arguments: &[&str]) -> Self {
         let mut program = Program::new("openssl");
         let (certificate, private) = (pki.path(&format!("{key}.crt")), pki.path(&format!("{key}.key")));
-        program.args(["s_server", "-quiet", "-accept", &format!("127.0.0.1:{port}"), "-cert", &certificate, "-key", &private]);
+        program.args([
+            "s_server",
+            "-quiet",
+            "-accept",
+            &format!("127.0.0.1:{port}"),
+            "-cert",
+            &certificate,
+            "-key",
+            &private,
+        ]);
         Self::start(program.args(arguments), port, None).await
     }
 
@@ -188,7 +295,12 @@ impl Server {
 
     async fn start(program: &mut Program, port: u16, data: Option<tempfile::TempDir>) -> Self {
         // s_server ends when its input does; a pipe that nobody writes to keeps it.
-        let child = program.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+        let child = program
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
         let server = Self { child, _data: data };
         for _ in 0..200 {
             if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {

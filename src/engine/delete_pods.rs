@@ -10,6 +10,7 @@ use crate::model::{Host, Outcome};
 use crate::plan::{PlannedStep, PodDeletion};
 use crate::probes::pods::{Cure, PodFinding};
 
+use super::cni_tokens;
 use super::context::Run;
 use super::looks::ask_nodes;
 use super::pods_view::ask_findings;
@@ -34,6 +35,7 @@ pub(super) async fn delete_stuck_pods(run: &Run, step: &PlannedStep, deletion: &
         master,
         deleted: Vec::new(),
         tried: BTreeSet::new(),
+        tokens: BTreeSet::new(),
     };
     let deadline = Instant::now() + deletion.grace + PATIENCE;
     loop {
@@ -46,14 +48,22 @@ pub(super) async fn delete_stuck_pods(run: &Run, step: &PlannedStep, deletion: &
             }
         };
         match findings.iter().find(|f| work.is_due(f)) {
-            Some(due) => {
-                if let Err(what) = work.delete(due).await {
-                    return failed(step, what);
-                }
-                work.wait_for_turn(due).await;
-            }
+            Some(due) => match work.delete(due).await {
+                Ok(()) => work.wait_for_turn(due).await,
+                Err(NotDeleted::Away(_)) if Instant::now() < deadline => sleep(PAUSE).await,
+                Err(NotDeleted::Away(what) | NotDeleted::Refused(what)) => return failed(step, what),
+            },
             None if is_waiting(&findings) && Instant::now() < deadline && !run.cancel.stopping() => sleep(PAUSE).await,
-            None => return work.outcome(&findings),
+            None => match work.agent_with_ended_token().await {
+                Ok(Some(agent)) => match work.delete(&agent).await {
+                    Ok(()) => work.wait_for_turn(&agent).await,
+                    // The next look tells whether it is gone; the gate whether the token is new.
+                    Err(NotDeleted::Away(_)) => sleep(PAUSE).await,
+                    Err(NotDeleted::Refused(what)) => return failed(step, what),
+                },
+                Ok(None) => return work.outcome(&findings),
+                Err(why) => return failed(step, why),
+            },
         }
     }
 }
@@ -73,6 +83,14 @@ fn failed(step: &PlannedStep, what: String) -> Outcome {
     }
 }
 
+/// Why a pod may still be there.
+enum NotDeleted {
+    /// The connection was lost: the next look tells.
+    Away(String),
+    /// kubectl said no, or the record cannot be written.
+    Refused(String),
+}
+
 struct Deletions<'a> {
     run: &'a Run,
     step: &'a PlannedStep,
@@ -81,6 +99,8 @@ struct Deletions<'a> {
     deleted: Vec<String>,
     /// Namespace, name, and whether by force: nothing is deleted twice the same way.
     tried: BTreeSet<(String, String, bool)>,
+    /// Nodes whose agent was deleted for its token.
+    tokens: BTreeSet<String>,
 }
 
 impl Deletions<'_> {
@@ -93,7 +113,19 @@ impl Deletions<'_> {
         matches!(finding.cure, Cure::Delete | Cure::ForceDelete) && !self.tried.contains(&key(finding))
     }
 
-    async fn delete(&mut self, finding: &PodFinding) -> Result<(), String> {
+    /// The next agent that looks well but left an ended token on its host; each host once.
+    async fn agent_with_ended_token(&mut self) -> Result<Option<PodFinding>, String> {
+        let nodes = ask_nodes(self.run).await?;
+        let ended = cni_tokens::nodes_with_ended_token(self.run, &nodes).await;
+        let agents = cni_tokens::agents(self.run, self.master, &ended).await?;
+        let next = agents
+            .into_iter()
+            .find(|a| !a.node.as_ref().is_some_and(|n| self.tokens.contains(n)));
+        self.tokens.extend(next.as_ref().and_then(|a| a.node.clone()));
+        Ok(next)
+    }
+
+    async fn delete(&mut self, finding: &PodFinding) -> Result<(), NotDeleted> {
         self.tried.insert(key(finding));
         let force = finding.cure == Cure::ForceDelete;
         let (namespace, name) = (&finding.namespace, &finding.name);
@@ -102,11 +134,15 @@ impl Deletions<'_> {
         } else {
             self.deletion.delete_command(namespace, name)
         };
-        let output = self
-            .run
-            .ask(&self.step.host, &command)
-            .await
-            .map_err(|e| format!("{namespace}/{name}: {e}"))?;
+        let output = match self.run.ask(&self.step.host, &command).await {
+            Ok(output) => output,
+            Err(error) => {
+                if error.never_sent() {
+                    self.tried.remove(&key(finding));
+                }
+                return Err(NotDeleted::Away(format!("{namespace}/{name}: {error}")));
+            }
+        };
         let kind = EventKind::CommandFinished {
             step: self.step.id.clone(),
             host: self.step.host.clone(),
@@ -115,13 +151,14 @@ impl Deletions<'_> {
             output: shown(&output),
             elapsed: output.elapsed,
         };
-        self.run.recorder.record(kind).map_err(|e| e.to_string())?;
+        let recorded = self.run.recorder.record(kind);
+        recorded.map_err(|e| NotDeleted::Refused(e.to_string()))?;
         let gone = output.stderr_text().contains("NotFound") || output.stderr_text().contains("not found");
         if !output.status.success() && !gone {
-            return Err(format!(
-                "{namespace}/{name} could not be deleted: {}",
-                output.last_line()
-            ));
+            let why = output.last_line();
+            return Err(NotDeleted::Refused(format!(
+                "{namespace}/{name} could not be deleted: {why}"
+            )));
         }
         self.deleted
             .push(format!("{name} on {}", finding.node.as_deref().unwrap_or("no node")));

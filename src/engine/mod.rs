@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod lock;
 pub mod recorder;
 pub mod run;
+mod cni_tokens;
 mod delete_pods;
 mod gate;
 pub mod handshake;

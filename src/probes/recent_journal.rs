@@ -18,7 +18,7 @@ const LINES: u32 = 500;
 pub struct JournalSummary {
     /// Lines looked at.
     pub lines: usize,
-    /// Lines that mean that the kubelet itself cannot work, by class (`expired`, `unauthorized` …).
+    /// Lines since the kubelet last registered that mean that it cannot work, by class (`expired`, `unauthorized` …).
     pub blocking: BTreeMap<String, usize>,
     /// Connection refused, timeouts, node not found.
     pub unreachable: usize,
@@ -57,6 +57,15 @@ pub fn parse(output: &Output) -> Result<JournalSummary, ProbeError> {
     Ok(count(&output.stdout))
 }
 
+impl JournalSummary {
+    /// A kubelet that has just registered was accepted by the API: what it said before was about an earlier state.
+    fn forget_what_was_overcome(&mut self) {
+        self.blocking.clear();
+        self.unreachable = 0;
+        self.last_blocking = None;
+    }
+}
+
 fn count(bytes: &[u8]) -> JournalSummary {
     let mut summary = JournalSummary::default();
     for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
@@ -72,7 +81,12 @@ fn count(bytes: &[u8]) -> JournalSummary {
                 summary.unreachable += 1;
             }
             Effect::Foreign => summary.foreign += 1,
-            Effect::Positive => summary.positive += 1,
+            Effect::Positive => {
+                if verdict.class == Class::Registered {
+                    summary.forget_what_was_overcome();
+                }
+                summary.positive += 1;
+            }
             Effect::Hold | Effect::Neutral => {}
         }
     }
@@ -84,16 +98,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_was_said_before_the_kubelet_registered_is_overcome() {
+        let line = |m: &str| {
+            format!(
+                "{}\n",
+                serde_json::json!({"MESSAGE": m, "SYSLOG_IDENTIFIER": "kubelet", "_SYSTEMD_UNIT": "kubelet.service"})
+            )
+        };
+        let expired = line(
+            "E0809 13:46:38.476674 1 reflector.go:125] k8s.io/client-go/informers/factory.go:133: Failed to list *v1.Node: Get https://192.168.140.66:6443/api/v1/nodes: x509: certificate has expired or is not yet valid",
+        );
+        let registered = line("I0809 13:50:00.000000 1 kubelet_node_status.go:75] Successfully registered node m1");
+        let before = parse(&Output::new(0, format!("{expired}{registered}"), "")).expect("a journal");
+        assert_eq!((before.blocking.len(), before.positive), (0, 1));
+        let after = parse(&Output::new(0, format!("{registered}{expired}"), "")).expect("a journal");
+        assert_eq!(after.blocking.len(), 1);
+    }
+
+    #[test]
     fn counts_by_class_and_keeps_the_last_blocking_line() {
         let entry = |message: &str| {
             serde_json::json!({"MESSAGE": message, "SYSLOG_IDENTIFIER": "kubelet", "_SYSTEMD_UNIT": "kubelet.service"})
                 .to_string()
         };
         let lines = [
+            entry("I1122 19:00:01.1 1 kubelet_node_status.go:73] Successfully registered node m1"),
             entry(
                 "E1122 19:00:00.1 1 reflector.go:178] k8s.io/client-go: Failed to list *v1.Node: Get \"https://10.0.0.1:6443/x\": x509: certificate has expired or is not yet valid: current time 2020-11-22T19:00:00Z is after 2020-11-20T00:00:00Z",
             ),
-            entry("I1122 19:00:01.1 1 kubelet_node_status.go:73] Successfully registered node m1"),
         ];
         let summary = parse(&Output::new(0, lines.join("\n"), "")).unwrap();
         assert_eq!(summary.blocking.get("expired"), Some(&1), "{summary:?}");

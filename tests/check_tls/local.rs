@@ -18,9 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A transport to this very machine.
 #[derive(Debug, Default)]
-pub struct Local {
+pub(crate) struct Local {
     /// sshd with `AllowTcpForwarding no`.
-    pub forbidden: bool,
+    pub(crate) forbidden: bool,
 }
 
 impl Transport for Local {
@@ -74,7 +74,7 @@ impl Transport for Local {
 }
 
 /// A host whose PKI is the test's own.
-pub fn host(cert_dir: &Path) -> Host {
+pub(crate) fn host(cert_dir: &Path) -> Host {
     Host {
         name: "here".into(),
         address: "127.0.0.1".to_owned(),
@@ -89,7 +89,7 @@ pub fn host(cert_dir: &Path) -> Host {
 }
 
 /// The files as they are now, and what was served.
-pub async fn fleet(pki: &Pki, handshake: Handshake) -> FleetInspection {
+pub(crate) async fn fleet(pki: &Pki, handshake: Handshake) -> FleetInspection {
     let here = host(&pki.dir);
     let output = Local::default()
         .run(&here.name, &certificates_on_disk::command(&here))
@@ -114,24 +114,24 @@ pub async fn fleet(pki: &Pki, handshake: Handshake) -> FleetInspection {
 }
 
 /// Whether a program is in PATH.
-pub fn installed(program: &str) -> bool {
+pub(crate) fn installed(program: &str) -> bool {
     std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(program).is_file())
 }
 
 /// A port that nothing listens on now.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
 }
 
 /// Keys and certificates below a directory of the test.
-pub struct Pki {
-    pub dir: PathBuf,
+pub(crate) struct Pki {
+    pub(crate) dir: PathBuf,
     _root: tempfile::TempDir,
 }
 
 impl Pki {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().expect("a directory");
         let dir = root.path().join("pki");
         std::fs::create_dir_all(dir.join("etcd")).expect("a directory");
@@ -147,7 +147,7 @@ impl Pki {
     }
 
     /// KEY.crt and KEY.key, self-signed; the serial in hex.
-    pub fn self_signed(&self, key: &str, days: u32) -> String {
+    pub(crate) fn self_signed(&self, key: &str, days: u32) -> String {
         self.request(key, key, "/CN=m1", days, &[]);
         let shown = openssl(&["x509", "-noout", "-serial", "-in", &self.path(&format!("{key}.crt"))]);
         shown
@@ -158,7 +158,7 @@ impl Pki {
     }
 
     /// A new etcd/server.crt with a new key, signed by etcd/ca.crt, as `kubeadm certs renew` makes it.
-    pub fn etcd_server(&self, days: u32) {
+    pub(crate) fn etcd_server(&self, days: u32) {
         let (request, key) = (self.path("etcd/server.csr"), self.path("etcd/server.key.new"));
         let names = self.path("names");
         std::fs::write(
@@ -232,7 +232,7 @@ impl Pki {
         openssl(&words);
     }
 
-    pub fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.dir.join(name).display().to_string()
     }
 }
@@ -251,14 +251,14 @@ fn openssl(words: &[&str]) -> String {
 }
 
 /// A server process; ends with the test.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     _data: Option<tempfile::TempDir>,
 }
 
 impl Server {
     /// `openssl s_server` with KEY.crt and KEY.key, once it listens.
-    pub async fn s_server(pki: &Pki, key: &str, port: u16, arguments: &[&str]) -> Self {
+    pub(crate) async fn s_server(pki: &Pki, key: &str, port: u16, arguments: &[&str]) -> Self {
         let mut program = Program::new("openssl");
         let (certificate, private) = (pki.path(&format!("{key}.crt")), pki.path(&format!("{key}.key")));
         program.args([
@@ -275,7 +275,7 @@ impl Server {
     }
 
     /// A single etcd member that serves etcd/server.crt and demands client certificates.
-    pub async fn etcd(pki: &Pki, port: u16, peer: u16) -> Self {
+    pub(crate) async fn etcd(pki: &Pki, port: u16, peer: u16) -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let (client, peer) = (format!("https://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer}"));
         let mut program = Program::new("etcd");
@@ -320,19 +320,19 @@ impl Drop for Server {
 }
 
 /// A listener that is no TLS server.
-pub struct Listener {
-    pub port: u16,
+pub(crate) struct Listener {
+    pub(crate) port: u16,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Listener {
     /// Answers every connection with these bytes.
-    pub async fn says(bytes: &'static [u8]) -> Self {
+    pub(crate) async fn says(bytes: &'static [u8]) -> Self {
         Self::start(Some(bytes)).await
     }
 
     /// Accepts and says nothing.
-    pub async fn silent() -> Self {
+    pub(crate) async fn silent() -> Self {
         Self::start(None).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cli::args::{CheckArgs, CheckBy, CheckOutput, DemoArgs, Global, Output, RunOptions, Target};
+use crate::cli::args::{CheckArgs, CheckBy, CheckOnly, CheckOutput, DemoArgs, Global, Output, RunOptions, Target};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: &DemoArgs, global: &Global, terminal: Terminal) ->
         inventory: running.files.inventory(),
         limit: Selector::all(),
     };
-    heading(terminal, 2, "certfleet check");
+    heading(terminal, 2, "certfleet check --only problems");
     check::run(&check_args(&target), terminal).await?;
     heading(
         terminal,
@@ -52,7 +52,7 @@ pub(crate) async fn run(args: &DemoArgs, global: &Global, terminal: Terminal) ->
         ..global.clone()
     };
     let renewed = renew(&target, &global, terminal).await?;
-    heading(terminal, 4, "certfleet check");
+    heading(terminal, 4, "certfleet check --only problems");
     check::run(&check_args(&target), terminal).await?;
     let verdict = running.lab.status().healthy();
     running.shutdown().await;
@@ -100,7 +100,7 @@ fn check_args(target: &Target) -> CheckArgs {
         warn: 30 * day,
         critical: 7 * day,
         by: CheckBy::Host,
-        only: None,
+        only: Some(CheckOnly::Problems),
         output: CheckOutput::Text,
         to: None,
         watch: None,

@@ -1,5 +1,6 @@
 //! The decision: stuck or not, and whether deletion cures it. Pure; `now` is the cluster's clock.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -143,6 +144,22 @@ fn within_grace(pod: &Pod, node: &NodeFacts, now: Timestamp, grace: Duration) ->
     let grace = SignedDuration::try_from(grace).unwrap_or(SignedDuration::MAX);
     let age_text = duration::display(Duration::try_from(age).unwrap_or_default());
     (age <= grace).then(|| format!("for {age_text} only; it may recover by itself"))
+}
+
+/// The node agents (pods of a `DaemonSet`) on nodes whose CNI token has ended. They look well; their successors write a new one.
+pub fn with_ended_token(pods: &[Pod], label: &str, nodes: &BTreeSet<String>) -> Vec<PodFinding> {
+    let agent = |p: &&Pod| p.metadata.owner_references.iter().any(|o| o.kind == "DaemonSet");
+    let on_node = |p: &&Pod| p.spec.node_name.as_ref().is_some_and(|n| nodes.contains(n));
+    let well = pods.iter().filter(agent).filter(on_node).filter(|p| p.is_ready());
+    let finding = |pod: &Pod| PodFinding {
+        namespace: pod.metadata.namespace.clone(),
+        name: pod.metadata.name.clone(),
+        node: pod.spec.node_name.clone(),
+        label: label.to_owned(),
+        state: "Ready, but the CNI token on its host has ended".to_owned(),
+        cure: Cure::Delete,
+    };
+    well.map(finding).collect()
 }
 
 /// Whether the CNI is well: every `DaemonSet` ready, no pod to delete or to wait for. Pods that deletion cannot cure are

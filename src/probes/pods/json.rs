@@ -34,9 +34,18 @@ pub struct Metadata {
     pub namespace: String,
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub owner_references: Vec<Owner>,
     pub creation_timestamp: Option<Timestamp>,
     /// When the pod should be gone: the time of deletion plus its grace period.
     pub deletion_timestamp: Option<Timestamp>,
+}
+
+/// What made the pod, and makes its successor.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct Owner {
+    #[serde(default)]
+    pub kind: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]

@@ -1,0 +1,138 @@
+# The fleet's own files above the Debian tree: programs and units. Sourced by up.
+# shellcheck shell=bash
+
+# In /usr/local/bin, where real hosts have what no package installed; the kubelet is where kubeadm's unit looks.
+LOCAL_NAMES='kube-apiserver kube-controller-manager kube-scheduler kubeadm dockerd containerd containerd-shim docker crictl ctr'
+REAL_NAMES='kubeadm kubelet kube-apiserver kube-controller-manager kube-scheduler kubectl etcd etcdctl crictl'
+
+build_standins() {
+	local target=${CARGO_TARGET_DIR:-$CACHE/target}
+	say 'building the stand-ins'
+	CARGO_TARGET_DIR=$target cargo build --quiet --release --locked --manifest-path "$HERE/standins/Cargo.toml" ||
+		die 'the stand-ins do not compile'
+	cp "$target/release/standins" "$RUN/standins"
+}
+
+build_layer() {
+	local layer=$RUN/layer runtime=$1 name
+	mkdir -p "$layer/usr/local/bin" "$layer/usr/bin" "$layer/etc/certfleet-lab"
+	cp "$RUN/standins" "$layer/usr/local/bin/standins"
+	for name in $LOCAL_NAMES; do
+		case $runtime/$name in
+		docker/containerd | docker/crictl | docker/ctr | containerd/dockerd | containerd/docker) continue ;;
+		esac
+		ln -f "$layer/usr/local/bin/standins" "$layer/usr/local/bin/$name"
+	done
+	ln -f "$layer/usr/local/bin/standins" "$layer/usr/bin/kubelet"
+	real_programs "$layer"
+	units "$layer/etc/systemd/system" "$runtime"
+	install -d -o 1000 -g 1000 -m 700 "$layer/home/ops" "$layer/home/ops/.ssh"
+	install -o 1000 -g 1000 -m 600 "$RUN/id_ed25519.pub" "$layer/home/ops/.ssh/authorized_keys"
+}
+
+# CERTFLEET_NODE_BINARIES: what is there is used in place of the stand-in of its name.
+real_programs() {
+	local name
+	[ -n "${CERTFLEET_NODE_BINARIES:-}" ] || return 0
+	for name in $REAL_NAMES; do
+		[ -x "$CERTFLEET_NODE_BINARIES/$name" ] || continue
+		say "real program: $name"
+		case $name in
+		kubelet) cp --remove-destination "$CERTFLEET_NODE_BINARIES/$name" "$1/usr/bin/$name" ;;
+		*) cp --remove-destination "$CERTFLEET_NODE_BINARIES/$name" "$1/usr/local/bin/$name" ;;
+		esac
+	done
+}
+
+units() {
+	local u=$1 runtime=$2
+	mkdir -p "$u/multi-user.target.wants" "$u/sockets.target.wants" "$u/kubelet.service.d"
+	# No udev inside: nothing but this unit sets the address.
+	cat >"$u/lab-address.service" <<-'END'
+		[Unit]
+		Description=Address of this host
+		DefaultDependencies=no
+		Before=ssh.service network.target network-online.target
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=/bin/sh -c 'ip link set lo up; ip addr add $(cat /etc/certfleet-lab/address) dev host0; ip link set host0 up'
+	END
+	cat >"$u/kubelet.service" <<-'END'
+		[Unit]
+		Description=kubelet: The Kubernetes Node Agent
+		Documentation=https://kubernetes.io/docs/home/
+		[Service]
+		ExecStart=/usr/bin/kubelet
+		Restart=always
+		StartLimitInterval=0
+		RestartSec=10
+		[Install]
+		WantedBy=multi-user.target
+	END
+	cat >"$u/kubelet.service.d/10-kubeadm.conf" <<-'END'
+		# What kubeadm's package ships.
+		[Service]
+		Environment="KUBELET_KUBECONFIG_ARGS=--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf"
+		Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml"
+		EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+		ExecStart=
+		ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS
+	END
+	if [ "$runtime" = docker ]; then docker_units "$u"; else containerd_unit "$u"; fi
+	ln -sf ../lab-address.service "$u/multi-user.target.wants/"
+	ln -sf ../kubelet.service "$u/multi-user.target.wants/"
+}
+
+docker_units() {
+	cat >"$1/docker.socket" <<-'END'
+		[Unit]
+		Description=Docker Socket for the API
+		[Socket]
+		ListenStream=/run/docker.sock
+		SocketMode=0660
+		[Install]
+		WantedBy=sockets.target
+	END
+	cat >"$1/docker.service" <<-'END'
+		[Unit]
+		Description=Docker Application Container Engine
+		After=network.target docker.socket
+		Requires=docker.socket
+		[Service]
+		Type=notify
+		NotifyAccess=all
+		ExecStart=/usr/local/bin/dockerd -H fd://
+		# The real daemon ends its containers when it is told to end; this one is told so here.
+		ExecStop=/usr/local/bin/dockerd --stand-in-stop
+		StandardInput=socket
+		StandardOutput=journal
+		StandardError=journal
+		Restart=always
+		RestartSec=2
+		KillMode=process
+		[Install]
+		WantedBy=multi-user.target
+	END
+	ln -sf ../docker.socket "$1/sockets.target.wants/"
+	ln -sf ../docker.service "$1/multi-user.target.wants/"
+}
+
+containerd_unit() {
+	cat >"$1/containerd.service" <<-'END'
+		[Unit]
+		Description=containerd container runtime
+		After=network.target
+		[Service]
+		Type=notify
+		NotifyAccess=all
+		ExecStart=/usr/local/bin/containerd
+		Restart=always
+		RestartSec=5
+		# The shims, and with them the containers, live on.
+		KillMode=process
+		[Install]
+		WantedBy=multi-user.target
+	END
+	ln -sf ../containerd.service "$1/multi-user.target.wants/"
+}

@@ -2,6 +2,8 @@
 //!
 //! Needs `openssl`. The test with etcd needs Debian's `etcd-server`, so it is no part of plain `cargo test`; `.ci/run` runs it.
 
+#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
+
 #[path = "check_tls/local.rs"]
 mod local;
 

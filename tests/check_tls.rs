@@ -2,6 +2,8 @@
 //!
 //! Needs `openssl`; the test with etcd also Debian's `etcd-server`, and says so when it is not installed.
 
+#![expect(clippy::expect_used, reason = "a test that cannot set up its servers must say so and end")]
+
 #[path = "check_tls/local.rs"]
 mod local;
 

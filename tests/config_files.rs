@@ -46,7 +46,8 @@ masters: { hosts: [m1] }
     );
     let keys = ["/home/ops/.ssh/id", "/etc/certfleet/keys/fleet"].map(PathBuf::from);
     assert_eq!(m1.ssh.identity, keys);
-    assert_eq!((w8.ssh.jump.join(" "), x2.ssh.jump.len()), ("a b@c:22".to_owned(), 0));
+    assert_eq!(w8.ssh.jump.as_deref(), Some(&["a".to_owned(), "b@c:22".to_owned()][..]));
+    assert_eq!(x2.ssh.jump.as_deref(), Some(&[][..]));
     assert_eq!(m1.ssh.host_key_policy, HostKeyPolicy::AcceptNew);
     assert_eq!(
         (w8.r#become.method, x2.r#become.method),

@@ -72,7 +72,8 @@ fn clashes<K: Eq + Hash>(hosts: &[Placed], key: impl Fn(&Host) -> K) -> Vec<Clas
 /// What is connected to: the same address behind another jump host is another machine.
 fn connection(host: &Host) -> (String, u16, Vec<String>) {
     let ssh = &host.ssh;
-    (host.address.to_lowercase(), ssh.port.unwrap_or(22), ssh.jump.clone())
+    let jump = ssh.jump.clone().unwrap_or_default();
+    (host.address.to_lowercase(), ssh.port.unwrap_or(22), jump)
 }
 
 fn report_duplicate(cx: &mut Context<'_>, clash: &Clash<'_>) {
@@ -137,7 +138,7 @@ fn check_jumps(cx: &mut Context<'_>, hosts: &[Placed]) {
                 same_name && jump.port.unwrap_or("22") == port(host)
             })
         };
-        if host.ssh.jump.iter().any(|hop| is_self(hop)) && reported != Some(*at) {
+        if host.ssh.jump.iter().flatten().any(|hop| is_self(hop)) && reported != Some(*at) {
             let message = format!("host `{}` is its own jump host", host.name);
             let hint = format!("write it as `{{ name: {}, ssh: {{ jump: none }} }}`", host.name);
             cx.complain(*at, message, hint);

@@ -110,7 +110,7 @@ pub(super) struct SshFile {
     pub(super) password: Option<PasswordSource>,
     /// For TCP connect, key exchange and authentication, each. Default: 15s.
     pub(super) connect_timeout: Option<Sp<DurationText>>,
-    /// Time between keepalives; three unanswered ones end the connection. Default: 15s.
+    /// Time between keepalives; a host that is silent for three of them is lost. Default: 15s.
     pub(super) keepalive: Option<Sp<DurationText>>,
     /// Also offer SHA-1 and CBC algorithms, for OpenSSH before 7.0. Default: false.
     pub(super) legacy_algorithms: Option<bool>,

@@ -101,7 +101,7 @@ impl SshFile {
             onto.port = Some(port.value);
         }
         if let Some(jump) = &self.jump {
-            onto.jump = hops(cx, jump);
+            onto.jump = Some(hops(cx, jump));
         }
         self.apply_paths(cx, onto);
         self.apply_times(cx, onto);
@@ -137,7 +137,7 @@ impl SshFile {
     }
 }
 
-/// The hops of a `jump:`; `none` and an empty list mean a direct connection.
+/// The hops of a `jump:`; `none` and an empty list mean a direct connection, also where `ssh_config` has a jump host.
 fn hops(cx: &mut Context<'_>, texts: &Texts) -> Vec<String> {
     let mut hops = Vec::new();
     for text in &texts.0 {

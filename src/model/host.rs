@@ -52,8 +52,8 @@ pub struct SshSettings {
     pub port: Option<u16>,
     /// Private key files, tried in this order; empty = agent, then the usual names in ~/.ssh.
     pub identity: Vec<PathBuf>,
-    /// Jump hosts `[user@]host[:port]`, first hop first.
-    pub jump: Vec<String>,
+    /// Jump hosts `[user@]host[:port]`, first hop first; empty = directly, whatever `ssh_config` says.
+    pub jump: Option<Vec<String>>,
     pub host_key_policy: HostKeyPolicy,
     /// Files to check host keys in; empty = ~/.`ssh/known_hosts` and /`etc/ssh/ssh_known_hosts`.
     pub known_hosts: Vec<PathBuf>,
@@ -64,7 +64,7 @@ pub struct SshSettings {
     /// TCP connect, key exchange and authentication, each.
     #[serde(with = "duration")]
     pub connect_timeout: Duration,
-    /// Time between keepalives; three unanswered ones end the connection.
+    /// Time between keepalives; a host that is silent for three of them is lost (45 s by default).
     #[serde(with = "duration")]
     pub keepalive: Duration,
     /// Also offer SHA-1 and CBC algorithms of OpenSSH before 7.0 (opt-in, unsafe on open networks).
@@ -77,7 +77,7 @@ impl Default for SshSettings {
             user: None,
             port: None,
             identity: Vec::new(),
-            jump: Vec::new(),
+            jump: None,
             host_key_policy: HostKeyPolicy::Strict,
             known_hosts: Vec::new(),
             config: None,

@@ -17,6 +17,9 @@ pub enum RemoteError {
     /// Name resolution, TCP, banner or key exchange failed, retries included.
     #[error("cannot connect to {address}: {reason}")]
     Unreachable { address: String, reason: String },
+    /// The server hung up before SSH began and said why in clear text, retries included.
+    #[error("{address} hung up before SSH began; it said: {said}")]
+    TurnedAway { address: String, said: String },
     /// A deadline of the way in passed (TCP, key exchange or authentication).
     #[error("{address} did not finish {stage} within {}", show(*after))]
     ConnectTimeout {
@@ -119,8 +122,10 @@ impl RemoteError {
             RemoteError::Unreachable { .. } | RemoteError::ConnectTimeout { .. } => {
                 "Check that the host is up and that `ssh` reaches it from here; `address:`, `port:` and `jump:` are set in the inventory.".to_owned()
             }
+            RemoteError::TurnedAway { said, .. } => turned_away(said).to_owned(),
             RemoteError::HostKeyUnknown { address, .. } => format!(
-                "Compare the fingerprint with the host's console, then record it with `ssh {address}`, or set `host-key-policy: accept-new`."
+                "Compare the fingerprint with the host's console, then record it with `ssh {}`, or set `host-key-policy: accept-new`.",
+                ssh_words(address)
             ),
             RemoteError::HostKeyChanged { file, line, .. } => format!(
                 "If the host was rebuilt, remove line {line} of {file} and compare the new fingerprint at its console. If not, somebody may be in between: do not go on."
@@ -130,9 +135,10 @@ impl RemoteError {
             }
             RemoteError::HostCertificate { .. } => "Have the host certificate issued again by your SSH authority.".to_owned(),
             RemoteError::AuthRefused { address, user, .. } => {
-                format!("Try `ssh {user}@{address}`. Set `user:` and `identity:` in the inventory, load the key into the agent, or set `password: prompt`.")
+                format!("Try `ssh -l {user} {}`. Set `user:` and `identity:` in the inventory, load the key into the agent, or set `password: prompt`.", ssh_words(address))
             }
             RemoteError::Become(error) => error.remedy(),
+            RemoteError::ChannelRefused { what: "the command", .. } => "Log in as this user by hand (`ssh USER@HOST true`): its shell, its password's age or a ForceCommand keeps commands from running. Log in as another user, or mend that.".to_owned(),
             RemoteError::ChannelRefused { .. } => "Raise MaxSessions in the host's sshd_config, or look at its log.".to_owned(),
             RemoteError::TunnelRefused { reason: TunnelRefusal::Closed, .. } => "Nothing listens there; look at the process that should.".to_owned(),
             RemoteError::TunnelRefused { reason: TunnelRefusal::Forbidden, .. } => "Set `AllowTcpForwarding yes` in sshd_config.".to_owned(),
@@ -144,12 +150,32 @@ impl RemoteError {
     }
 }
 
+fn turned_away(said: &str) -> &'static str {
+    if said.contains("Not allowed at this time") {
+        "Its sshd penalises this machine for earlier failures (PerSourcePenalties). Wait a minute, or add this machine to PerSourcePenaltyExemptList in its sshd_config."
+    } else if said.contains("MaxStartups") {
+        "Its sshd has too many logins in progress. Raise MaxStartups in its sshd_config, or lower what else logs in."
+    } else {
+        "Look whether sshd listens on this port, and what stands between here and there (TCP wrappers, a proxy, fail2ban)."
+    }
+}
+
+/// `host` or `host:port` (or `[host]:port`, as `known_hosts` writes it) as arguments of `ssh`.
+fn ssh_words(address: &str) -> String {
+    let bracketed = address.strip_prefix('[').and_then(|a| a.split_once("]:"));
+    let one_colon = || address.split_once(':').filter(|(_, port)| !port.contains(':'));
+    match bracketed.or_else(one_colon) {
+        Some((host, port)) => format!("-p {port} {host}"),
+        None => address.to_owned(),
+    }
+}
+
 impl BecomeError {
     /// What the person should do.
     pub fn remedy(&self) -> String {
         match self {
             BecomeError::PasswordRequired => {
-                "Set `become: { password: prompt }` in the inventory, or allow the user NOPASSWD in sudoers."
+                "Set `become: { password: prompt }` in the inventory, or allow the user NOPASSWD in sudoers (with doas: `permit nopass`)."
             }
             BecomeError::WrongPassword => {
                 "Start again with the right password; no second attempt was made, so nothing is locked."

@@ -163,10 +163,10 @@ fn ssh(host: &Host) -> Settings {
         ),
         (
             "jump",
-            if ssh.jump.is_empty() {
-                BY_CONFIG.to_owned()
-            } else {
-                ssh.jump.join(", then ")
+            match ssh.jump.as_deref() {
+                None => BY_CONFIG.to_owned(),
+                Some([]) => "none".to_owned(),
+                Some(hops) => hops.join(", then "),
             },
         ),
         ("host keys", policy.to_owned()),

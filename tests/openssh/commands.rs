@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use certfleet::model::ExitStatus;
-use certfleet::remote::{Line, RemoteError, Transport};
+use certfleet::remote::{Line, Transport};
 
 use super::ground::{Ground, login};
 
@@ -65,20 +65,22 @@ pub(crate) async fn every_login_shell_reads_the_same_words(g: Arc<Ground>) {
     let mut command = vec!["printf", "[%s]\n"];
     command.extend(words);
     let expected: String = words.map(|w| format!("[{w}]\n")).concat();
-    for user in ["cf-free", "cf-pass", "cf-fish", "cf-zsh"] {
+    for user in ["cf-free", "cf-pass", "cf-fish", "cf-zsh", "cf-rs"] {
         let output = g.once(g.host(user), login(&command)).await.expect("an answer");
         assert_eq!(output.stdout_text(), expected, "{user}");
     }
 }
 
-pub(crate) async fn a_stopped_sshd_is_found_by_keepalive(g: Arc<Ground>) {
-    // bash replaces itself with the command, so that its parent is sshd.
-    let mut host = g.host("cf-pass");
-    host.ssh.keepalive = Duration::from_secs(1);
-    let started = Instant::now();
-    let stop = login(&["sh", "-c", "kill -STOP $PPID; sleep 60"]).with_timeout(Duration::from_secs(50));
-    assert_eq!(g.once(host, stop).await, Err(RemoteError::Lost { sent: true }));
-    assert!(started.elapsed() < Duration::from_secs(10));
+/// sshd's own refusals after the login: an expired password, no shell.
+pub(crate) async fn accounts_that_run_nothing(g: Arc<Ground>) {
+    for (user, expected) in [
+        ("cf-old", "Password change required"),
+        ("cf-shut", "This account is currently not available"),
+    ] {
+        let said = g.words(g.host(user), login(&["true"])).await;
+        assert!(said.contains("the login shell ended first") && said.contains(expected), "{said}");
+        assert!(said.contains("Log in as"), "{said}");
+    }
 }
 
 pub(crate) async fn follow_ends_with_its_stream(g: Arc<Ground>) {

@@ -7,11 +7,15 @@ use std::time::Duration;
 use certfleet::model::host::PasswordSource;
 use certfleet::remote::{FixedSecrets, RemoteError, SecretRequest, SshFleet, Transport};
 
-use super::ground::{Ground, login, run, secrets};
+use super::ground::{Ground, copies, failures, keygen, login, run, secrets, words};
 
 pub(crate) async fn an_encrypted_key_is_asked_for_once(g: Arc<Ground>) {
-    let file = g.path("id_locked");
-    for (passphrase, good) in [("open sesame", true), ("guess", false)] {
+    for (file, passphrase, good) in [
+        ("id_locked", "open sesame", true),
+        ("id_locked", "guess", false),
+        ("id_pem_locked", "open sesame", true),
+    ] {
+        let file = g.path(file);
         let request = SecretRequest::Passphrase { file: file.clone() };
         let secrets = Arc::new(FixedSecrets::default().with(request, passphrase));
         let hosts = ["a", "b"].map(|name| {
@@ -25,7 +29,8 @@ pub(crate) async fn an_encrypted_key_is_asked_for_once(g: Arc<Ground>) {
         for name in &names {
             let result = fleet.run(name, &login(&["true"])).await;
             assert_eq!(result.is_ok(), good, "{result:?}");
-            assert!(good || result.is_err_and(|e| e.to_string().contains("passphrase")));
+            let says = |e| words(&e).contains("the passphrase of") && words(&e).contains("ssh-add");
+            assert!(good || result.is_err_and(says));
         }
         assert_eq!(secrets.asked().len(), 1);
     }
@@ -58,14 +63,19 @@ pub(crate) async fn an_agent_with_many_keys_offers_the_right_one(g: Arc<Ground>)
     std::fs::copy(g.path("id.pub"), g.path("only.pub")).expect("copied");
     let mut options = g.options();
     options.agent = Some(socket);
-    let mut host = g.host("cf-free");
-    host.ssh.identity = vec![g.path("only")];
-    let name = host.name.clone();
-    let fleet = SshFleet::new(vec![host], Arc::new(secrets()), options);
-    let result = fleet.run(&name, &login(&["true"])).await;
+    let mut results = Vec::new();
+    for identity in [vec![g.path("only")], Vec::new()] {
+        let mut host = g.host("cf-free");
+        host.ssh.identity = identity;
+        let name = host.name.clone();
+        let fleet = SshFleet::new(vec![host], Arc::new(secrets()), options.clone());
+        results.push(fleet.run(&name, &login(&["true"])).await);
+    }
     let _ = agent.kill();
     let _ = agent.wait();
-    assert!(result.is_ok(), "{result:?}");
+    assert!(results[0].is_ok(), "{results:?}");
+    let all = results.remove(1).expect_err("five decoys come first");
+    assert!(words(&all).contains("3 more keys of the agent") && words(&all).contains("`identity:`"), "{all:?}");
 }
 
 pub(crate) async fn user_certificates(g: Arc<Ground>) {
@@ -85,8 +95,9 @@ pub(crate) async fn user_certificates(g: Arc<Ground>) {
     }
 }
 
+/// Also RSA in the files that older OpenSSH and openssl wrote.
 pub(crate) async fn rsa_and_ecdsa(g: Arc<Ground>) {
-    for name in ["id_rsa", "id_ecdsa"] {
+    for name in ["id_rsa", "id_ecdsa", "id_pem", "id_pkcs8"] {
         let mut host = g.host("cf-free");
         host.ssh.identity = vec![g.path(name)];
         let result = g.once(host, login(&["true"])).await;
@@ -111,8 +122,46 @@ pub(crate) async fn a_refusal_names_what_was_tried(g: Arc<Ground>) {
     let Err(RemoteError::AuthRefused { tried, .. }) = refused else {
         panic!("{refused:?}")
     };
+    let mut none = g.host("cf-free");
+    none.ssh.identity.clear();
+    let nothing = g.words(none, login(&["true"])).await;
+    assert!(nothing.contains("no key, no agent, no password allowed") && nothing.contains("`password: prompt`"), "{nothing}");
     assert!(
         tried.contains("host_rsa") && tried.contains("gone (no such file)"),
         "{tried}"
     );
+}
+
+/// One host proves a password before the others may try it: a wrong one is sent once.
+pub(crate) async fn a_wrong_login_password_is_sent_once(g: Arc<Ground>) {
+    let mut host = g.host("cf-wrong");
+    host.ssh.identity.clear();
+    host.ssh.password = PasswordSource::Prompt;
+    let request = SecretRequest::Login {
+        user: "cf-wrong".to_owned(),
+    };
+    let secrets = FixedSecrets::default().with(request, "surely not");
+    let (hosts, names) = copies(&host, 3);
+    let fleet = SshFleet::new(hosts, Arc::new(secrets), g.options());
+    let before = g.sshd.log().matches("Failed password for cf-wrong").count();
+    let refused = failures(&fleet, &names, &login(&["true"])).await;
+    assert_eq!(refused.len(), 3, "{refused:?}");
+    let elsewhere = refused.iter().filter(|e| words(e).contains("another host refused it, so it was not sent here"));
+    assert_eq!(elsewhere.count(), 2, "{refused:?}");
+    assert_eq!(g.sshd.log().matches("Failed password for cf-wrong").count(), before + 1);
+}
+
+/// An expired user certificate, and one for somebody else.
+pub(crate) async fn a_user_certificate_that_does_not_hold(g: Arc<Ground>) {
+    let mut host = g.host("cf-free");
+    host.ssh.identity = vec![g.path("certified_late")];
+    let file = g.text("certified_late");
+    keygen(&["-t", "ed25519", "-N", "", "-f", &file]);
+    let public = format!("{file}.pub");
+    for (principal, validity) in [("cf-free", "-2d:-1d"), ("somebody", "-1d:+1d")] {
+        keygen(&["-s", &g.text("ca"), "-I", "test", "-n", principal, "-V", validity, &public]);
+        let refused = g.words(host.clone(), login(&["true"])).await;
+        assert!(refused.contains("certified_late with its certificate"), "{refused}");
+        assert!(refused.contains("the certificate is ") && refused.contains("identity:"), "{refused}");
+    }
 }

@@ -96,6 +96,7 @@ impl Authenticator {
             }
             attempt.tried.retain(|t| t != "none");
         }
+        attempt.tried.extend(left_out(offers.list.len()));
         for offer in offers.list.into_iter().take(MAX_OFFERS) {
             if !attempt.allows(MethodKind::PublicKey) {
                 break;
@@ -112,6 +113,13 @@ impl Authenticator {
     }
 }
 
+fn left_out(offers: usize) -> Option<String> {
+    let more = offers.checked_sub(MAX_OFFERS).filter(|n| *n > 0)?;
+    Some(format!(
+        "{more} more keys of the agent were not offered, since sshd counts each: name the right one with `identity:`"
+    ))
+}
+
 /// A server that hangs up after refusals has refused.
 fn still_open<H: Handler>(handle: &Handle<H>, target: &Target, attempt: &Attempt) -> Result<(), RemoteError> {
     if !handle.is_closed() {
@@ -124,6 +132,14 @@ fn still_open<H: Handler>(handle: &Handle<H>, target: &Target, attempt: &Attempt
         user: target.user.clone(),
         tried,
     })
+}
+
+/// A person took longer to answer than `LoginGraceTime`: nothing was sent, so the login may start again.
+fn still_there<H: Handler>(handle: &Handle<H>) -> Result<(), RemoteError> {
+    if handle.is_closed() {
+        return Err(RemoteError::Lost { sent: false });
+    }
+    Ok(())
 }
 
 fn refused(target: &Target, attempt: &Attempt) -> RemoteError {

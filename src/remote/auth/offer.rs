@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use russh::client::{AuthResult, Handle, Handler};
 use russh::keys::agent::AgentIdentity;
@@ -12,7 +13,7 @@ use crate::remote::ssh::Target;
 
 use super::keys::KeyFile;
 use super::signer::MemorySigner;
-use super::{Attempt, Authenticator, exchange};
+use super::{Attempt, Authenticator, exchange, still_there};
 
 /// One thing to offer.
 #[derive(Debug)]
@@ -75,8 +76,8 @@ impl Authenticator {
         match offer {
             Offer::File(file) => self.try_file(handle, target, file, attempt).await,
             Offer::Agent { socket, identity } => {
-                let name = format!("agent key {}", identity.comment());
-                let hash = hash_for(handle, target, &identity.public_key()).await?;
+                let (hash, only_sha1) = hash_for(handle, target, &identity.public_key()).await?;
+                let name = with_hint(format!("agent key {}", identity.comment()), only_sha1);
                 let login = self.agent.log_in(&socket, handle, &target.user, &identity, hash);
                 let result = exchange(target, async { Ok::<_, String>(login.await) }).await?;
                 match result {
@@ -105,15 +106,17 @@ impl Authenticator {
             return Ok(false);
         }
         let key = self.keys.unlock(&file).await?;
+        still_there(handle)?;
         if let Some(certificate) = file.certificate {
+            let hint = objection(&certificate, &target.user).unwrap_or_default();
             let result = with_certificate(handle, target, &key, certificate).await?;
-            if attempt.note(format!("{name} with its certificate"), result) {
+            if attempt.note(format!("{name} with its certificate{hint}"), result) {
                 return Ok(true);
             }
         }
-        let hash = hash_for(handle, target, key.public_key()).await?;
+        let (hash, only_sha1) = hash_for(handle, target, key.public_key()).await?;
         let result = plain(handle, target, &key, hash).await?;
-        if attempt.note(name.clone(), result) {
+        if attempt.note(with_hint(name.clone(), only_sha1), result) {
             return Ok(true);
         }
         if target.legacy_algorithms && key.algorithm().is_rsa() && hash.is_some() && !handle.is_closed() {
@@ -146,21 +149,45 @@ async fn with_certificate<H: Handler>(
     exchange(target, login).await
 }
 
-/// The best RSA hash of the server; SHA-1 only as a chosen legacy. russh waits up to 1 s for servers before 7.2.
+/// The best RSA hash of the server, and whether it takes SHA-1 only, which needs a person's consent. russh waits up to
+/// 1 s for servers before 7.2, which do not say.
 async fn hash_for<H: Handler>(
     handle: &Handle<H>,
     target: &Target,
     key: &PublicKey,
-) -> Result<Option<HashAlg>, RemoteError> {
+) -> Result<(Option<HashAlg>, bool), RemoteError> {
     if !key.algorithm().is_rsa() {
-        return Ok(None);
+        return Ok((None, false));
     }
     let best = exchange(target, handle.best_supported_rsa_hash()).await?.flatten();
     Ok(if target.legacy_algorithms {
-        best
+        (best, false)
     } else {
-        best.or(Some(HashAlg::Sha512))
+        (best.or(Some(HashAlg::Sha512)), best.is_none())
     })
+}
+
+/// Why sshd will have refused a certificate: it does not say.
+fn objection(certificate: &Certificate, user: &str) -> Option<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let principals = certificate.valid_principals();
+    if now < certificate.valid_after() {
+        Some(" (the certificate is not valid yet: compare the clocks)".to_owned())
+    } else if now >= certificate.valid_before() {
+        Some(" (the certificate is no longer valid: have it issued again)".to_owned())
+    } else if !principals.is_empty() && !principals.iter().any(|p| p == user) {
+        Some(format!(" (the certificate is for {}, not for {user})", principals.join(", ")))
+    } else {
+        None
+    }
+}
+
+fn with_hint(name: String, only_sha1: bool) -> String {
+    if only_sha1 {
+        format!("{name} (the sshd does not say that it takes RSA keys with SHA-2, so it is old or takes none: use an ed25519 key, or set `legacy-algorithms: true`)")
+    } else {
+        name
+    }
 }
 
 fn same(file: &KeyFile, identity: &AgentIdentity) -> bool {

@@ -9,7 +9,7 @@ use crate::remote::secrets::SecretRequest;
 use crate::remote::ssh::Target;
 use crate::remote::vault::{Lease, VaultError};
 
-use super::{Attempt, Authenticator, exchange, refused};
+use super::{Attempt, Authenticator, exchange, refused, still_there};
 
 impl Authenticator {
     /// Tries whichever of the two the server offers; `true` when we are in.
@@ -35,6 +35,7 @@ impl Authenticator {
         attempt: &mut Attempt,
     ) -> Result<bool, RemoteError> {
         let lease = self.lease(target, attempt).await?;
+        still_there(handle)?;
         let password = lease.secret().expose_secret().to_owned();
         let result = exchange(target, handle.authenticate_password(&target.user, password)).await?;
         let accepted = accepted(&result);
@@ -66,6 +67,7 @@ impl Authenticator {
             for prompt in prompts {
                 answers.push(self.reply(target, attempt, &prompt, &mut lease).await?);
             }
+            still_there(handle)?;
             response = exchange(target, handle.authenticate_keyboard_interactive_respond(answers)).await?;
         }
         let success = matches!(response, Response::Success);

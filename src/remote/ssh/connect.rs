@@ -2,22 +2,21 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use russh::client::{self, Handle};
 use russh::{ChannelOpenFailure, Limits};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::remote::error::{RemoteError, TunnelRefusal};
 use crate::remote::transport::Duplex;
 
 use super::algorithms;
-use super::connection::Connection;
+use super::connection::{Connection, Sessions};
 use super::fleet::Shared;
 use super::handler::{Greeting, Handler};
 use super::jump::Bastion;
+use super::overhear::{Heard, overhear};
 use super::proxy_command;
 use super::target::Target;
 
@@ -27,14 +26,16 @@ enum Again {
     Never,
     /// Nothing listens: a few times.
     Refused,
-    /// Dropped before it showed a host key: `MaxStartups`, penalties, a loaded host.
+    /// Dropped before it showed a host key: `MaxStartups`, a loaded host.
     Dropped,
+    /// It said that it penalises us: one more time, after a long pause.
+    Penalised,
 }
 
 type Failure = (RemoteError, Again);
 
-/// Keys are exchanged anew after a day at the latest: russh's hour would interrupt a long `--follow` for nothing.
-const REKEY_TIME: Duration = Duration::from_secs(24 * 3600);
+/// Intervals without an answer after which russh gives up, less the one it waits before it counts: 3 × 15 s = 45 s.
+const KEEPALIVES: usize = 2;
 
 impl Shared {
     /// Opens a connection to a resolved host.
@@ -50,8 +51,12 @@ impl Shared {
                 Again::Never => 1,
                 Again::Refused => backoff.refused_tries,
                 Again::Dropped => backoff.tries,
+                Again::Penalised => 2,
             };
-            let pause = backoff.pause(attempt);
+            let pause = match again {
+                Again::Penalised => backoff.penalised,
+                _ => backoff.pause(attempt),
+            };
             if attempt >= tries || started.elapsed() + pause > backoff.total {
                 return Err(error);
             }
@@ -78,10 +83,10 @@ impl Shared {
         let stream = stream(target, hop.as_deref()).await?;
         let mut handle = self.key_exchange(target, stream).await?;
         let login = self.authenticator.log_in(&mut handle, target).await;
-        login.map_err(|error| (error, Again::Never))?;
+        login.map_err(|error| (error.clone(), after_login(&error)))?;
         Ok(Connection {
             handle,
-            sessions: Arc::new(Semaphore::new(self.options.sessions)),
+            sessions: Sessions::new(self.options.sessions),
             address: target.address(),
             user: target.user.clone(),
             deadline: target.connect_timeout,
@@ -90,6 +95,7 @@ impl Shared {
     }
 
     async fn key_exchange(&self, target: &Target, stream: Box<dyn Duplex>) -> Result<Handle<Handler>, Failure> {
+        let (stream, heard) = overhear(stream);
         let greeting = Arc::new(Mutex::new(Greeting::default()));
         let handler = Handler {
             known_hosts: Arc::clone(&self.known_hosts),
@@ -100,7 +106,7 @@ impl Shared {
         let exchange = client::connect_stream(config, stream, handler);
         match timeout(target.connect_timeout, Box::pin(exchange)).await {
             Ok(Ok(handle)) => Ok(handle),
-            Ok(Err(error)) => Err(explain(target, &greeting, &error)),
+            Ok(Err(error)) => Err(explain(target, &greeting, &heard, &error)),
             Err(_) => Err((connect_timeout(target, "the key exchange"), Again::Never)),
         }
     }
@@ -111,9 +117,9 @@ impl Shared {
         client::Config {
             nodelay: true,
             keepalive_interval: Some(target.keepalive),
-            keepalive_max: 3,
+            keepalive_max: KEEPALIVES,
             limits: Limits {
-                rekey_time_limit: REKEY_TIME,
+                rekey_time_limit: self.options.rekey_after,
                 ..Limits::default()
             },
             preferred: algorithms::preferred(target.legacy_algorithms, keys, certificates),
@@ -128,7 +134,7 @@ fn unreachable_total(target: &Target) -> Result<Connection, RemoteError> {
 }
 
 /// A russh error, told as what it means here.
-fn explain(target: &Target, greeting: &Mutex<Greeting>, error: &russh::Error) -> Failure {
+fn explain(target: &Target, greeting: &Mutex<Greeting>, heard: &Heard, error: &russh::Error) -> Failure {
     let mut greeting = greeting.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(refusal) = greeting.refusal.take() {
         return (refusal, Again::Never);
@@ -137,6 +143,19 @@ fn explain(target: &Target, greeting: &Mutex<Greeting>, error: &russh::Error) ->
         error,
         russh::Error::Disconnect | russh::Error::HUP | russh::Error::IO(_)
     );
+    if dropped
+        && !greeting.key_seen
+        && let Some(said) = heard.instead_of_ssh()
+    {
+        return turned_away(target, said);
+    }
+    if dropped
+        && !greeting.key_seen
+        && let Some(command) = target.proxy_command.as_ref().filter(|_| target.jump.is_empty())
+    {
+        let reason = format!("its ProxyCommand `{command}` ended before SSH began ({error}); run it by hand to see why");
+        return (unreachable(target, &reason), Again::Refused);
+    }
     if dropped && !greeting.key_seen {
         let reason = format!("the connection was closed before the key exchange ({error})");
         return (unreachable(target, &reason), Again::Dropped);
@@ -151,6 +170,26 @@ fn explain(target: &Target, greeting: &Mutex<Greeting>, error: &russh::Error) ->
         unreachable(target, &format!("the key exchange failed: {error}")),
         Again::Never,
     )
+}
+
+/// sshd says why in clear text before it hangs up: `Not allowed at this time` (`PerSourcePenalties`, from 9.8),
+/// `Exceeded MaxStartups`.
+fn turned_away(target: &Target, said: String) -> Failure {
+    let again = if said.contains("Not allowed at this time") {
+        Again::Penalised
+    } else {
+        Again::Dropped
+    };
+    let address = target.address();
+    (RemoteError::TurnedAway { address, said }, again)
+}
+
+/// A login that was cut off while a person thought about a password (`LoginGraceTime`) starts again with the answer.
+fn after_login(error: &RemoteError) -> Again {
+    match error {
+        RemoteError::Lost { sent: false } => Again::Refused,
+        _ => Again::Never,
+    }
 }
 
 fn no_common(target: &Target, kind: &str, theirs: &str) -> RemoteError {

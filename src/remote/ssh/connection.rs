@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use russh::client::Handle;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::remote::error::RemoteError;
 
@@ -15,8 +15,7 @@ use super::handler::Handler;
 /// A host that let us in.
 pub(super) struct Connection {
     pub handle: Handle<Handler>,
-    /// One permit per open session; sshd allows ten (`MaxSessions`).
-    pub sessions: Arc<Semaphore>,
+    pub sessions: Sessions,
     pub address: String,
     pub user: String,
     /// For opening channels.
@@ -40,6 +39,39 @@ impl Connection {
     /// Whether the connection is gone.
     pub(super) fn is_closed(&self) -> bool {
         self.handle.is_closed()
+    }
+}
+
+/// One permit per open session; sshd allows ten (`MaxSessions`), some hosts fewer.
+#[derive(Debug, Clone)]
+pub(super) struct Sessions {
+    free: Arc<Semaphore>,
+    limit: Arc<AtomicUsize>,
+}
+
+impl Sessions {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(limit)),
+            limit: Arc::new(AtomicUsize::new(limit)),
+        }
+    }
+
+    /// Waits for a free one; `None` when the connection is being closed.
+    pub(super) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).acquire_owned().await.ok()
+    }
+
+    /// The host allows fewer than we thought: this permit is never given back. `Err` when it was the last one.
+    pub(super) fn give_up(&self, permit: OwnedSemaphorePermit) -> Result<(), OwnedSemaphorePermit> {
+        let fewer = |n: usize| (n > 1).then(|| n - 1);
+        match self.limit.fetch_update(Ordering::AcqRel, Ordering::Acquire, fewer) {
+            Ok(_) => {
+                permit.forget();
+                Ok(())
+            }
+            Err(_) => Err(permit),
+        }
     }
 }
 

@@ -71,13 +71,9 @@ const OPEN_TRIES: u32 = 4;
 impl Session {
     /// Waits for a free session and opens it.
     pub(super) async fn open(connection: Arc<Connection>, wait: Duration) -> Result<Self, RemoteError> {
-        let free = timeout(wait, Arc::clone(&connection.sessions).acquire_owned()).await;
-        let permit = match free {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) => return Err(RemoteError::Lost { sent: false }),
-            Err(_) => return Err(refused("another session", "all sessions of the connection are busy")),
-        };
-        let channel = open_channel(&connection).await?;
+        let opening = timeout(wait, open_when_free(&connection)).await;
+        let busy = |_| refused("another session", "all sessions of the connection are busy");
+        let (channel, permit) = opening.map_err(busy)??;
         let (read, write) = channel.split();
         Ok(Self {
             read,
@@ -224,19 +220,31 @@ fn end(status: Option<ExitStatus>, talk: &mut Talk) -> Result<ExitStatus, Remote
     Err(RemoteError::Become(error))
 }
 
-async fn open_channel(connection: &Connection) -> Result<russh::Channel<Msg>, RemoteError> {
-    for attempt in 1..=OPEN_TRIES {
-        match timeout(connection.deadline, connection.handle.channel_open_session()).await {
-            Ok(Ok(channel)) => return Ok(channel),
-            Ok(Err(russh::Error::ChannelOpenFailure(reason))) if attempt == OPEN_TRIES => {
-                return Err(refused("another session", &format!("{reason:?}")));
+/// A host that says no allows fewer sessions than we thought: then ours wait for each other. The last one is tried a
+/// few times more, since sshd may still be ending the one before.
+async fn open_when_free(connection: &Connection) -> Result<(russh::Channel<Msg>, OwnedSemaphorePermit), RemoteError> {
+    let lost = RemoteError::Lost { sent: false };
+    let mut attempt = 1;
+    loop {
+        let Some(mut permit) = connection.sessions.acquire().await else {
+            return Err(lost);
+        };
+        loop {
+            let reason = match timeout(connection.deadline, connection.handle.channel_open_session()).await {
+                Ok(Ok(channel)) => return Ok((channel, permit)),
+                Ok(Err(russh::Error::ChannelOpenFailure(reason))) => reason,
+                Ok(Err(_)) => return Err(lost),
+                Err(_) => return Err(refused("a session", "no answer in time")),
+            };
+            match connection.sessions.give_up(permit) {
+                Ok(()) => break,
+                Err(_) if attempt == OPEN_TRIES => return Err(refused("another session", &format!("{reason:?}"))),
+                Err(last) => permit = last,
             }
-            Ok(Err(russh::Error::ChannelOpenFailure(_))) => sleep(Duration::from_millis(150) * attempt).await,
-            Ok(Err(_)) => return Err(RemoteError::Lost { sent: false }),
-            Err(_) => return Err(refused("a session", "no answer in time")),
+            sleep(Duration::from_millis(150) * attempt).await;
+            attempt += 1;
         }
     }
-    Err(RemoteError::Lost { sent: false })
 }
 
 fn refused(what: &'static str, reason: &str) -> RemoteError {

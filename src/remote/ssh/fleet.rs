@@ -5,6 +5,7 @@ use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -34,6 +35,9 @@ pub struct FleetOptions {
     /// Sessions per connection; sshd's `MaxSessions` is 10.
     pub sessions: usize,
     pub backoff: Backoff,
+    /// Keys are exchanged anew after this time at the latest: a day, since russh's hour would interrupt a long
+    /// `--follow` for nothing.
+    pub rekey_after: Duration,
     /// Home folder: `~/.ssh`.
     pub home: PathBuf,
     /// The system's `ssh_config`.
@@ -53,6 +57,7 @@ impl Default for FleetOptions {
             handshakes_per_jump: 4,
             sessions: 6,
             backoff: Backoff::default(),
+            rekey_after: Duration::from_secs(24 * 3600),
             home: etcetera::home_dir().unwrap_or_default(),
             system_config: PathBuf::from("/etc/ssh/ssh_config"),
             local_user: ["USER", "LOGNAME"]

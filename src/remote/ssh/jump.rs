@@ -98,7 +98,7 @@ fn hop_settings(spec: &str, settings: &SshSettings) -> Result<(String, SshSettin
     let hop = SshSettings {
         user,
         port,
-        jump: Vec::new(),
+        jump: None,
         ..settings.clone()
     };
     Ok((alias, hop))

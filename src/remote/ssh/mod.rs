@@ -11,6 +11,7 @@ mod fleet;
 mod follow;
 mod handler;
 mod jump;
+mod overhear;
 mod proxy_command;
 mod retry;
 mod slot;

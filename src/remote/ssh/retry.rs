@@ -15,6 +15,8 @@ pub struct Backoff {
     pub tries: u32,
     /// Attempts when nothing listens on the port: sshd restarting, or simply not there.
     pub refused_tries: u32,
+    /// The pause after a host said that it penalises us; sshd's `PerSourcePenalties` last 15 s at least.
+    pub penalised: Duration,
     /// All attempts together; sshd's own `LoginGraceTime`.
     pub total: Duration,
 }
@@ -26,6 +28,7 @@ impl Default for Backoff {
             longest: Duration::from_secs(5),
             tries: 8,
             refused_tries: 3,
+            penalised: Duration::from_secs(16),
             total: Duration::from_secs(120),
         }
     }

@@ -62,6 +62,7 @@ impl Target {
         person: &Person,
     ) -> Result<Self, RemoteError> {
         let options = config.options(&source(settings, person), alias).await?;
+        refuse_known_hosts_command(alias, settings, &options)?;
         let user = settings
             .user
             .clone()
@@ -81,7 +82,7 @@ impl Target {
             identities_only: options.identities_only,
             agent: options.identity_agent.clone(),
             jump: jump(settings, &options),
-            proxy_command: options.proxy_command.clone().filter(|_| settings.jump.is_empty()),
+            proxy_command: options.proxy_command.clone().filter(|_| settings.jump.is_none()),
             password: settings.password,
             connect_timeout: connect_timeout(settings, &options),
             keepalive: settings.keepalive,
@@ -107,8 +108,8 @@ fn identities(settings: &SshSettings, options: &HostOptions, person: &Person) ->
 }
 
 fn jump(settings: &SshSettings, options: &HostOptions) -> Vec<String> {
-    if !settings.jump.is_empty() {
-        return settings.jump.clone();
+    if let Some(own) = &settings.jump {
+        return own.clone();
     }
     let listed = options.proxy_jump.as_deref().unwrap_or_default();
     let hops = listed.split(',').map(str::trim).filter(|h| !h.is_empty());
@@ -164,6 +165,17 @@ fn home_path(path: &Path, person: &Person) -> PathBuf {
     crate::remote::ssh_config::expand_home(&path.to_string_lossy(), &person.home)
 }
 
+/// A program that prints host keys is not run: what it would say must be in a file that a person can read.
+fn refuse_known_hosts_command(alias: &str, settings: &SshSettings, options: &HostOptions) -> Result<(), RemoteError> {
+    match &options.known_hosts_command {
+        Some(command) if settings.known_hosts.is_empty() => Err(RemoteError::Config {
+            what: format!("the SSH configuration has `KnownHostsCommand {command}` for {alias}, which is not supported"),
+            remedy: "Write its keys into a file and set `ssh: { known-hosts: FILE }` in the inventory.".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn no_user(alias: &str) -> RemoteError {
     RemoteError::Config {
         what: format!("no user is known to log in to {alias} with"),
@@ -201,7 +213,7 @@ mod tests {
             user: Some("ops".to_owned()),
             port: Some(22),
             identity: vec![PathBuf::from("~/key")],
-            jump: vec!["b".to_owned()],
+            jump: Some(vec!["b".to_owned()]),
             host_key_policy: HostKeyPolicy::AcceptNew,
             ..SshSettings::default()
         };
@@ -209,6 +221,36 @@ mod tests {
         assert_eq!((ours.user.as_str(), ours.port), ("ops", 22));
         assert_eq!(ours.identities, [PathBuf::from("/home/me/key")]);
         assert_eq!(ours.jump, ["b"]);
+    }
+
+    #[tokio::test]
+    async fn no_jump_host_takes_back_ssh_config_s() {
+        let settings = SshSettings {
+            jump: Some(Vec::new()),
+            ..SshSettings::default()
+        };
+        let jump = resolve(&settings, "ProxyJump b1\n").await;
+        assert_eq!((jump.jump.len(), jump.proxy_command), (0, None));
+        let command = resolve(&settings, "ProxyCommand nc %h %p\n").await;
+        assert_eq!((command.jump.len(), command.proxy_command), (0, None));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_knows_hosts_is_refused_unless_files_are_named() {
+        let home = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(home.path().join(".ssh")).expect("a folder");
+        std::fs::write(home.path().join(".ssh/config"), "KnownHostsCommand /bin/keys %H\n").expect("written");
+        let config = SshConfig::new(home.path().to_owned(), home.path().join("none"), None);
+        let person = Person {
+            home: home.path().to_owned(),
+            user: Some("me".to_owned()),
+        };
+        let mut settings = SshSettings::default();
+        let refused = Target::resolve("m1", &settings, &config, &person).await;
+        let error = refused.expect_err("refused");
+        assert!(error.to_string().contains("KnownHostsCommand") && error.remedy().contains("known-hosts:"));
+        settings.known_hosts = vec![PathBuf::from("/k")];
+        assert!(Target::resolve("m1", &settings, &config, &person).await.is_ok());
     }
 
     #[tokio::test]

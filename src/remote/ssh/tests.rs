@@ -7,6 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use russh::keys::PrivateKey;
+use russh::keys::key::safe_rng;
+use russh::keys::ssh_key::LineEnding;
+use russh::keys::ssh_key::private::RsaKeypair;
+
 use crate::model::host::{BecomeMethod, HostKeyPolicy, KubernetesSettings, PasswordSource};
 use crate::model::{BecomeSettings, Command, ExitStatus, Host, HostName, Role, SshSettings};
 use crate::remote::error::{BecomeError, RemoteError, TunnelRefusal};
@@ -348,7 +353,7 @@ async fn hosts_behind_a_jump_host_share_one_connection_to_it() {
     let spec = format!("ops@127.0.0.1:{}", bench.server.port);
     let mut hosts = vec![bench.host("a"), bench.host("b")];
     for host in &mut hosts {
-        host.ssh.jump = vec![spec.clone()];
+        host.ssh.jump = Some(vec![spec.clone()]);
     }
     let fleet = bench.fleet(hosts);
     let (a, b) = (HostName::from("a"), HostName::from("b"));
@@ -376,6 +381,25 @@ async fn a_dead_host_costs_one_attempt_for_all_who_wait() {
         "{all:?}"
     );
     assert!(started.elapsed() < Duration::from_millis(1500));
+}
+
+#[tokio::test]
+async fn an_rsa_key_and_an_sshd_that_knows_no_sha2_name_the_opt_in() {
+    let bench = Bench::new(Behaviour {
+        refuse_keys: true,
+        old: true,
+        ..Behaviour::default()
+    })
+    .await;
+    let pair = RsaKeypair::random(&mut safe_rng(), 2048).expect("a key");
+    let key = PrivateKey::new(pair.into(), "rsa").expect("a key");
+    let file = bench.folder.path().join("rsa");
+    std::fs::write(&file, key.to_openssh(LineEnding::LF).expect("a key")).expect("written");
+    let mut host = bench.host("m1");
+    host.ssh.identity = vec![file];
+    let refused = bench.fleet(vec![host]).run(&HostName::from("m1"), &login(&["say"])).await;
+    let said = refused.expect_err("refused").to_string();
+    assert!(said.contains("`legacy-algorithms: true`"), "{said}");
 }
 
 #[tokio::test]

@@ -40,6 +40,8 @@ pub struct HostOptions {
     pub connect_timeout: Option<Duration>,
     /// `inet` or `inet6`.
     pub address_family: Option<String>,
+    /// `KnownHostsCommand`, which is not supported.
+    pub known_hosts_command: Option<String>,
     /// `IdentityAgent`: a socket, or `none`.
     pub identity_agent: Option<String>,
 }
@@ -199,6 +201,7 @@ fn set(options: &mut HostOptions, keyword: &str, value: String) -> Result<(), Re
             let seconds = Duration::from_secs(number("ConnectTimeout", &value)?);
             _ = options.connect_timeout.get_or_insert(seconds);
         }
+        "knownhostscommand" if value != "none" => _ = options.known_hosts_command.get_or_insert(value),
         "addressfamily" => _ = options.address_family.get_or_insert(value),
         "identityagent" => _ = options.identity_agent.get_or_insert(value),
         _ => {}

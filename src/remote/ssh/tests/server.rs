@@ -1,5 +1,6 @@
 //! A small SSH server whose "shell" knows the few commands of the tests.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,7 @@ use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, ChannelMsg, ChannelOpenFailure, ChannelWriteHalf};
+use russh::{Preferred, Channel, ChannelId, ChannelMsg, ChannelOpenFailure, ChannelWriteHalf};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
@@ -23,6 +24,8 @@ pub(super) struct Behaviour {
     /// Accept and say nothing.
     pub silent: bool,
     pub refuse_keys: bool,
+    /// Says nothing of RSA keys, as sshd before 7.2.
+    pub old: bool,
     pub password: Option<&'static str>,
     pub sudo_password: Option<&'static str>,
 }
@@ -53,7 +56,12 @@ impl Server {
             host.public_key().to_openssh().expect("a key")
         );
         std::fs::write(folder.join("known_hosts"), known).expect("written");
+        let mut preferred = Preferred::DEFAULT;
+        if behaviour.old {
+            preferred.key = Cow::Borrowed(&[Algorithm::Ed25519]);
+        }
         let config = Arc::new(server::Config {
+            preferred,
             keys: vec![host],
             nodelay: true,
             auth_rejection_time: Duration::ZERO,

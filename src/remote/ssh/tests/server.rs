@@ -10,7 +10,7 @@ use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, ChannelMsg, ChannelOpenFailure, ChannelWriteHalf, Preferred};
+use russh::{Preferred, Channel, ChannelId, ChannelMsg, ChannelOpenFailure, ChannelWriteHalf};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 

@@ -93,7 +93,7 @@ async fn every_recoverable_scenario_recovers() {
         Scenario::French,
         Scenario::CalicoToken,
     ] {
-        let story = Story::new(small(scenario));
+        let story = Story::new(LabConfig::new(scenario).sized(1, 2));
         let told = story.run(&renew()).await;
         assert_eq!(told.end, RunEnd::Succeeded, "{}: {}", scenario.name(), told.text());
         story.assert_healthy();

@@ -80,7 +80,10 @@ fn measure(hosts: usize) -> Result<bool> {
     let _fleet = start_fleet(&lab, hosts)?;
     let mut best = (f64::MAX, f64::MAX);
     for number in 1..=ROUNDS {
-        let output = Process::new(std::env::current_exe()?).arg("--round").arg(&lab).output()?;
+        let output = Process::new(std::env::current_exe()?)
+            .arg("--round")
+            .arg(&lab)
+            .output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
             return Err(format!("round {number}: {}", String::from_utf8_lossy(&output.stderr)).into());
@@ -92,7 +95,12 @@ fn measure(hosts: usize) -> Result<bool> {
     }
     let good = best.0 <= MAX_WALL.as_secs_f64() && best.1 <= MAX_MEMORY_MB;
     let word = if good { "within" } else { "BEYOND" };
-    println!("{hosts} hosts: best {:.2} s and {:.0} MB, {word} {} s and {MAX_MEMORY_MB} MB", best.0, best.1, MAX_WALL.as_secs());
+    println!(
+        "{hosts} hosts: best {:.2} s and {:.0} MB, {word} {} s and {MAX_MEMORY_MB} MB",
+        best.0,
+        best.1,
+        MAX_WALL.as_secs()
+    );
     Ok(good)
 }
 
@@ -108,7 +116,11 @@ async fn round(lab: &Path) -> Result<()> {
     let served = findings.certificates.iter().filter(|r| r.subject == Subject::Served);
     let shown = served.filter(|r| r.verdict != Verdict::Unknown).count();
     if shown < inventory.hosts.len() * 2 {
-        return Err(format!("only {shown} handshakes of {} hosts showed a certificate", inventory.hosts.len()).into());
+        return Err(format!(
+            "only {shown} handshakes of {} hosts showed a certificate",
+            inventory.hosts.len()
+        )
+        .into());
     }
     println!("{wall:.3} s {:.1} MB {shown} handshakes", peak_memory_mb()?);
     Ok(())
@@ -117,7 +129,10 @@ async fn round(lab: &Path) -> Result<()> {
 /// `VmHWM` of this process.
 fn peak_memory_mb() -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
+    let line = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .ok_or("no VmHWM")?;
     let kilobytes: f64 = line.trim().trim_end_matches(" kB").trim().parse()?;
     Ok(kilobytes / 1024.0)
 }

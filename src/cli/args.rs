@@ -34,8 +34,9 @@ pub struct Global {
     /// Say more: each command and its output as it ends; twice also the wire
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
-    /// Where runs are recorded [default: $`XDG_STATE_HOME/certfleet`]
+    /// Where runs are recorded
     #[arg(
+        help = "Where runs are recorded [default: $XDG_STATE_HOME/certfleet]",
         long,
         env = "CERTFLEET_STATE_DIR",
         global = true,

@@ -5,9 +5,10 @@ use crate::plan::Plan;
 use super::error::CliError;
 use super::terminal::{Terminal, print_err};
 
-/// Returns when the person agreed. A plan with an outage wants the cluster's name typed out.
-pub(crate) fn confirm(plan: &Plan, yes: bool, terminal: Terminal) -> Result<(), CliError> {
-    if yes {
+/// Returns when the person agreed. A plan with an outage wants the cluster's name typed out; one that changes nothing
+/// needs no answer.
+pub(crate) async fn confirm(plan: &Plan, yes: bool, terminal: Terminal) -> Result<(), CliError> {
+    if yes || plan.work().next().is_none() {
         return Ok(());
     }
     if !terminal.interactive {
@@ -17,17 +18,17 @@ pub(crate) fn confirm(plan: &Plan, yes: bool, terminal: Terminal) -> Result<(), 
         ));
     }
     if plan.has_outage() {
-        by_name(&plan.cluster)
+        by_name(&plan.cluster).await
     } else {
-        by_yes()
+        by_yes().await
     }
 }
 
-fn by_name(cluster: &str) -> Result<(), CliError> {
+async fn by_name(cluster: &str) -> Result<(), CliError> {
     print_err(&format!(
-        "This plan takes the API away for a while. Type the cluster's name (`{cluster}`) to go on, anything else to stop.\n"
+        "This plan is an outage. Type the cluster's name (`{cluster}`) to go on, anything else to stop.\n"
     ));
-    let answer = ask("cluster name")?;
+    let answer = ask("cluster name").await?;
     if answer.trim() == cluster {
         Ok(())
     } else {
@@ -35,8 +36,8 @@ fn by_name(cluster: &str) -> Result<(), CliError> {
     }
 }
 
-fn by_yes() -> Result<(), CliError> {
-    let answer = ask("Go on? (yes/no)")?;
+async fn by_yes() -> Result<(), CliError> {
+    let answer = ask("Go on? (yes/no)").await?;
     if matches!(answer.trim(), "y" | "yes") {
         Ok(())
     } else {
@@ -44,12 +45,18 @@ fn by_yes() -> Result<(), CliError> {
     }
 }
 
-fn ask(prompt: &str) -> Result<String, CliError> {
-    let answer = dialoguer::Input::<String>::new()
-        .with_prompt(prompt)
-        .allow_empty(true)
-        .interact_text();
-    answer.map_err(|_| declined("no answer was given"))
+/// On a thread of its own, so that Ctrl-C is heard meanwhile.
+async fn ask(prompt: &'static str) -> Result<String, CliError> {
+    let question = move || {
+        dialoguer::Input::<String>::new()
+            .with_prompt(prompt)
+            .allow_empty(true)
+            .interact_text()
+    };
+    match tokio::task::spawn_blocking(question).await {
+        Ok(Ok(answer)) => Ok(answer),
+        _ => Err(declined("no answer was given")),
+    }
 }
 
 fn declined(why: &str) -> CliError {

@@ -28,6 +28,23 @@ pub(crate) fn listen(cancel: &Cancel) {
     });
 }
 
+/// Resolves at the first Ctrl-C, SIGTERM or SIGHUP: for the time in which nothing is changed yet.
+pub(crate) async fn told_to_stop() {
+    let handlers = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
+    );
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = handlers else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+}
+
 fn pressed(cancel: &Cancel) {
     if cancel.leaving() {
         std::process::exit(i32::from(super::exit::Exit::Aborted.code()));

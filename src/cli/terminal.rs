@@ -31,6 +31,16 @@ impl Terminal {
         }
     }
 
+    /// After a question that was cut off: a prompt for a password had switched the echo off, one for a name the line mode.
+    pub(crate) fn restore(self) {
+        if let Ok(tty) = std::fs::File::open("/dev/tty")
+            && self.interactive
+        {
+            let mut stty = std::process::Command::new("stty");
+            let _ = stty.args(["echo", "icanon", "isig", "icrnl"]).stdin(tty).status();
+        }
+    }
+
     /// How text for standard output is drawn.
     pub(crate) fn out_style(self) -> Style {
         self.style(self.stdout)

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::model::{Command, Host, HostFacts, HostName, Inventory, Output, RunId};
 use crate::remote::{RemoteError, Transport};
@@ -24,7 +27,7 @@ pub struct Run {
 impl Run {
     /// Runs a command on a host.
     pub(super) async fn ask(&self, host: &HostName, command: &Command) -> Result<Output, RemoteError> {
-        self.transport.run(host, command).await
+        send(&self.transport, host, command).await
     }
 
     /// What was found on the host before the plan.
@@ -41,4 +44,23 @@ impl Run {
             .host(name)
             .ok_or_else(|| RemoteError::NoSuchHost(name.to_string()))
     }
+}
+
+/// How often a command is sent again that was never sent, and the pause before: nothing has happened on the host yet.
+const RESENDS: usize = 2;
+const RESEND_PAUSE: Duration = Duration::from_secs(2);
+
+/// Runs a command. A connection that was lost before the command was sent is no answer: it is sent again.
+pub(super) async fn send(
+    transport: &Arc<dyn Transport>,
+    host: &HostName,
+    command: &Command,
+) -> Result<Output, RemoteError> {
+    for _ in 0..RESENDS {
+        match transport.run(host, command).await {
+            Err(RemoteError::Lost { sent: false }) => sleep(RESEND_PAUSE).await,
+            result => return result,
+        }
+    }
+    transport.run(host, command).await
 }

@@ -48,20 +48,19 @@ pub(super) async fn delete_stuck_pods(run: &Run, step: &PlannedStep, deletion: &
             }
         };
         match findings.iter().find(|f| work.is_due(f)) {
-            Some(due) => {
-                if let Err(what) = work.delete(due).await {
-                    return failed(step, what);
-                }
-                work.wait_for_turn(due).await;
-            }
+            Some(due) => match work.delete(due).await {
+                Ok(()) => work.wait_for_turn(due).await,
+                Err(NotDeleted::Away(_)) if Instant::now() < deadline => sleep(PAUSE).await,
+                Err(NotDeleted::Away(what) | NotDeleted::Refused(what)) => return failed(step, what),
+            },
             None if is_waiting(&findings) && Instant::now() < deadline && !run.cancel.stopping() => sleep(PAUSE).await,
             None => match work.agent_with_ended_token().await {
-                Ok(Some(agent)) => {
-                    if let Err(what) = work.delete(&agent).await {
-                        return failed(step, what);
-                    }
-                    work.wait_for_turn(&agent).await;
-                }
+                Ok(Some(agent)) => match work.delete(&agent).await {
+                    Ok(()) => work.wait_for_turn(&agent).await,
+                    // The next look tells whether it is gone; the gate whether the token is new.
+                    Err(NotDeleted::Away(_)) => sleep(PAUSE).await,
+                    Err(NotDeleted::Refused(what)) => return failed(step, what),
+                },
                 Ok(None) => return work.outcome(&findings),
                 Err(why) => return failed(step, why),
             },
@@ -82,6 +81,14 @@ fn failed(step: &PlannedStep, what: String) -> Outcome {
             step.host
         ),
     }
+}
+
+/// Why a pod may still be there.
+enum NotDeleted {
+    /// The connection was lost: the next look tells.
+    Away(String),
+    /// kubectl said no, or the record cannot be written.
+    Refused(String),
 }
 
 struct Deletions<'a> {
@@ -118,7 +125,7 @@ impl Deletions<'_> {
         Ok(next)
     }
 
-    async fn delete(&mut self, finding: &PodFinding) -> Result<(), String> {
+    async fn delete(&mut self, finding: &PodFinding) -> Result<(), NotDeleted> {
         self.tried.insert(key(finding));
         let force = finding.cure == Cure::ForceDelete;
         let (namespace, name) = (&finding.namespace, &finding.name);
@@ -127,11 +134,15 @@ impl Deletions<'_> {
         } else {
             self.deletion.delete_command(namespace, name)
         };
-        let output = self
-            .run
-            .ask(&self.step.host, &command)
-            .await
-            .map_err(|e| format!("{namespace}/{name}: {e}"))?;
+        let output = match self.run.ask(&self.step.host, &command).await {
+            Ok(output) => output,
+            Err(error) => {
+                if error.never_sent() {
+                    self.tried.remove(&key(finding));
+                }
+                return Err(NotDeleted::Away(format!("{namespace}/{name}: {error}")));
+            }
+        };
         let kind = EventKind::CommandFinished {
             step: self.step.id.clone(),
             host: self.step.host.clone(),
@@ -140,13 +151,14 @@ impl Deletions<'_> {
             output: shown(&output),
             elapsed: output.elapsed,
         };
-        self.run.recorder.record(kind).map_err(|e| e.to_string())?;
+        let recorded = self.run.recorder.record(kind);
+        recorded.map_err(|e| NotDeleted::Refused(e.to_string()))?;
         let gone = output.stderr_text().contains("NotFound") || output.stderr_text().contains("not found");
         if !output.status.success() && !gone {
-            return Err(format!(
-                "{namespace}/{name} could not be deleted: {}",
-                output.last_line()
-            ));
+            let why = output.last_line();
+            return Err(NotDeleted::Refused(format!(
+                "{namespace}/{name} could not be deleted: {why}"
+            )));
         }
         self.deleted
             .push(format!("{name} on {}", finding.node.as_deref().unwrap_or("no node")));

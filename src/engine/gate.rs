@@ -14,7 +14,7 @@ use crate::probes::verdict::Verdict;
 
 use super::context::Run;
 use super::journal_watch::JournalWatch;
-use super::looks::{ClusterViews, look};
+use super::looks::{ClusterViews, NO_ANSWER, look};
 
 /// How a gate ended.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub(super) struct Watch {
     quiet: Duration,
     interval: Duration,
     timeout: Duration,
+    /// When its time is up; counted from the first wait.
+    deadline: Option<Instant>,
     /// Since when every probe but the journals (which keep their own quiet period) has been good.
     good_since: Option<Instant>,
     journals: BTreeMap<HostName, JournalWatch>,
@@ -56,6 +58,7 @@ impl Watch {
             quiet: gate.quiet,
             interval: gate.interval,
             timeout: gate.timeout,
+            deadline: None,
             good_since: None,
             journals: watches.into_iter().map(|w| (w.host().clone(), w)).collect(),
             last: BTreeMap::new(),
@@ -66,24 +69,36 @@ impl Watch {
     pub(super) fn forget(&mut self, hosts: &BTreeSet<HostName>) {
         self.probes.retain(|p| !hosts.contains(&p.host));
         self.journals.retain(|h, _| !hosts.contains(h));
+        self.last.retain(|(h, _), _| !hosts.contains(h));
+    }
+
+    /// Nothing is left to be proven.
+    pub(super) fn is_empty(&self) -> bool {
+        self.probes.is_empty()
+    }
+
+    /// The gate's own; when hosts were taken out near its end, the others get the time to show their quiet period.
+    fn deadline(&mut self) -> Instant {
+        let now = Instant::now();
+        let end = *self.deadline.get_or_insert(now + self.timeout);
+        end.max((now + self.quiet + self.interval * 3).min(now + self.timeout))
     }
 
     /// Looks until all is proven, something can never be proven, time is up, or a person stops the run.
     pub(super) async fn wait(&mut self, run: &Run) -> GateEnd {
         let started = Instant::now();
-        let deadline = started + self.timeout;
+        let deadline = self.deadline();
         // A gate is a watch, not a change: that its start is on disk is not essential.
         let _ = run.recorder.record(self.announced());
         for journal in self.journals.values_mut() {
             journal.follow(run);
         }
         loop {
-            let round = timeout_at(deadline, self.round(run));
             let looked = tokio::select! {
-                looked = round => looked.is_ok(),
+                looked = self.round(run, deadline) => looked,
                 () = run.cancel.stopped() => return GateEnd::Aborted,
             };
-            if looked && self.is_open() {
+            if self.is_open() && looked {
                 let hosts = self.hosts();
                 let _ = run.recorder.record(EventKind::GatePassed {
                     phase: self.phase.clone(),
@@ -137,14 +152,22 @@ impl Watch {
         hosts
     }
 
-    /// One look at everything, all at once.
-    async fn round(&mut self, run: &Run) {
-        let views = ClusterViews::gather(run, &self.probes).await;
-        let looks = self.probes.iter().map(|p| self.one(run, p, &views));
+    /// One look at everything, all at once. False when some answer did not come in time; the others are kept all the same.
+    async fn round(&mut self, run: &Run, deadline: Instant) -> bool {
+        // An API that does not answer must not use up the time of the hosts.
+        let half = Instant::now() + deadline.duration_since(Instant::now()) / 2;
+        let views = timeout_at(half, ClusterViews::gather(run, &self.probes)).await;
+        let views = views.unwrap_or_else(|_| ClusterViews::late());
+        let looks = self
+            .probes
+            .iter()
+            .map(|p| timeout_at(deadline, self.one(run, p, &views)));
         let verdicts = join_all(looks).await;
+        let in_time = verdicts.iter().all(Result::is_ok);
         for (index, verdict) in verdicts.into_iter().enumerate() {
-            self.take(run, index, verdict);
+            self.take(run, index, verdict.unwrap_or_else(|_| Verdict::wait(NO_ANSWER)));
         }
+        in_time
     }
 
     async fn one(&self, run: &Run, probe: &PlannedProbe, views: &ClusterViews) -> Verdict {
@@ -184,13 +207,26 @@ impl Watch {
             Some(Verdict::Wait(_)) | None => !hopeless,
             Some(Verdict::Pass(_)) => false,
         });
-        let reasons: Vec<GateReason> = open.map(|p| reason(p, self.word(p))).collect();
+        let mut reasons: Vec<GateReason> = open.map(|p| reason(p, self.word(p))).collect();
+        if reasons.is_empty() {
+            // All good at the last look, and yet not for long enough: that is no proof.
+            reasons = self.probes.iter().map(|p| self.too_short(p)).collect();
+        }
         let _ = run.recorder.record(EventKind::GateFailed {
             phase: self.phase.clone(),
             reasons: reasons.clone(),
             elapsed,
         });
         GateEnd::Failed(reasons)
+    }
+
+    fn too_short(&self, probe: &PlannedProbe) -> GateReason {
+        let seen = self.word(probe).map_or("", Verdict::seen);
+        let quiet = crate::model::duration::display(self.quiet);
+        GateReason {
+            last: format!("good at last, but not all of the gate for {quiet}: {seen}"),
+            ..reason(probe, self.word(probe))
+        }
     }
 }
 
@@ -212,7 +248,7 @@ fn reason(probe: &PlannedProbe, word: Option<&Verdict>) -> GateReason {
     let (last, remedy) = match word {
         Some(Verdict::Fail { reason, remedy }) => (reason.clone(), Some(remedy.clone())),
         Some(other) => (other.seen().to_owned(), None),
-        None => ("no answer in time".to_owned(), None),
+        None => (NO_ANSWER.to_owned(), None),
     };
     GateReason {
         host: probe.host.clone(),

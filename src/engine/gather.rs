@@ -10,6 +10,8 @@ use crate::model::{Host, HostFacts, HostName, Role};
 use crate::probes::{certificates_on_disk, clock, containers, host_facts, units};
 use crate::remote::{RemoteError, Transport};
 
+use super::context::send;
+
 /// The facts of all hosts, asked at once. A host that does not answer is a row with the reason.
 pub async fn gather(
     transport: &Arc<dyn Transport>,
@@ -52,7 +54,7 @@ async fn ask_clock(
     now: &(dyn Fn() -> Timestamp + Send + Sync),
 ) -> Result<Result<crate::model::Clock, String>, RemoteError> {
     // Once to connect, once to measure: a handshake is no part of a round trip.
-    transport.run(&host.name, &clock::command()).await?;
+    send(transport, &host.name, &clock::command()).await?;
     let sent = now();
     let output = transport.run(&host.name, &clock::command()).await?;
     let received = now();
@@ -69,7 +71,7 @@ async fn ask_facts(transport: &Arc<dyn Transport>, host: &Host) -> Result<HostFa
         facts.problems.push(problem);
         Box::new(facts)
     };
-    match transport.run(&host.name, &host_facts::command(host)).await {
+    match send(transport, &host.name, &host_facts::command(host)).await {
         Ok(output) => host_facts::parse(&host.name, &output).map_err(|e| unknown(None, e.to_string())),
         Err(error @ RemoteError::Become(_)) => Err(unknown(Some(false), format!("{error}. {}", error.remedy()))),
         Err(error) => Err(unknown(None, error.to_string())),
@@ -81,8 +83,8 @@ async fn ask_the_rest(transport: &Arc<dyn Transport>, host: &Host, facts: &mut H
     let names = units::of_interest(host);
     let (units_command, certificates_command) = (units::command(&names), certificates_on_disk::command(host));
     let (units_output, certificates_output) = tokio::join!(
-        transport.run(&host.name, &units_command),
-        transport.run(&host.name, &certificates_command)
+        send(transport, &host.name, &units_command),
+        send(transport, &host.name, &certificates_command)
     );
     match units_output
         .map_err(|e| e.to_string())
@@ -113,8 +115,7 @@ async fn ask_containers(transport: &Arc<dyn Transport>, host: &Host, facts: &mut
     {
         return;
     }
-    let answer = transport
-        .run(&host.name, &containers::command(runtime))
+    let answer = send(transport, &host.name, &containers::command(runtime))
         .await
         .map_err(|e| e.to_string());
     match answer.and_then(|o| containers::parse(&o).map_err(|e| e.to_string())) {

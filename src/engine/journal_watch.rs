@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::model::gate::ProbeSpec;
-use crate::model::{Host, HostName};
+use crate::model::{Command, Host, HostName};
 use crate::plan::{Baseline, PlannedProbe};
 use crate::probes::journal_cursor;
 use crate::probes::kubelet_journal::{GateJournal, GateView, Kind, parse_line};
@@ -15,7 +16,7 @@ use crate::probes::verdict::Verdict;
 use crate::remote::{Line, LineStream};
 
 use super::context::Run;
-use super::looks::{ClusterViews, look};
+use super::looks::{ClusterViews, look, now_on_host};
 
 /// Between two attempts to follow again after the stream ended (a dropped connection, a restarted journald).
 const FOLLOW_PAUSE: Duration = Duration::from_secs(2);
@@ -28,10 +29,43 @@ pub(super) struct JournalWatch {
     /// The unit's state before the run: tells a new process from one that never ended.
     unit: PlannedProbe,
     restarted: bool,
-    cursor: Option<String>,
+    from: Start,
     shared: Arc<Mutex<Shared>>,
     follower: Option<JoinHandle<()>>,
     started: Instant,
+}
+
+/// Where reading begins: after the cursor; without one (never got, or unknown to the host by now) at a moment. What a
+/// kubelet wrote in earlier years says nothing about this step.
+#[derive(Debug, Clone)]
+struct Start {
+    cursor: Option<String>,
+    /// The host's clock just before the cursor was asked for.
+    since: Timestamp,
+}
+
+impl Start {
+    async fn now(run: &Run, host: &HostName) -> Self {
+        let since = now_on_host(run, host);
+        let answer = match run.host(host) {
+            Ok(settings) => run.ask(host, &journal_cursor::command(settings)).await,
+            Err(error) => Err(error),
+        };
+        Self {
+            cursor: answer
+                .ok()
+                .and_then(|output| journal_cursor::parse(&output).ok().flatten()),
+            since,
+        }
+    }
+
+    fn command(&self, host: &Host) -> Command {
+        let mut command = journal_cursor::follow(host, self.cursor.as_deref());
+        if self.cursor.is_none() {
+            command.words.push(format!("--since=@{}", self.since.as_second() - 1));
+        }
+        command
+    }
 }
 
 #[derive(Debug, Default)]
@@ -42,15 +76,9 @@ struct Shared {
 }
 
 impl JournalWatch {
-    /// Takes the cursor. Without one (an empty or vacuumed journal) everything is read.
+    /// Notes where the journal ends now.
     pub(super) async fn prepare(run: &Run, host: &HostName, quiet: Duration, baseline: &Baseline) -> Self {
-        let cursor = match run.host(host) {
-            Ok(settings) => match run.ask(host, &journal_cursor::command(settings)).await {
-                Ok(output) => journal_cursor::parse(&output).ok().flatten(),
-                Err(_) => None,
-            },
-            Err(_) => None,
-        };
+        let from = Start::now(run, host).await;
         let unit = ProbeSpec::Unit {
             name: "kubelet".to_owned(),
             state: crate::model::gate::UnitState::Active,
@@ -64,7 +92,7 @@ impl JournalWatch {
                 baseline: baseline.clone(),
             },
             restarted: matches!(baseline, Baseline::Unit { since_us: Some(_), .. }),
-            cursor,
+            from,
             shared: Arc::default(),
             follower: None,
             started: Instant::now(),
@@ -75,8 +103,11 @@ impl JournalWatch {
         &self.host
     }
 
-    /// Starts to follow, in a task of its own.
+    /// Starts to follow, in a task of its own; once.
     pub(super) fn follow(&mut self, run: &Run) {
+        if self.follower.is_some() {
+            return;
+        }
         self.started = Instant::now();
         let Ok(settings) = run.host(&self.host).cloned() else {
             return;
@@ -84,7 +115,7 @@ impl JournalWatch {
         let follower = Follower {
             run: run.clone(),
             host: settings,
-            cursor: self.cursor.clone(),
+            from: self.from.clone(),
             shared: Arc::clone(&self.shared),
             started: self.started,
         };
@@ -145,7 +176,7 @@ impl Drop for JournalWatch {
 struct Follower {
     run: Run,
     host: Host,
-    cursor: Option<String>,
+    from: Start,
     shared: Arc<Mutex<Shared>>,
     started: Instant,
 }
@@ -154,7 +185,7 @@ impl Follower {
     /// Ends by being aborted when the watch is dropped.
     async fn run_for_ever(mut self) {
         loop {
-            let command = journal_cursor::follow(&self.host, self.cursor.as_deref());
+            let command = self.from.command(&self.host);
             let trouble = match self.run.transport.follow(&self.host.name, &command).await {
                 Ok(stream) => {
                     self.say(None);
@@ -162,6 +193,10 @@ impl Follower {
                 }
                 Err(error) => error.to_string(),
             };
+            if trouble.contains("cursor") {
+                // Vacuumed, or of a journal that was replaced: journalctl names it and ends.
+                self.from.cursor = None;
+            }
             self.say(Some(format!("the journal cannot be followed: {trouble}")));
             sleep(FOLLOW_PAUSE).await;
         }
@@ -183,7 +218,7 @@ impl Follower {
     fn take(&mut self, line: &[u8]) {
         let record = parse_line(line);
         if record.cursor.is_some() {
-            self.cursor.clone_from(&record.cursor);
+            self.from.cursor.clone_from(&record.cursor);
         }
         if matches!(record.kind, Kind::Record | Kind::Continuation) {
             let now = self.started.elapsed();

@@ -3,6 +3,7 @@
 //! `$XDG_STATE_HOME/certfleet/runs/RUN/` holds `ledger.jsonl` and `plan.json`, both 0600 in a 0700 directory. A line
 //! is `{"seq":…,"at":…,"event":…,…}`; a torn last line (power cut, disk full) is recognised by its missing newline.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -22,6 +23,9 @@ pub enum LedgerError {
         path: PathBuf,
         source: io::Error,
     },
+    /// An earlier write failed; nothing is appended behind it.
+    #[error("the ledger is closed: {why}")]
+    Closed { why: String },
     #[error("{}:{line}: not a ledger line: {why}", path.display())]
     Damaged { path: PathBuf, line: usize, why: String },
 }
@@ -29,8 +33,23 @@ pub enum LedgerError {
 /// The append-only record of one run.
 #[derive(Debug)]
 pub struct Ledger {
-    file: File,
+    file: Box<dyn LedgerFile>,
     directory: PathBuf,
+}
+
+/// What a ledger is written to: a file; in tests of full disks, something that stops taking bytes.
+pub trait LedgerFile: Write + Send + fmt::Debug {
+    /// Returns once the bytes are on disk.
+    ///
+    /// # Errors
+    /// They are not.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl LedgerFile for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
 }
 
 /// `runs/` below the state directory.
@@ -56,7 +75,12 @@ impl Ledger {
         let file = private_file(&path).map_err(io_error("create", &path))?;
         sync_directory(&directory)?;
         sync_directory(&parent)?;
-        Ok(Self { file, directory })
+        Ok(Self::on(Box::new(file), directory))
+    }
+
+    /// A ledger on something that is already open; `directory` is where it says that it is.
+    pub fn on(file: Box<dyn LedgerFile>, directory: PathBuf) -> Self {
+        Self { file, directory }
     }
 
     /// The run's directory, for the plan and reports.
@@ -85,7 +109,7 @@ impl Ledger {
         line.push(b'\n');
         self.file
             .write_all(&line)
-            .and_then(|()| self.file.sync_data())
+            .and_then(|()| self.file.sync())
             .map_err(io_error("write", &path))
     }
 

@@ -13,6 +13,9 @@ use crate::remote::RemoteError;
 use super::context::Run;
 use super::{in_use, pods_view};
 
+/// The last word of a probe whose answer did not come before the gate's time was up.
+pub(super) const NO_ANSWER: &str = "no answer in time";
+
 /// Answers that are the same for every host: asked once per round, of the first master that gives one.
 #[derive(Debug, Default)]
 pub(super) struct ClusterViews {
@@ -28,6 +31,13 @@ impl ClusterViews {
             None
         };
         Self { nodes }
+    }
+
+    /// What stands for answers that did not come in time.
+    pub(super) fn late() -> Self {
+        Self {
+            nodes: Some(Err(NO_ANSWER.to_owned())),
+        }
     }
 }
 
@@ -106,7 +116,9 @@ async fn unit(
     }
     let output = run.ask(host, &units::command(names)).await.map_err(said)?;
     let found = units::parse(names, &output).map_err(|e| e.to_string())?;
+    // The start that must be another now. (After a reboot the number differs too: monotonic time begins anew.)
     let before = since_us.map(|active_since_us| UnitFacts {
+        active: "active".to_owned(),
         active_since_us,
         ..UnitFacts::default()
     });

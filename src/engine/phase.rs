@@ -58,6 +58,9 @@ pub(super) async fn run_phase(run: &Run, phase: &PlannedPhase, members: &BTreeSe
 }
 
 async fn run_batch(run: &Run, phase: &PlannedPhase, batch: &[HostName], budget: &mut Budget) -> Result<(), RunEnd> {
+    if batch.is_empty() {
+        return Ok(());
+    }
     if run.cancel.stopping() {
         return Err(RunEnd::Aborted);
     }
@@ -73,23 +76,35 @@ async fn run_batch(run: &Run, phase: &PlannedPhase, batch: &[HostName], budget: 
         .zip(ends)
         .filter_map(|(h, end)| end.map(|o| (h, o)))
         .collect();
+    if run.recorder.broken().is_some() {
+        return Err(RunEnd::StepFailed);
+    }
     for (host, outcome) in &bad {
         budget
             .spend(run, phase, host, &StepTrouble(outcome))
             .map_err(|end| worst(end, run, &bad))?;
     }
-    if run.recorder.broken().is_some() {
-        return Err(RunEnd::StepFailed);
-    }
     if run.cancel.stopping() {
-        return Err(RunEnd::Aborted);
+        return Err(worst(RunEnd::Aborted, run, &bad));
     }
-    let Some(watch) = watch.as_mut() else { return Ok(()) };
-    watch.forget(&budget.excluded);
-    match watch.wait(run).await {
-        GateEnd::Passed => Ok(()),
-        GateEnd::Aborted => Err(RunEnd::Aborted),
-        GateEnd::Failed(reasons) => budget.spend_gate(run, phase, &reasons),
+    match watch.as_mut() {
+        Some(watch) => prove(run, phase, watch, budget).await,
+        None => Ok(()),
+    }
+}
+
+/// The gate. Hosts that may fail within the budget are taken out, and the others still have to be proven.
+async fn prove(run: &Run, phase: &PlannedPhase, watch: &mut Watch, budget: &mut Budget) -> Result<(), RunEnd> {
+    loop {
+        watch.forget(&budget.excluded);
+        if watch.is_empty() {
+            return Ok(());
+        }
+        match watch.wait(run).await {
+            GateEnd::Passed => return Ok(()),
+            GateEnd::Aborted => return Err(RunEnd::Aborted),
+            GateEnd::Failed(reasons) => budget.spend_gate(run, phase, &reasons)?,
+        }
     }
 }
 
@@ -112,9 +127,10 @@ fn worst(end: RunEnd, run: &Run, bad: &BTreeMap<HostName, Outcome>) -> RunEnd {
     if bad.values().any(|o| matches!(o, Outcome::Unknown { .. })) {
         return RunEnd::Stuck;
     }
-    let unreachable = bad
-        .values()
-        .all(|o| matches!(o, Outcome::Failed { state, .. } if state == super::step::NOTHING_SENT));
+    let unreachable = end == RunEnd::StepFailed
+        && bad
+            .values()
+            .all(|o| matches!(o, Outcome::Failed { state, .. } if state == super::step::NOTHING_SENT));
     if unreachable && run.recorder.state().tally.changed == 0 {
         RunEnd::Unreachable
     } else {

@@ -1,12 +1,13 @@
 //! The CNI's pods as a master sees them: asked by label over all namespaces, judged by `probes::pods`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
 
 use crate::model::Command;
 use crate::model::Host;
-use crate::probes::nodes::NodeFacts;
+use crate::probes::nodes::{NodeFacts, node_of};
 use crate::probes::pods::{self, DaemonSetFacts, PodFinding};
 use crate::probes::verdict::Verdict;
 
@@ -21,7 +22,11 @@ const GATE_GRACE: Duration = Duration::from_secs(180);
 pub(super) async fn look(run: &Run, master: &Host) -> Result<Verdict, String> {
     let nodes = ask_nodes(run).await?;
     let findings = ask_findings(run, master, &nodes, GATE_GRACE).await?;
-    let daemonsets = ask_daemonsets(run, master).await?;
+    let mut daemonsets = ask_daemonsets(run, master).await?;
+    let absent = u32::try_from(left_out(run, &nodes).len()).unwrap_or(u32::MAX);
+    for set in &mut daemonsets {
+        set.desired = set.desired.saturating_sub(absent);
+    }
     let verdict = pods::judge(&findings, &daemonsets);
     if !verdict.passed() {
         return Ok(verdict);
@@ -54,11 +59,24 @@ pub(super) async fn ask_findings(
         Ok::<_, String>(pods::findings(&found, label, nodes, now, grace))
     });
     let all = join_all(looks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-    Ok(all
-        .into_iter()
-        .flatten()
-        .filter(|f| cni.namespaces.contains(&f.namespace))
-        .collect())
+    let absent = left_out(run, nodes);
+    let counts = |f: &PodFinding| {
+        let on_absent = f.node.as_ref().is_some_and(|n| absent.contains(n));
+        cni.namespaces.contains(&f.namespace) && !on_absent
+    };
+    Ok(all.into_iter().flatten().filter(counts).collect())
+}
+
+/// Nodes that are not Ready because their hosts take no part: unreachable before the plan, or taken out since. The run
+/// has named them; their pods cannot come back before they do.
+fn left_out(run: &Run, nodes: &[NodeFacts]) -> BTreeSet<String> {
+    let excluded = run.recorder.state().excluded;
+    let hosts = run.inventory.hosts.iter().filter(|h| {
+        let silent = run.facts.get(&h.name).is_some_and(|f| f.unreachable.is_some());
+        silent || excluded.contains_key(&h.name)
+    });
+    let nodes = hosts.filter_map(|h| node_of(h, run.facts_of(&h.name).hostname.as_deref(), nodes));
+    nodes.filter(|n| !n.ready).map(|n| n.name.clone()).collect()
 }
 
 async fn ask_daemonsets(run: &Run, master: &Host) -> Result<Vec<DaemonSetFacts>, String> {

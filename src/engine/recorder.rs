@@ -51,24 +51,28 @@ impl Recorder {
         }
     }
 
-    /// Records one event. On `Err` the event is not on disk: whatever it announces must not be done.
+    /// Records one event. After the first write that failed nothing is written any more, so that the ledger ends at a
+    /// torn line instead of going on behind one.
+    ///
+    /// # Errors
+    /// The event is not on disk: whatever it announces must not be done. What it tells that has happened is still told
+    /// to the observers.
     pub fn record(&self, kind: EventKind) -> Result<(), LedgerError> {
         let mut inner = self.lock();
+        let announces = matches!(
+            kind,
+            EventKind::RunStarted { .. } | EventKind::PhaseStarted { .. } | EventKind::StepStarted { .. }
+        );
         let event = Event {
             seq: inner.next,
             at: (self.clock)(),
             kind,
         };
-        if let Some(ledger) = inner.ledger.as_mut()
-            && let Err(error) = ledger.append(&event)
-        {
-            inner.broken.get_or_insert_with(|| error.to_string());
-            return Err(error);
+        let written = inner.write(&event);
+        if written.is_ok() || !announces {
+            inner.tell(&event);
         }
-        inner.next += 1;
-        inner.state.apply(&event);
-        inner.observers.retain(|observer| observer.send(event.clone()).is_ok());
-        Ok(())
+        written
     }
 
     /// The run as it stands.
@@ -89,5 +93,25 @@ impl Recorder {
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         // A panic elsewhere must not silence the record of what was done.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn write(&mut self, event: &Event) -> Result<(), LedgerError> {
+        if let Some(why) = &self.broken {
+            return Err(LedgerError::Closed { why: why.clone() });
+        }
+        let Some(ledger) = self.ledger.as_mut() else {
+            return Ok(());
+        };
+        ledger.append(event).inspect_err(|error| {
+            self.broken = Some(error.to_string());
+        })
+    }
+
+    fn tell(&mut self, event: &Event) {
+        self.next += 1;
+        self.state.apply(event);
+        self.observers.retain(|observer| observer.send(event.clone()).is_ok());
     }
 }

@@ -14,6 +14,7 @@ use crate::plan::{Plan, PlannedPhase};
 use super::context::Run;
 use super::ledger::LedgerError;
 use super::phase::{PhaseEnd, run_phase};
+use super::step::FREE_THE_DISK;
 
 /// Who started the run, for the record.
 #[derive(Debug, Clone)]
@@ -33,7 +34,7 @@ pub async fn execute(run: &Run, plan: &Plan, operator: &Operator) -> Result<RunE
         members: plan.hosts.iter().map(|h| h.name.clone()).collect(),
         outage: Outage::default(),
     };
-    let end = course.run_phases(run, plan).await;
+    let end = run_until_the_end(&mut course, run, plan).await;
     let state = run.recorder.state();
     let kind = EventKind::RunFinished {
         end,
@@ -45,6 +46,20 @@ pub async fn execute(run: &Run, plan: &Plan, operator: &Operator) -> Result<RunE
     // The ledger may be what failed; the end is then known from the exit status and the screen.
     let _ = run.recorder.record(kind);
     Ok(end)
+}
+
+/// All phases; a person's wish to stop is an event of its own, at its time.
+async fn run_until_the_end(course: &mut Course, run: &Run, plan: &Plan) -> RunEnd {
+    let phases = course.run_phases(run, plan);
+    tokio::pin!(phases);
+    tokio::select! {
+        biased;
+        () = run.cancel.stopped() => {
+            let _ = run.recorder.record(EventKind::StopRequested);
+            phases.await
+        }
+        end = &mut phases => end,
+    }
 }
 
 fn run_started(run: &Run, plan: &Plan, operator: &Operator) -> EventKind {
@@ -142,6 +157,12 @@ fn next_steps(run: &Run, end: RunEnd) -> Vec<String> {
         .failed_hosts()
         .iter()
         .any(|h| run.inventory.host(h).is_some_and(|h| h.role == Role::ControlPlane));
+    if let Some(why) = run.recorder.broken() {
+        return vec![
+            format!("The record of the run cannot be written ({why})."),
+            FREE_THE_DISK.to_owned(),
+        ];
+    }
     match end {
         RunEnd::Succeeded | RunEnd::NothingToDo => vec!["Verify with `certfleet check`.".to_owned()],
         RunEnd::StepFailed | RunEnd::GateFailed if !hosts.is_empty() && !masters => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::model::gate::UnitState;
-use crate::model::{HostName, Outcome};
+use crate::model::{Command, HostName, Outcome};
 use crate::plan::{PlannedStep, Postcondition};
 use crate::probes::verdict::Verdict;
 use crate::probes::{certificates_on_disk, containers, units};
@@ -82,6 +82,19 @@ fn from(verdict: Result<Verdict, String>) -> Settled {
     }
 }
 
+/// As [`settle`], for a command that was sent: also a backup shows whether it is whole, since it gets its name last.
+async fn settle_after(run: &Run, host: &HostName, postcondition: &Postcondition) -> Result<Settled, RemoteError> {
+    let Postcondition::BackupExists { path } = postcondition else {
+        return settle(run, host, postcondition).await;
+    };
+    let output = run.ask(host, &Command::root(["test", "-d", path.as_str()])).await?;
+    Ok(if output.status.success() {
+        Settled::Holds(format!("the backup is whole in {path}"))
+    } else {
+        Settled::Not(format!("there is no {path}"))
+    })
+}
+
 /// The outcome of a step whose command was sent and never answered: never a blind repeat, always another look.
 pub(super) async fn settle_lost(
     run: &Run,
@@ -94,7 +107,7 @@ pub(super) async fn settle_lost(
         if look > 0 {
             sleep(PAUSE).await;
         }
-        match settle(run, &step.host, postcondition).await {
+        match settle_after(run, &step.host, postcondition).await {
             Ok(Settled::Holds(seen)) => {
                 return Outcome::Changed {
                     what: format!("{seen} ({lost}; looked again)"),

@@ -44,6 +44,7 @@ pub(super) async fn run_step(run: &Run, phase: &str, step: &PlannedStep) -> Outc
     };
     match run.recorder.record(kind) {
         Ok(()) => outcome,
+        Err(_) if left_the_host_alone(&outcome) => outcome,
         Err(error) => Outcome::Unknown {
             what: format!("{} ended, but that could not be recorded: {error}", step.planned.title),
             next: FREE_THE_DISK.to_owned(),
@@ -51,7 +52,15 @@ pub(super) async fn run_step(run: &Run, phase: &str, step: &PlannedStep) -> Outc
     }
 }
 
-const FREE_THE_DISK: &str =
+fn left_the_host_alone(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Unchanged { .. } | Outcome::Skipped { .. } => true,
+        Outcome::Failed { state, .. } => state == NOTHING_SENT,
+        Outcome::Changed { .. } | Outcome::Unknown { .. } => false,
+    }
+}
+
+pub(super) const FREE_THE_DISK: &str =
     "Free space on this machine (the state directory), then start again: the run looks before it acts.";
 
 fn left_behind(step: &PlannedStep) -> Outcome {
@@ -132,8 +141,8 @@ async fn attempt(run: &Run, step: &PlannedStep, postcondition: &Postcondition) -
                 Err(outcome) => outcome,
             },
             Err(Trouble::Refused(what)) => refused(run, step, what).await,
-            Err(Trouble::NotSent(error)) if number == 1 => not_sent(&error),
-            Err(Trouble::NotSent(error)) => Outcome::Failed {
+            Err(Trouble::NotSent { error, first: true }) if number == 1 => not_sent(&error),
+            Err(Trouble::NotSent { error, .. }) => Outcome::Failed {
                 what: error.to_string(),
                 state: "earlier commands of this step were run".to_owned(),
                 next: error.remedy(),
@@ -175,21 +184,22 @@ async fn pause(run: &Run, step: &PlannedStep, refusal: &Outcome) {
 enum Trouble {
     /// The host said no.
     Refused(String),
-    /// This command was never sent.
-    NotSent(RemoteError),
+    /// This command, the first of the step or a later one, was never sent.
+    NotSent { error: RemoteError, first: bool },
     /// Sent, and then the connection or the patience ended.
     Lost(RemoteError),
 }
 
 async fn run_commands(run: &Run, step: &PlannedStep) -> Result<Option<String>, Trouble> {
     let mut seen = None;
-    for command in &step.planned.commands {
+    for (index, command) in step.planned.commands.iter().enumerate() {
         let command = fill_run_id(command, &run.id);
-        let output = run.ask(&step.host, &command).await.map_err(|e| {
-            if e.never_sent() {
-                Trouble::NotSent(e)
+        let output = run.ask(&step.host, &command).await.map_err(|error| {
+            if error.never_sent() {
+                let first = index == 0;
+                Trouble::NotSent { error, first }
             } else {
-                Trouble::Lost(e)
+                Trouble::Lost(error)
             }
         })?;
         record_command(run, step, &command, &output);

@@ -27,11 +27,18 @@ pub fn plan(host: &Host, facts: &HostFacts, context: RunContext) -> Result<Plann
         return Ok(Planned::skipped(title, "stopping docker ends them"));
     }
     let arguments = [runtime.to_string(), GRACE_SECONDS.to_string()];
-    let command = Command::script(&scripts::STOP_STATIC_PODS, arguments).with_timeout(TIMEOUT);
+    let mut commands = vec![Command::script(&scripts::STOP_STATIC_PODS, arguments).with_timeout(TIMEOUT)];
+    if facts.unit(runtime.service()).is_some_and(|u| !u.is_active()) {
+        // Left behind by a run that was stopped half-way: its containers may live on, and only it can stop them.
+        commands.insert(
+            0,
+            Command::root(["systemctl", "start", runtime.service()]).with_timeout(TIMEOUT),
+        );
+    }
     let ids = facts.containers.iter().map(|c| c.id.clone()).collect();
     let postcondition = Postcondition::ContainersGone { runtime, ids };
     let forecast = facts.containers.is_empty().then(|| "none was seen running".to_owned());
-    Ok(Planned::work(title, vec![command], postcondition, Expect::StoppedPods).with_forecast(forecast))
+    Ok(Planned::work(title, commands, postcondition, Expect::StoppedPods).with_forecast(forecast))
 }
 
 /// Static pods decide; without an answer, the role.

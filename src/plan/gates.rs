@@ -2,6 +2,7 @@
 
 use crate::model::facts::UnitFacts;
 use crate::model::gate::{Gate, ProbeSpec, UnitState};
+use crate::model::host_words::unit_name;
 use crate::model::playbook::{Operation, ServiceState};
 use crate::model::{Host, HostFacts, Role};
 use crate::operations::types::Postcondition;
@@ -49,7 +50,7 @@ fn concerns(spec: &ProbeSpec, host: &Host, input: &PlanInput<'_>) -> bool {
     }
 }
 
-/// An etcd member of kubeadm runs here.
+/// An etcd member of kubeadm is known to run here.
 pub(super) fn has_etcd(host: &Host, facts: &HostFacts) -> bool {
     host.role == Role::Etcd || (host.role == Role::ControlPlane && facts.static_pods.iter().any(|p| p == "etcd"))
 }
@@ -83,16 +84,16 @@ fn baseline(input: &PlanInput<'_>, phase: usize, spec: &ProbeSpec, host: &Host, 
     }
 }
 
-/// Active since after the facts were gathered, if this playbook starts the unit on this host up to this phase.
+/// Another start than the one the facts know, if this playbook brings one about on this host up to this phase: it stops
+/// the unit and starts it, or starts one that does not run. A start of what runs already changes nothing.
 fn started_unit(input: &PlanInput<'_>, phase: usize, name: &str, host: &Host, facts: &HostFacts) -> Baseline {
     let units = resolve_units(name, host, facts);
-    let starts = input.playbook.phases[..=phase]
-        .iter()
-        .filter(|p| p.hosts.matches(host))
-        .flat_map(|p| &p.steps)
-        .any(|op| starts_unit(op, name));
+    let mine = input.playbook.phases[..=phase].iter().filter(|p| p.hosts.matches(host));
+    let mine: Vec<&Operation> = mine.flat_map(|p| &p.steps).collect();
+    let has = |state| mine.iter().any(|op| is_service(op, name, state));
     let service = units.last().and_then(|u| facts.unit(u));
-    let since_us = if starts {
+    let runs = service.is_some_and(UnitFacts::is_active);
+    let since_us = if has(ServiceState::Started) && (has(ServiceState::Stopped) || !runs) {
         Some(service.map_or(0, |u: &UnitFacts| u.active_since_us))
     } else {
         None
@@ -104,8 +105,8 @@ fn started_unit(input: &PlanInput<'_>, phase: usize, name: &str, host: &Host, fa
     }
 }
 
-fn starts_unit(operation: &Operation, name: &str) -> bool {
-    matches!(operation, Operation::Service { unit, state: ServiceState::Started } if unit == name)
+fn is_service(operation: &Operation, name: &str, wanted: ServiceState) -> bool {
+    matches!(operation, Operation::Service { unit, state } if *state == wanted && unit_name(unit) == unit_name(name))
 }
 
 /// A playbook stops or recycles this host's control-plane containers up to this phase.
@@ -122,7 +123,7 @@ fn recycled_before(input: &PlanInput<'_>, phase: usize, host: &Host) -> bool {
 /// The unit names behind `kubelet` and `runtime`.
 pub(super) fn resolve_units(name: &str, host: &Host, facts: &HostFacts) -> Vec<String> {
     match name {
-        "kubelet" => vec![with_suffix(&host.kubernetes.kubelet_unit)],
+        "kubelet" => vec![host.kubelet_service()],
         "runtime" => facts.runtime.or(host.kubernetes.runtime).map_or_else(Vec::new, |kind| {
             kind.units()
                 .iter()
@@ -130,15 +131,7 @@ pub(super) fn resolve_units(name: &str, host: &Host, facts: &HostFacts) -> Vec<S
                 .map(|u| (*u).to_owned())
                 .collect()
         }),
-        other => vec![with_suffix(other)],
-    }
-}
-
-fn with_suffix(unit: &str) -> String {
-    if unit.contains('.') {
-        unit.to_owned()
-    } else {
-        format!("{unit}.service")
+        other => vec![unit_name(other)],
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::model::host_words::unit_name;
 use crate::model::playbook::{Operation, Phase, ServiceState};
-use crate::model::{Host, HostFacts, HostName, Inventory, Playbook, Selector};
+use crate::model::{Host, HostFacts, HostName, Inventory, Playbook, RuntimeKind, Selector};
 use crate::operations::types::{OperationError, RunContext};
 
 use super::batch::batches;
@@ -174,7 +175,12 @@ impl<'a> PlanInput<'a> {
     }
 }
 
-/// A step that stops the container runtime.
+/// A step that stops the container runtime, by our word or by its unit's own name.
 pub(super) fn stops_the_runtime(operation: &Operation) -> bool {
-    matches!(operation, Operation::Service { unit, state: ServiceState::Stopped } if unit == "runtime")
+    let named = |unit: &str| {
+        [RuntimeKind::Docker, RuntimeKind::Containerd, RuntimeKind::CriO]
+            .map(RuntimeKind::service)
+            .contains(&unit_name(unit).as_str())
+    };
+    matches!(operation, Operation::Service { unit, state: ServiceState::Stopped } if unit == "runtime" || named(unit))
 }

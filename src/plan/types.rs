@@ -95,7 +95,8 @@ pub struct PlannedProbe {
 pub enum Baseline {
     /// The answer stands for itself.
     None,
-    /// These units must have become active after this (microseconds since boot) or after another boot. `since_us: None` = any start will do.
+    /// These units must have become active at another time than this (microseconds since boot `boot_id`; after a reboot
+    /// the number is another anyway). `since_us: None` = any start will do.
     Unit {
         units: Vec<String>,
         since_us: Option<u64>,

@@ -9,6 +9,7 @@ use crate::event::{Event, EventKind, HostState, PhaseState, PhaseStatus, RunStat
 use crate::model::HostName;
 
 use super::fold::hosts_and_count;
+use super::held::{Outcomes, Waits};
 use super::narrator::{Fact, Narrator};
 use super::style::{Style, Tone};
 use super::text::{count, cut, took};
@@ -19,6 +20,8 @@ const HEARTBEAT: SignedDuration = SignedDuration::from_secs(30);
 const NAMED: usize = 3;
 /// Room for the longest usual word, `unchanged`.
 const WORD_WIDTH: usize = 9;
+/// Room for what is waited for: a sentence, not a whole line of a kubelet.
+const WAIT_WIDTH: usize = 130;
 
 /// Writes events as lines. A writer that fails (closed pipe, full disk) is ignored: the ledger has everything, and a
 /// dead terminal must not kill a run.
@@ -27,6 +30,8 @@ pub struct LineReporter<W> {
     out: W,
     style: Style,
     narrator: Narrator,
+    outcomes: Outcomes,
+    waits: Waits,
     last: Option<Timestamp>,
 }
 
@@ -37,6 +42,8 @@ impl<W: Write> LineReporter<W> {
             out,
             style,
             narrator: Narrator::default(),
+            outcomes: Outcomes::default(),
+            waits: Waits::default(),
             last: None,
         }
     }
@@ -48,18 +55,80 @@ impl<W: Write> LineReporter<W> {
         self
     }
 
-    /// Says what the event is about, if it is worth a line.
+    /// Says what the event is about, if it is worth a line. Good outcomes and what a gate waits for are held back for a
+    /// moment and said once for all their hosts, unless every word was asked for.
     pub fn event(&mut self, event: &Event) {
-        if let Some(fact) = self.narrator.tell(event) {
-            self.write(event.at, &fact);
+        self.say_due(event.at);
+        if self.narrator.verbose || !self.hold(event) {
+            self.say(event);
         }
         if matches!(event.kind, EventKind::RunFinished { .. }) {
             let _ = self.out.flush();
         }
     }
 
-    /// Call it every second or so: after 30 s without a line it says what is waited for.
+    fn hold(&mut self, event: &Event) -> bool {
+        match &event.kind {
+            EventKind::StepFinished {
+                step,
+                host,
+                outcome,
+                elapsed,
+                ..
+            } if outcome.is_good() => {
+                let title = self.narrator.title(step);
+                // The narrator forgets the step; its own sentence would be about this host only.
+                let _ = self.narrator.tell(event);
+                self.outcomes.add(event.at, title, host, outcome, *elapsed);
+                true
+            }
+            EventKind::GateProgress {
+                host,
+                probe,
+                passed,
+                detail,
+                ..
+            } => {
+                self.waits.note(event.at, host, probe, *passed, detail);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn say(&mut self, event: &Event) {
+        let gate_over = matches!(
+            event.kind,
+            EventKind::GateStarted { .. } | EventKind::GatePassed { .. } | EventKind::GateFailed { .. }
+        );
+        if gate_over {
+            self.waits.forget();
+        }
+        if let Some(fact) = self.narrator.tell(event) {
+            self.say_outcomes(event.at);
+            self.write(event.at, &fact);
+        }
+    }
+
+    /// What was held back long enough.
+    fn say_due(&mut self, now: Timestamp) {
+        if self.outcomes.due(now) {
+            self.say_outcomes(now);
+        }
+        for fact in self.waits.take_due(now, WAIT_WIDTH, &self.style) {
+            self.write(now, &fact);
+        }
+    }
+
+    fn say_outcomes(&mut self, at: Timestamp) {
+        for fact in self.outcomes.take() {
+            self.write(at, &fact);
+        }
+    }
+
+    /// Call it every second or so: it says what was held back, and after 30 s without a line what is waited for.
     pub fn heartbeat(&mut self, state: &RunState, now: Timestamp) {
+        self.say_due(now);
         let silent_since = *self.last.get_or_insert(now);
         if now.duration_since(silent_since) < HEARTBEAT || state.end.is_some() {
             return;
@@ -194,11 +263,14 @@ mod tests {
         let mut reporter = LineReporter::new(Vec::new(), Style::plain(100));
         let last = events.last().unwrap();
         reporter.event(last);
+        let said = last.at + SignedDuration::from_secs(1);
+        reporter.heartbeat(&state, said);
         let before = reporter.out.len();
-        reporter.heartbeat(&state, last.at + SignedDuration::from_secs(29));
+        assert!(before > 0, "what is waited for");
+        reporter.heartbeat(&state, said + SignedDuration::from_secs(29));
         assert_eq!(reporter.out.len(), before);
-        reporter.heartbeat(&state, last.at + SignedDuration::from_secs(30));
-        reporter.heartbeat(&state, last.at + SignedDuration::from_secs(31));
+        reporter.heartbeat(&state, said + SignedDuration::from_secs(30));
+        reporter.heartbeat(&state, said + SignedDuration::from_secs(31));
         let text = String::from_utf8(reporter.out[before..].to_vec()).unwrap();
         insta::assert_snapshot!(text);
     }

@@ -20,7 +20,8 @@ pub mod check_text;
 pub mod check_json;
 pub mod check_prometheus;
 pub mod check_html;
-pub mod inventory_text;
+pub mod held;
+mod inventory_text;
 pub mod fold_output;
 pub mod journal_text;
 #[cfg(test)]

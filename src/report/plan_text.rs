@@ -1,7 +1,7 @@
 //! A plan on the screen: what would be done, in which order, what it costs, and what will be asked.
 
 use crate::model::{HostName, Role};
-use crate::plan::{Note, Plan, Severity};
+use crate::plan::{Note, OutageForecast, Plan, Severity};
 
 use super::fold::{fold_hosts, hosts_and_count};
 use super::plan_steps;
@@ -75,7 +75,8 @@ fn outage(plan: &Plan) -> String {
         || "none expected: the Kubernetes API stays up".to_owned(),
         |o| {
             format!(
-                "YES, the Kubernetes API will be away for about {} (from `{}` until `{}` is proven)",
+                "YES, {} will be away for about {} (from `{}` until `{}` is proven)",
+                who_is_away(o),
                 took(o.about),
                 o.from,
                 o.until
@@ -159,19 +160,33 @@ fn footer(page: &mut Page<'_>, plan: &Plan) {
         );
         page.prose(0, Tone::Bad, &text);
     } else if plan.work().next().is_none() {
-        page.prose(
-            0,
-            Tone::Good,
-            "Nothing to do: every step would be skipped, for the reasons above.",
-        );
+        page.prose(0, Tone::Good, idle(plan));
     } else {
         expected_outage(page, plan);
         page.prose(0, Tone::Heading, &question(plan));
     }
 }
 
+/// A plan that changes nothing may still ask.
+fn idle(plan: &Plan) -> &'static str {
+    let steps = plan.phases.iter().any(|p| !p.steps.is_empty());
+    let gates = plan.phases.iter().any(|p| p.gate.is_some());
+    match (steps, gates) {
+        (false, true) => "Nothing is changed: this plan only asks its gates.",
+        (_, false) => "Nothing to do: every step would be skipped, for the reasons above.",
+        (true, true) => "Nothing is changed: every step would be skipped, for the reasons above; the gates are asked.",
+    }
+}
+
 fn expected_outage(page: &mut Page<'_>, plan: &Plan) {
-    if let Some(outage) = &plan.outage {
+    if let Some(outage) = plan.outage.as_ref().filter(|o| o.masters == 0) {
+        let text = format!(
+            "Expected outage: what runs on {} stops for about {}; the API stays up.",
+            count(outage.workers, "worker"),
+            took(outage.about)
+        );
+        page.prose(0, Tone::Warn, &text);
+    } else if let Some(outage) = &plan.outage {
         let text = format!(
             "Expected API outage: about {}, because {}. It touches {} and {}.",
             took(outage.about),
@@ -183,14 +198,23 @@ fn expected_outage(page: &mut Page<'_>, plan: &Plan) {
     }
 }
 
+/// Without a master in the plan the API stays, but workloads stop with their runtime.
+fn who_is_away(outage: &OutageForecast) -> String {
+    if outage.masters == 0 {
+        format!("what runs on {}", count(outage.workers, "worker"))
+    } else {
+        "the Kubernetes API".to_owned()
+    }
+}
+
 fn question(plan: &Plan) -> String {
     if plan.has_outage() {
         format!(
-            "Before anything is changed you will be asked to type the name of the cluster: {}",
+            "Without `--yes` you will be asked to type the name of the cluster before anything is changed: {}",
             plan.cluster
         )
     } else {
-        "Before anything is changed you will be asked for a yes.".to_owned()
+        "Without `--yes` you will be asked for a yes before anything is changed.".to_owned()
     }
 }
 

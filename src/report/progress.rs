@@ -1,16 +1,14 @@
 //! The live reporter for a terminal: facts scroll by above a region of fixed height that shows the present.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
 use crate::event::{Event, EventKind, RunState};
-use crate::model::{HostName, Outcome};
 
-use super::fold::hosts_and_count;
-use super::narrator::{Fact, Narrator, outcome_words};
+use super::held::Outcomes;
+use super::narrator::{Fact, Narrator};
 use super::progress_view::{self, HOST_LINES, InFlight};
 use super::style::{Style, Tone};
 use super::text::wrap;
@@ -21,9 +19,6 @@ const TICK: Duration = Duration::from_millis(200);
 /// Columns before the text of a fact: time and word.
 const MARGIN: usize = 20;
 
-/// Good outcomes that wait to be said once for many hosts: word, title and sentence to hosts.
-type Pending = BTreeMap<(&'static str, String, String), Vec<HostName>>;
-
 /// Shows a run on a terminal. Writing errors are ignored: a closed terminal neither ends nor disturbs the run.
 #[derive(Debug)]
 pub struct Progress {
@@ -33,7 +28,7 @@ pub struct Progress {
     state: RunState,
     flight: InFlight,
     narrator: Narrator,
-    pending: Pending,
+    pending: Outcomes,
     style: Style,
 }
 
@@ -55,7 +50,7 @@ impl Progress {
             state: RunState::default(),
             flight: InFlight::new(),
             narrator: Narrator::default(),
-            pending: Pending::new(),
+            pending: Outcomes::default(),
             style,
         }
     }
@@ -124,33 +119,25 @@ impl Progress {
                 self.flight.insert(host.clone(), (event.at, title.clone()));
             }
             EventKind::StepFinished {
-                step, host, outcome, ..
+                step,
+                host,
+                outcome,
+                elapsed,
+                ..
             } => {
                 self.flight.remove(host);
-                self.remember(step, host, outcome);
+                if outcome.is_good() {
+                    let title = self.narrator.title(step);
+                    self.pending.add(event.at, title, host, outcome, *elapsed);
+                }
             }
             _ => {}
         }
     }
 
-    fn remember(&mut self, step: &str, host: &HostName, outcome: &Outcome) {
-        if outcome.is_good() {
-            let (word, _, what) = outcome_words(outcome);
-            let key = (word, self.narrator.title(step), what);
-            self.pending.entry(key).or_default().push(host.clone());
-        }
-    }
-
     /// Says the good outcomes, equal ones once for all their hosts.
     fn flush(&mut self, at: Timestamp) {
-        for ((word, title, what), hosts) in std::mem::take(&mut self.pending) {
-            let tone = if word == "changed" { Tone::Good } else { Tone::Quiet };
-            let fact = Fact {
-                word,
-                tone,
-                text: format!("{} {title}: {what}", hosts_and_count(&hosts)),
-                more: Vec::new(),
-            };
+        for fact in self.pending.take() {
             self.print(at, Some(fact));
         }
     }

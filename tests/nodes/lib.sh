@@ -105,6 +105,17 @@ enter_cgroup() {
 	exec env "$@"
 }
 
+# Ends what still lives in the hosts' own cgroups: all of it was started by up, also when nspawn itself is gone.
+end_leftovers() {
+	local group
+	for group in $(cgroups_of x); do
+		group=${group%/x}
+		[ ! -d "$group" ] || find "$group" -name cgroup.procs -exec cat {} + 2>/dev/null
+	done | sort -u | while read -r pid; do
+		[ "$pid" -le 1 ] || kill -KILL "$pid" 2>/dev/null || :
+	done
+}
+
 # Removes what enter_cgroup and the hosts made. Fails while something is left.
 remove_cgroups() {
 	local group left=0

@@ -117,10 +117,13 @@ async fn follow(session: &Session, hosts: &[Host], args: &JournalArgs, style: &S
         tokio::spawn(async move { follow_one(&session, &host, &command, &sender).await });
     }
     drop(sender);
+    // Made once: a listener of each turn's own would miss what comes while a line is printed.
+    let mut interrupted = Box::pin(tokio::signal::ctrl_c());
     loop {
         let item = tokio::select! {
+            biased;
+            _ = &mut interrupted => return Ok(Exit::Done),
             item = lines.recv() => item,
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
         };
         match item {
             Some(Ok(entry)) if wanted(&entry, args) => print(&render(&entry, args, style)),

@@ -9,6 +9,7 @@ use crate::cli::args::{Global, Output, RunOptions};
 use crate::cli::confirm::confirm;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::operator::operator;
 use crate::cli::screen::Screen;
 use crate::cli::session::{Session, state_directory};
 use crate::cli::signals;
@@ -42,9 +43,21 @@ pub(crate) async fn run_on(
     global: &Global,
     terminal: Terminal,
 ) -> Result<Exit, CliError> {
-    let facts = Arc::new(session.gather().await);
-    let plan = plan_with(session, playbook, &facts);
-    show_plan(&plan, options, terminal);
+    let id = new_run_id(playbook);
+    // Held from before the facts are gathered, so that no other run makes them old.
+    let _lock = if options.dry_run {
+        None
+    } else {
+        Some(ClusterLock::acquire(
+            &state_directory(global)?,
+            &session.inventory.cluster,
+            &id,
+        )?)
+    };
+    let (plan, facts) = tokio::select! {
+        prepared = prepare(session, playbook, options, terminal) => prepared?,
+        () = signals::told_to_stop() => return Err(interrupted(terminal)),
+    };
     if options.dry_run {
         return Ok(if plan.errors().next().is_some() {
             refusal(&plan).exit()
@@ -52,11 +65,31 @@ pub(crate) async fn run_on(
             Exit::Done
         });
     }
-    if plan.errors().next().is_some() {
-        return Err(refusal(&plan));
+    execute(session, &plan, facts, id, options, global, terminal).await
+}
+
+/// Everything before the first change: facts, plan, and a person's yes.
+async fn prepare(
+    session: &Session,
+    playbook: &Playbook,
+    options: &RunOptions,
+    terminal: Terminal,
+) -> Result<(Plan, Arc<Facts>), CliError> {
+    let facts = Arc::new(session.gather().await);
+    let plan = plan_with(session, playbook, &facts);
+    show_plan(&plan, options, terminal);
+    if !options.dry_run {
+        if plan.errors().next().is_some() {
+            return Err(refusal(&plan));
+        }
+        confirm(&plan, options.yes, terminal).await?;
     }
-    confirm(&plan, options.yes, terminal)?;
-    execute(session, &plan, facts, options, global, terminal).await
+    Ok((plan, facts))
+}
+
+fn interrupted(terminal: Terminal) -> CliError {
+    terminal.restore();
+    CliError::Declined("stopped before anything was changed".to_owned())
 }
 
 fn plan_with(session: &Session, playbook: &Playbook, facts: &Facts) -> Plan {
@@ -99,13 +132,12 @@ async fn execute(
     session: &Session,
     plan: &Plan,
     facts: Arc<Facts>,
+    id: RunId,
     options: &RunOptions,
     global: &Global,
     terminal: Terminal,
 ) -> Result<Exit, CliError> {
     let state = state_directory(global)?;
-    let id = new_run_id(plan);
-    let _lock = ClusterLock::acquire(&state, &plan.cluster, &id)?;
     let ledger = Ledger::create(&state, &id)?;
     ledger.keep("plan.json", report::plan_json(plan).as_bytes())?;
     let directory = ledger.directory().to_owned();
@@ -137,30 +169,15 @@ async fn execute(
 }
 
 /// `20201122T191500Z-renew-4f2a`: sortable, readable, unique enough for one machine (the directory must be new).
-fn new_run_id(plan: &Plan) -> RunId {
-    let stamp = plan.created.strftime("%Y%m%dT%H%M%SZ");
-    let playbook: String = plan
-        .playbook
+fn new_run_id(playbook: &Playbook) -> RunId {
+    let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let playbook: String = playbook
+        .name
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
         .collect();
     let noise = Timestamp::now().subsec_nanosecond().unsigned_abs() ^ std::process::id();
     RunId::new(format!("{stamp}-{playbook}-{:04x}", noise & 0xffff))
-}
-
-fn operator() -> engine::run::Operator {
-    let user = std::env::var("USER")
-        .or_else(|_| std::env::var("LOGNAME"))
-        .unwrap_or_else(|_| "unknown".to_owned());
-    let host =
-        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
-    let host = host.map_or_else(
-        |_| std::env::var("HOSTNAME").unwrap_or_else(|_| "localhost".to_owned()),
-        |h| h.trim().to_owned(),
-    );
-    engine::run::Operator {
-        who: format!("{user}@{host}"),
-    }
 }
 
 /// `--quiet` shortens every gate's quiet period.

@@ -1,6 +1,7 @@
 //! What makes a plan dangerous, by name. An error here stops everything before anything is changed.
 
 mod facts_rules;
+mod identity_rules;
 mod order_rules;
 
 use super::planner::PlanInput;
@@ -8,11 +9,12 @@ use super::types::{Note, Plan};
 
 /// All rules, in the order in which a person would check.
 pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
-    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 11] = [
+    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 12] = [
         facts_rules::unreachable,
         facts_rules::no_root,
         facts_rules::ca_expired,
         facts_rules::ca_key_missing,
+        identity_rules::copied_certificates,
         facts_rules::clock_skew,
         facts_rules::kubelet_client_expired,
         facts_rules::disk_space,

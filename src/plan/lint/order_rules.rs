@@ -1,5 +1,6 @@
 //! Rules about the order of the playbook.
 
+use crate::model::host_words::unit_name;
 use crate::model::playbook::{Operation, Phase, ServiceState};
 use crate::model::{Host, HostName, Role};
 
@@ -8,21 +9,22 @@ use super::super::planner::{PlanInput, stops_the_runtime};
 use super::super::types::{Note, Plan, PlannedPhase};
 
 fn starts_kubelet(phase: &Phase) -> bool {
-    phase
-        .steps
-        .iter()
-        .any(|op| matches!(op, Operation::Service { unit, state: ServiceState::Started } if unit == "kubelet"))
+    has_kubelet(phase, ServiceState::Started)
 }
 
 fn stops_kubelet(phase: &Phase) -> bool {
-    phase
-        .steps
-        .iter()
-        .any(|op| matches!(op, Operation::Service { unit, state: ServiceState::Stopped } if unit == "kubelet"))
+    has_kubelet(phase, ServiceState::Stopped)
+}
+
+fn has_kubelet(phase: &Phase, wanted: ServiceState) -> bool {
+    let steps = phase.steps.iter();
+    steps
+        .filter(|op| matches!(op, Operation::Service { state, .. } if *state == wanted))
+        .any(|op| matches!(op, Operation::Service { unit, .. } if unit_name(unit) == "kubelet.service"))
 }
 
 /// A worker that starts while the masters are down finds nobody; and a worker that starts beside them was never ordered.
-pub(super) fn workers_before_masters(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
+pub(super) fn workers_before_masters(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
     let phases = &input.playbook.phases;
     let masters: Vec<&Host> = input.members().filter(|h| h.role == Role::ControlPlane).collect();
     let mut notes = Vec::new();
@@ -42,11 +44,34 @@ pub(super) fn workers_before_masters(input: &PlanInput<'_>, _plan: &Plan) -> Vec
                     "phase `{}` starts workers while {} is stopped or not proven yet",
                     phase.name, master.name
                 ),
-                "Start the masters in an earlier phase with a gate, then the workers.",
+                WORKERS_LATER,
+            ));
+        } else if starts_beside(input, plan, phase) {
+            notes.push(Note::error(
+                "workers-before-masters",
+                None,
+                format!(
+                    "phase `{}` restarts workers beside masters whose control plane goes away",
+                    phase.name
+                ),
+                WORKERS_LATER,
             ));
         }
     }
     notes
+}
+
+const WORKERS_LATER: &str = "Start the masters in an earlier phase with a gate, then the workers.";
+
+/// The phase itself takes the control plane away, and one of its batches holds masters and workers.
+fn starts_beside(input: &PlanInput<'_>, plan: &Plan, phase: &Phase) -> bool {
+    let role = |name: &HostName| input.inventory.host(name).map(|h| h.role);
+    let has = |batch: &[HostName], wanted| batch.iter().any(|h| role(h) == Some(wanted));
+    let planned = plan.phases.iter().filter(|p| p.name == phase.name);
+    let mixed = planned
+        .flat_map(|p| &p.batches)
+        .any(|b| has(b, Role::Worker) && has(b, Role::ControlPlane));
+    takes_down(phase) && mixed
 }
 
 /// The master was stopped before this phase, and no gated phase in between started it.
@@ -69,11 +94,12 @@ pub(super) fn outage_not_accepted(input: &PlanInput<'_>, plan: &Plan) -> Vec<Not
         .inventory
         .hosts
         .iter()
-        .filter(|h| has_etcd(h, input.facts_of(h)))
+        .filter(|h| is_member(input, h))
         .map(|h| h.name.clone())
         .collect();
     let spare = members.len().saturating_sub(1) / 2;
-    let mut down: Vec<HostName> = Vec::new();
+    let silent = |h: &HostName| input.facts.get(h).is_some_and(|f| f.unreachable.is_some());
+    let mut down: Vec<HostName> = members.iter().filter(|h| silent(h)).cloned().collect();
     let mut notes = Vec::new();
     for (planned, phase) in plan.phases.iter().filter_map(|p| source(input, p).map(|s| (p, s))) {
         let stopped = most_stopped(planned, phase, &members, &down);
@@ -87,6 +113,19 @@ pub(super) fn outage_not_accepted(input: &PlanInput<'_>, plan: &Plan) -> Vec<Not
         }
     }
     notes
+}
+
+/// Also a host that was not asked (`--limit`) or did not answer may be a member: quorum counts it. A master is taken for
+/// one unless the inventory has etcd hosts of its own.
+fn is_member(input: &PlanInput<'_>, host: &Host) -> bool {
+    let known = input.facts.get(&host.name).filter(|f| f.unreachable.is_none());
+    match known {
+        Some(facts) => has_etcd(host, facts),
+        None => {
+            let external = input.inventory.with_role(Role::Etcd).next().is_some();
+            host.role == Role::Etcd || (host.role == Role::ControlPlane && !external)
+        }
+    }
 }
 
 fn takes_down(phase: &Phase) -> bool {

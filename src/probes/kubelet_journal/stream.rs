@@ -98,7 +98,8 @@ impl Classifier {
             Kind::Continuation => true,
             Kind::Record => {
                 let middle = (indented && !component::is_event_row(&record.message)) || goes_on(&record.message);
-                record.is_headless() && !open.record.is_headless() && middle && breaks_off(&open.record.message)
+                let part = middle && !is_unit_message(&record.message);
+                record.is_headless() && !open.record.is_headless() && part && breaks_off(&open.record.message)
             }
             Kind::Notice | Kind::Blank => false,
         }
@@ -130,6 +131,13 @@ fn joined(head: &Record, between: &str, text: &str) -> (Record, Verdict) {
     };
     let verdict = classify_record(&record);
     (record, verdict)
+}
+
+/// systemd speaking about a unit (`kubelet.service: main process exited`): a record of its own, though it begins in lower case.
+fn is_unit_message(message: &str) -> bool {
+    let head = message.trim_start().split_once(": ").map_or("", |(head, _)| head);
+    let kinds = [".service", ".socket", ".scope", ".slice", ".mount", ".timer"];
+    !head.contains(' ') && kinds.iter().any(|kind| head.ends_with(kind))
 }
 
 /// Whether a plain line reads like the middle of a sentence.

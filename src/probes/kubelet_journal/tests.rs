@@ -143,6 +143,15 @@ fn verbose_and_export_records_are_judged_by_their_message_line() {
 }
 
 #[test]
+fn a_units_message_is_never_taken_for_the_rest_of_a_wrapped_line() {
+    let fatal = "F1211 18:17:03.334953 14346 server.go:273] failed to run Kubelet: unable to load bootstrap kubeconfig: \
+                 stat /etc/kubernetes/bootstrap-kubelet.conf: no such file or directory";
+    let text = format!("{fatal}\nkubelet.service: Service RestartSec=600ms expired, scheduling restart.\n");
+    let effects: Vec<Effect> = all(&text).iter().map(|v| v.effect).collect();
+    assert_eq!(effects, [Effect::Block, Effect::Neutral]);
+}
+
+#[test]
 fn wrapped_records_are_judged_as_a_whole() {
     let (head, tail) = X509.split_at(X509.len() - 20);
     let verdicts = all(&format!("Aug 09 13:46:38 m1 kubelet[1]: {head}\n{tail}\n{REFUSED}\n"));

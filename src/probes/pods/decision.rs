@@ -146,7 +146,7 @@ fn within_grace(pod: &Pod, node: &NodeFacts, now: Timestamp, grace: Duration) ->
     (age <= grace).then(|| format!("for {age_text} only; it may recover by itself"))
 }
 
-/// The node agents (pods of a DaemonSet) on nodes whose CNI token has ended. They look well; their successors write a new one.
+/// The node agents (pods of a `DaemonSet`) on nodes whose CNI token has ended. They look well; their successors write a new one.
 pub fn with_ended_token(pods: &[Pod], label: &str, nodes: &BTreeSet<String>) -> Vec<PodFinding> {
     let agent = |p: &&Pod| p.metadata.owner_references.iter().any(|o| o.kind == "DaemonSet");
     let on_node = |p: &&Pod| p.spec.node_name.as_ref().is_some_and(|n| nodes.contains(n));

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use crate::etcd::Etcd;
 use crate::host::{self, flag};
 use crate::http::{self, Message};
+use crate::klog;
 use crate::objects::{self, KINDS, Kind};
 use crate::pki::{self, Pair};
 use crate::tls::{self, Served};
-use crate::klog;
 
 #[derive(Debug)]
 struct Server {
@@ -31,14 +31,25 @@ const ETCD_PATIENCE: Duration = Duration::from_secs(20);
 pub fn main(args: &[String]) -> Result<u8> {
     let path = |name: &str| flag(args, name).ok_or_else(|| anyhow!("--{name} is missing"));
     let version = host::version();
-    klog::info("server.go:652", &format!("external host was not specified, using {}", path("advertise-address")?));
+    klog::info(
+        "server.go:652",
+        &format!("external host was not specified, using {}", path("advertise-address")?),
+    );
     klog::info("server.go:177", &format!("Version: {}", version.text));
     let (cert, key) = (path("tls-cert-file")?, path("tls-private-key-file")?);
     let pair = pki::read(&cert, &key)?;
     let client_ca = std::fs::read_to_string(path("client-ca-file")?).context("--client-ca-file")?;
-    let etcd = Etcd::load(&path("etcd-cafile")?, &path("etcd-certfile")?, &path("etcd-keyfile")?, &path("etcd-servers")?)?;
+    let etcd = Etcd::load(
+        &path("etcd-cafile")?,
+        &path("etcd-certfile")?,
+        &path("etcd-keyfile")?,
+        &path("etcd-servers")?,
+    )?;
     if !wait_for(&etcd) {
-        klog::fatal("instance.go:270", "Error creating leases: error creating storage factory: context deadline exceeded");
+        klog::fatal(
+            "instance.go:270",
+            "Error creating leases: error creating storage factory: context deadline exceeded",
+        );
         return Ok(255);
     }
     let served = Served::new(&pair)?;
@@ -49,7 +60,12 @@ pub fn main(args: &[String]) -> Result<u8> {
     if version.minor >= 17 {
         thread::spawn(move || reload(&served, &cert, &key, pair));
     }
-    let server = Arc::new(Server { etcd, client_ca, minor: version.minor, version: version.text });
+    let server = Arc::new(Server {
+        etcd,
+        client_ca,
+        minor: version.minor,
+        version: version.text,
+    });
     for tcp in listener.incoming().flatten() {
         let (server, config) = (server.clone(), config.clone());
         thread::spawn(move || server.serve(&config, tcp));
@@ -65,7 +81,9 @@ fn wait_for(etcd: &Etcd) -> bool {
             Err(e) => klog::line(
                 'W',
                 "clientconn.go:1223",
-                &format!("grpc: addrConn.createTransport failed to connect to {{https://127.0.0.1:2379  <nil> 0 <nil>}}. Err :{e}. Reconnecting..."),
+                &format!(
+                    "grpc: addrConn.createTransport failed to connect to {{https://127.0.0.1:2379  <nil> 0 <nil>}}. Err :{e}. Reconnecting..."
+                ),
             ),
         }
         thread::sleep(Duration::from_secs(1));
@@ -80,7 +98,10 @@ fn reload(served: &Served, cert: &str, key: &str, mut held: Pair) {
             && now.cert != held.cert
             && served.exchange(&now).is_ok()
         {
-            klog::info("dynamic_serving_content.go:130", &format!("Starting serving-cert::{cert}::{key}"));
+            klog::info(
+                "dynamic_serving_content.go:130",
+                &format!("Starting serving-cert::{cert}::{key}"),
+            );
             held = now;
         }
     }
@@ -96,10 +117,19 @@ impl Server {
         let _ = tcp.set_read_timeout(Some(Duration::from_secs(20)));
         let mut stream = match tls::accept(config, tcp) {
             Ok(stream) => stream,
-            Err(e) => return klog::info("log.go:172", &format!("http: TLS handshake error from {peer}: {}", go_handshake(&e))),
+            Err(e) => {
+                return klog::info(
+                    "log.go:172",
+                    &format!("http: TLS handshake error from {peer}: {}", go_handshake(&e)),
+                );
+            }
         };
         let _ = stream.sock.set_read_timeout(Some(Duration::from_secs(600)));
-        let client = stream.conn.peer_certificates().and_then(|c| c.first()).map(|c| c.to_vec());
+        let client = stream
+            .conn
+            .peer_certificates()
+            .and_then(|c| c.first())
+            .map(|c| c.to_vec());
         while let Ok(Some(request)) = http::read(&mut stream) {
             let (status, kind, body) = self.answer(&request, client.as_deref());
             if http::respond(&mut stream, status, kind, &body).is_err() {
@@ -117,7 +147,10 @@ impl Server {
             Some(Ok(user)) => Some(user),
             Some(Err(failure)) => {
                 let text = failure.go_text(self.minor);
-                klog::error("authentication.go:53", &format!("Unable to authenticate the request due to an error: {text}"));
+                klog::error(
+                    "authentication.go:53",
+                    &format!("Unable to authenticate the request due to an error: {text}"),
+                );
                 return json_answer(status_object(401, "Unauthorized", "Unauthorized"));
             }
         };
@@ -125,24 +158,39 @@ impl Server {
             return self.health(path);
         }
         if path == "/version" {
-            return json_answer((200, json!({"major": "1", "minor": self.minor.to_string(), "gitVersion": self.version})));
+            return json_answer((
+                200,
+                json!({"major": "1", "minor": self.minor.to_string(), "gitVersion": self.version}),
+            ));
         }
         let Some(_) = user else {
-            let text = format!("forbidden: User \"system:anonymous\" cannot {} path \"{path}\"", method.to_lowercase());
+            let text = format!(
+                "forbidden: User \"system:anonymous\" cannot {} path \"{path}\"",
+                method.to_lowercase()
+            );
             return json_answer(status_object(403, "Forbidden", &text));
         };
         let as_table = request.header("accept").contains("as=Table");
-        json_answer(self.resource(method, path, query, &request.body, as_table).unwrap_or_else(|e| {
-            klog::error("status.go:71", &format!("apiserver received an error that is not an metav1.Status: {e}"));
-            status_object(500, "InternalError", &format!("{e}"))
-        }))
+        json_answer(
+            self.resource(method, path, query, &request.body, as_table)
+                .unwrap_or_else(|e| {
+                    klog::error(
+                        "status.go:71",
+                        &format!("apiserver received an error that is not an metav1.Status: {e}"),
+                    );
+                    status_object(500, "InternalError", &format!("{e}"))
+                }),
+        )
     }
 
     fn health(&self, path: &str) -> (u16, &'static str, Vec<u8>) {
         match self.etcd.ready() {
             Ok(()) => (200, "text/plain", b"ok".to_vec()),
             Err(_) => {
-                let text = format!("[+]ping ok\n[-]etcd failed: reason withheld\n{} check failed\n", path.trim_start_matches('/'));
+                let text = format!(
+                    "[+]ping ok\n[-]etcd failed: reason withheld\n{} check failed\n",
+                    path.trim_start_matches('/')
+                );
                 (500, "text/plain", text.into_bytes())
             }
         }
@@ -153,7 +201,11 @@ impl Server {
             return Ok((200, found));
         }
         let Some(place) = Place::of(path) else {
-            return Ok(status_object(404, "NotFound", "the server could not find the requested resource"));
+            return Ok(status_object(
+                404,
+                "NotFound",
+                "the server could not find the requested resource",
+            ));
         };
         match (method, place.name) {
             ("GET", None) => self.list(&place, query, as_table),
@@ -165,7 +217,11 @@ impl Server {
             ("POST", None) => self.create(&place, body),
             ("PUT", Some(name)) => self.replace(&place, name, body),
             ("DELETE", Some(name)) => self.delete(&place, name),
-            _ => Ok(status_object(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")),
+            _ => Ok(status_object(
+                405,
+                "MethodNotAllowed",
+                "the server does not allow this method on the requested resource",
+            )),
         }
     }
 
@@ -185,7 +241,9 @@ impl Server {
 
     fn find(&self, place: &Place<'_>, name: &str) -> Result<Option<Value>> {
         if place.kind.plural != "pods" {
-            return self.etcd.get(&format!("{}{name}", objects::prefix(place.kind, place.namespace)));
+            return self
+                .etcd
+                .get(&format!("{}{name}", objects::prefix(place.kind, place.namespace)));
         }
         let all = self.etcd.list(&objects::prefix(place.kind, place.namespace))?;
         Ok(all.into_iter().find(|o| o["metadata"]["name"] == name))
@@ -209,9 +267,15 @@ impl Server {
 
     fn replace(&self, place: &Place<'_>, name: &str, body: &[u8]) -> Result<Answer> {
         let mut object: Value = serde_json::from_slice(body)?;
-        let Some(old) = self.find(place, name)? else { return Ok(not_found(place, name)) };
+        let Some(old) = self.find(place, name)? else {
+            return Ok(not_found(place, name));
+        };
         if object["metadata"]["uid"] != old["metadata"]["uid"] {
-            return Ok(status_object(409, "Conflict", "the UID in the precondition does not match the UID in record"));
+            return Ok(status_object(
+                409,
+                "Conflict",
+                "the UID in the precondition does not match the UID in record",
+            ));
         }
         object["kind"] = json!(place.kind.kind);
         object["apiVersion"] = json!(place.kind.api);
@@ -220,7 +284,9 @@ impl Server {
     }
 
     fn delete(&self, place: &Place<'_>, name: &str) -> Result<Answer> {
-        let Some(mut object) = self.find(place, name)? else { return Ok(not_found(place, name)) };
+        let Some(mut object) = self.find(place, name)? else {
+            return Ok(not_found(place, name));
+        };
         self.etcd.delete(&objects::key(place.kind, &object))?;
         object["metadata"]["deletionTimestamp"] = json!(host::stamp(host::now()));
         Ok((200, object))
@@ -237,7 +303,9 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn of(path: &'a str) -> Option<Self> {
-        let rest = path.strip_prefix("/api/v1/").or_else(|| path.strip_prefix("/apis/apps/v1/"))?;
+        let rest = path
+            .strip_prefix("/api/v1/")
+            .or_else(|| path.strip_prefix("/apis/apps/v1/"))?;
         let mut words = rest.trim_end_matches("/status").split('/');
         let mut word = words.next()?;
         let mut namespace = None;
@@ -246,7 +314,11 @@ impl<'a> Place<'a> {
             word = words.next()?;
         }
         let kind = *KINDS.iter().find(|k| k.plural == word)?;
-        Some(Self { kind, namespace, name: words.next().filter(|n| !n.is_empty()) })
+        Some(Self {
+            kind,
+            namespace,
+            name: words.next().filter(|n| !n.is_empty()),
+        })
     }
 }
 
@@ -296,11 +368,17 @@ fn discovery(path: &str) -> Option<Value> {
 
 /// A query parameter, percent-decoded.
 fn parameter(query: &str, name: &str) -> String {
-    let raw = query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default();
+    let raw = query
+        .split('&')
+        .find_map(|p| p.strip_prefix(name)?.strip_prefix('='))
+        .unwrap_or_default();
     let bytes = raw.as_bytes();
     let (mut out, mut i) = (Vec::new(), 0);
     while i < bytes.len() {
-        let decoded = (bytes[i] == b'%').then(|| raw.get(i + 1..i + 3)).flatten().and_then(|h| u8::from_str_radix(h, 16).ok());
+        let decoded = (bytes[i] == b'%')
+            .then(|| raw.get(i + 1..i + 3))
+            .flatten()
+            .and_then(|h| u8::from_str_radix(h, 16).ok());
         match decoded {
             Some(b) => {
                 out.push(b);

@@ -59,8 +59,20 @@ fn labelled(c: &Container, filter: &str) -> bool {
 }
 
 const VALUED: [&str; 14] = [
-    "--filter", "-f", "--format", "-t", "--time", "--name", "--label", "--state", "-s", "--timeout", "--runtime-endpoint",
-    "-r", "--address", "-n",
+    "--filter",
+    "-f",
+    "--format",
+    "-t",
+    "--time",
+    "--name",
+    "--label",
+    "--state",
+    "-s",
+    "--timeout",
+    "--runtime-endpoint",
+    "-r",
+    "--address",
+    "-n",
 ];
 
 pub fn docker(args: &[String]) -> Result<u8> {
@@ -74,8 +86,15 @@ pub fn docker(args: &[String]) -> Result<u8> {
         Some("ps") => docker_ps(args, socket),
         Some("inspect") => docker_inspect(args, &words[1..], socket),
         Some("stop") => {
-            let seconds = all_of(args, &["-t", "--time"]).first().and_then(|s| s.parse::<u64>().ok()).unwrap_or(10);
-            each(&words[1..], socket, &|id| json!({"op": "stop", "id": id, "seconds": seconds}))
+            let seconds = all_of(args, &["-t", "--time"])
+                .first()
+                .and_then(|s| s.parse::<u64>().ok())
+                .unwrap_or(10);
+            each(
+                &words[1..],
+                socket,
+                &|id| json!({"op": "stop", "id": id, "seconds": seconds}),
+            )
         }
         Some("rm") => each(&words[1..], socket, &|id| json!({"op": "rm", "id": id})),
         Some("logs") => logs(&words, socket),
@@ -83,7 +102,9 @@ pub fn docker(args: &[String]) -> Result<u8> {
     };
     outcome.map(|()| 0).map_err(|e| {
         if e.downcast_ref::<std::io::Error>().is_some() {
-            return anyhow!("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?");
+            return anyhow!(
+                "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+            );
         }
         anyhow!("Error response from daemon: {e:#}")
     })
@@ -101,7 +122,11 @@ fn docker_ps(args: &[String], socket: &str) -> Result<()> {
             _ => true,
         });
         if wanted && (every || c.running) {
-            let format = if has(args, &["-q", "--quiet"]) { "{{.ID}}" } else { &format };
+            let format = if has(args, &["-q", "--quiet"]) {
+                "{{.ID}}"
+            } else {
+                &format
+            };
             println!("{}", fill(format, &c, has(args, &["--no-trunc"])));
         }
     }
@@ -109,13 +134,20 @@ fn docker_ps(args: &[String], socket: &str) -> Result<()> {
 }
 
 fn names(c: &Container) -> String {
-    format!("k8s_{}_{}_{}_{}_{}", c.spec.name, c.spec.pod, c.spec.namespace, c.spec.hash, c.spec.attempt)
+    format!(
+        "k8s_{}_{}_{}_{}_{}",
+        c.spec.name, c.spec.pod, c.spec.namespace, c.spec.hash, c.spec.attempt
+    )
 }
 
 /// Go templates, of which only fields and labels are known.
 fn fill(format: &str, c: &Container, whole: bool) -> String {
     let id = if whole { &c.spec.id[..] } else { &c.spec.id[..12] };
-    let status = if c.running { "Up".to_owned() } else { format!("Exited ({})", c.exit_code) };
+    let status = if c.running {
+        "Up".to_owned()
+    } else {
+        format!("Exited ({})", c.exit_code)
+    };
     let mut text = format.replace("\\t", "\t");
     for (field, value) in [
         ("ID", id),
@@ -141,14 +173,20 @@ fn fill(format: &str, c: &Container, whole: bool) -> String {
 fn docker_inspect(args: &[String], ids: &[&str], socket: &str) -> Result<()> {
     let all = runtime::list(socket)?;
     for id in ids {
-        let c = all.iter().find(|c| c.spec.id.starts_with(id)).ok_or_else(|| anyhow!("No such object: {id}"))?;
+        let c = all
+            .iter()
+            .find(|c| c.spec.id.starts_with(id))
+            .ok_or_else(|| anyhow!("No such object: {id}"))?;
         match flag(args, "format").or_else(|| all_of(args, &["-f"]).into_iter().next()) {
             Some(format) => println!("{}", fill(&format, c, true)),
-            None => println!("{:#}", json!([{
-                "Id": c.spec.id, "Name": names(c), "Path": c.spec.command.first(), "LogPath": c.spec.log,
-                "State": {"Status": if c.running { "running" } else { "exited" }, "Running": c.running,
-                    "ExitCode": c.exit_code, "StartedAt": c.spec.started, "FinishedAt": c.finished},
-            }])),
+            None => println!(
+                "{:#}",
+                json!([{
+                    "Id": c.spec.id, "Name": names(c), "Path": c.spec.command.first(), "LogPath": c.spec.log,
+                    "State": {"Status": if c.running { "running" } else { "exited" }, "Running": c.running,
+                        "ExitCode": c.exit_code, "StartedAt": c.spec.started, "FinishedAt": c.finished},
+                }])
+            ),
         }
     }
     Ok(())
@@ -172,7 +210,10 @@ fn logs(words: &[&str], socket: &str) -> Result<()> {
 
 fn address(args: &[String], name: &str) -> String {
     let given = flag(args, name).or_else(|| all_of(args, &["-r", "-a"]).into_iter().next());
-    given.map_or_else(|| runtime::socket("containerd").to_owned(), |u| u.trim_start_matches("unix://").to_owned())
+    given.map_or_else(
+        || runtime::socket("containerd").to_owned(),
+        |u| u.trim_start_matches("unix://").to_owned(),
+    )
 }
 
 pub fn crictl(args: &[String]) -> Result<u8> {
@@ -182,7 +223,10 @@ pub fn crictl(args: &[String]) -> Result<u8> {
         Some("version" | "--version") => println!("crictl version v1.26.0"),
         Some("info") => {
             runtime::list(&socket)?;
-            println!("{}", json!({"status": {"conditions": [{"type": "RuntimeReady", "status": true}]}}));
+            println!(
+                "{}",
+                json!({"status": {"conditions": [{"type": "RuntimeReady", "status": true}]}})
+            );
         }
         Some("ps") => crictl_ps(args, &socket)?,
         Some("pods") => crictl_pods(args, &socket)?,
@@ -194,8 +238,14 @@ pub fn crictl(args: &[String]) -> Result<u8> {
         Some("stop") => {
             // `--timeout` before the command is the connection's, after it the container's.
             let at = args.iter().position(|a| a == "stop").unwrap_or(0);
-            let seconds = flag(&args[at..], "timeout").and_then(|s| s.parse::<u64>().ok()).unwrap_or(0);
-            each(&words[1..], &socket, &|id| json!({"op": "stop", "id": id, "seconds": seconds}))?;
+            let seconds = flag(&args[at..], "timeout")
+                .and_then(|s| s.parse::<u64>().ok())
+                .unwrap_or(0);
+            each(
+                &words[1..],
+                &socket,
+                &|id| json!({"op": "stop", "id": id, "seconds": seconds}),
+            )?;
         }
         Some("rm") => each(&words[1..], &socket, &|id| json!({"op": "rm", "id": id}))?,
         Some("logs") => logs(&words, &socket)?,
@@ -210,7 +260,10 @@ fn crictl_ps(args: &[String], socket: &str) -> Result<()> {
     let name = flag(args, "name");
     let labels = all_of(args, &["--label"]);
     if !has(args, &["-q", "--quiet"]) {
-        println!("{:<14} {:<26} {:<10} {:<8} POD", "CONTAINER", "NAME", "STATE", "ATTEMPT");
+        println!(
+            "{:<14} {:<26} {:<10} {:<8} POD",
+            "CONTAINER", "NAME", "STATE", "ATTEMPT"
+        );
     }
     for c in runtime::list(socket)? {
         let shown = if c.running { "Running" } else { "Exited" };
@@ -220,11 +273,18 @@ fn crictl_ps(args: &[String], socket: &str) -> Result<()> {
         if !wanted || !(every || c.running) {
             continue;
         }
-        let id = if has(args, &["--no-trunc"]) { &c.spec.id[..] } else { &c.spec.id[..13] };
+        let id = if has(args, &["--no-trunc"]) {
+            &c.spec.id[..]
+        } else {
+            &c.spec.id[..13]
+        };
         if has(args, &["-q", "--quiet"]) {
             println!("{id}");
         } else {
-            println!("{id:<14} {:<26} {shown:<10} {:<8} {}", c.spec.name, c.spec.attempt, c.spec.pod);
+            println!(
+                "{id:<14} {:<26} {shown:<10} {:<8} {}",
+                c.spec.name, c.spec.attempt, c.spec.pod
+            );
         }
     }
     Ok(())
@@ -261,14 +321,19 @@ fn crictl_pods(args: &[String], socket: &str) -> Result<()> {
 
 fn crictl_inspect(id: &str, socket: &str) -> Result<()> {
     let found = runtime::list(socket)?.into_iter().find(|c| c.spec.id.starts_with(id));
-    let c = found.ok_or_else(|| anyhow!("rpc error: code = NotFound desc = an error occurred when try to find container \"{id}\": not found"))?;
-    println!("{:#}", json!({"status": {
-        "id": c.spec.id, "metadata": {"attempt": c.spec.attempt, "name": c.spec.name},
-        "state": if c.running { "CONTAINER_RUNNING" } else { "CONTAINER_EXITED" },
-        "createdAt": c.spec.started, "startedAt": c.spec.started, "finishedAt": c.finished, "exitCode": c.exit_code,
-        "labels": {"io.kubernetes.container.name": c.spec.name, "io.kubernetes.pod.name": c.spec.pod,
-            "io.kubernetes.pod.namespace": c.spec.namespace},
-    }}));
+    let c = found.ok_or_else(|| {
+        anyhow!("rpc error: code = NotFound desc = an error occurred when try to find container \"{id}\": not found")
+    })?;
+    println!(
+        "{:#}",
+        json!({"status": {
+            "id": c.spec.id, "metadata": {"attempt": c.spec.attempt, "name": c.spec.name},
+            "state": if c.running { "CONTAINER_RUNNING" } else { "CONTAINER_EXITED" },
+            "createdAt": c.spec.started, "startedAt": c.spec.started, "finishedAt": c.finished, "exitCode": c.exit_code,
+            "labels": {"io.kubernetes.container.name": c.spec.name, "io.kubernetes.pod.name": c.spec.pod,
+                "io.kubernetes.pod.namespace": c.spec.namespace},
+        }})
+    );
     Ok(())
 }
 
@@ -279,7 +344,12 @@ pub fn ctr(args: &[String]) -> Result<u8> {
         ["tasks" | "t" | "task", "ls" | "list", ..] => {
             println!("{:<64}    {:<8}    STATUS    ", "TASK", "PID");
             for c in runtime::list(&socket)? {
-                println!("{:<64}    {:<8}    {}    ", c.spec.id, 0, if c.running { "RUNNING" } else { "STOPPED" });
+                println!(
+                    "{:<64}    {:<8}    {}    ",
+                    c.spec.id,
+                    0,
+                    if c.running { "RUNNING" } else { "STOPPED" }
+                );
             }
         }
         ["containers" | "c", "ls" | "list", filters @ ..] => {
@@ -301,7 +371,9 @@ pub fn ctr(args: &[String]) -> Result<u8> {
 
 /// `labels."NAME"==VALUE`
 fn ctr_filter(c: &Container, term: &str) -> bool {
-    let Some((name, value)) = term.split_once("==") else { return true };
+    let Some((name, value)) = term.split_once("==") else {
+        return true;
+    };
     let name = name.trim_start_matches("labels.").trim_matches('"');
     label(c, name) == Some(value.trim_matches('"'))
 }

@@ -27,29 +27,60 @@ pub fn main(args: &[String], which: Which) -> Result<u8> {
     let kubeconfig = flag(args, "kubeconfig").ok_or_else(|| anyhow!("--kubeconfig is missing"))?;
     let config = pki::kubeconfig(&kubeconfig)?;
     let port = if which == Which::Manager { 10257 } else { 10259 };
-    let name = if which == Which::Manager { "kube-controller-manager" } else { "kube-scheduler" };
+    let name = if which == Which::Manager {
+        "kube-controller-manager"
+    } else {
+        "kube-scheduler"
+    };
     serve(port)?;
-    klog::info("secure_serving.go:178", &format!("Serving securely on 127.0.0.1:{port}"));
-    let mut session = Session::new(Client::load(&config.ca, Some(&config.client))?, &config.server, Duration::from_secs(5));
+    klog::info(
+        "secure_serving.go:178",
+        &format!("Serving securely on 127.0.0.1:{port}"),
+    );
+    let mut session = Session::new(
+        Client::load(&config.ca, Some(&config.client))?,
+        &config.server,
+        Duration::from_secs(5),
+    );
     let mut well = Instant::now();
     let mut led = false;
     while well.elapsed() < PATIENCE {
         match round(&mut session, which) {
             Ok(()) => {
                 if !led {
-                    klog::info("leaderelection.go:253", &format!("successfully acquired lease kube-system/{name}"));
+                    klog::info(
+                        "leaderelection.go:253",
+                        &format!("successfully acquired lease kube-system/{name}"),
+                    );
                 }
                 led = true;
                 well = Instant::now();
             }
-            Err(why) => klog::error("leaderelection.go:321", &format!(
-                "error retrieving resource lock kube-system/{name}: {}",
-                why.map_or_else(|| "Unauthorized".to_owned(), |f| format!("Get {}/api/v1/namespaces/kube-system/endpoints/{name}?timeout=10s: {}", session.url(), f.go_text(version.minor)))
-            )),
+            Err(why) => klog::error(
+                "leaderelection.go:321",
+                &format!(
+                    "error retrieving resource lock kube-system/{name}: {}",
+                    why.map_or_else(
+                        || "Unauthorized".to_owned(),
+                        |f| format!(
+                            "Get {}/api/v1/namespaces/kube-system/endpoints/{name}?timeout=10s: {}",
+                            session.url(),
+                            f.go_text(version.minor)
+                        )
+                    )
+                ),
+            ),
         }
         thread::sleep(Duration::from_secs(2));
     }
-    klog::fatal("controllermanager.go:279", if led { "leaderelection lost" } else { "failed to wait for apiserver being healthy: timed out waiting for the condition" });
+    klog::fatal(
+        "controllermanager.go:279",
+        if led {
+            "leaderelection lost"
+        } else {
+            "failed to wait for apiserver being healthy: timed out waiting for the condition"
+        },
+    );
     Ok(255)
 }
 
@@ -102,8 +133,13 @@ fn round(session: &mut Session, which: Which) -> Result<(), Why> {
 /// A node that said nothing for 40 seconds is not ready.
 fn judge(session: &mut Session, node: &Value) -> Result<(), Why> {
     let conditions = node["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    let Some(at) = conditions.iter().position(|c| c["type"] == "Ready") else { return Ok(()) };
-    let silent = conditions[at]["lastHeartbeatTime"].as_str().and_then(objects::seconds_since).unwrap_or(0);
+    let Some(at) = conditions.iter().position(|c| c["type"] == "Ready") else {
+        return Ok(());
+    };
+    let silent = conditions[at]["lastHeartbeatTime"]
+        .as_str()
+        .and_then(objects::seconds_since)
+        .unwrap_or(0);
     if silent < 40 || conditions[at]["status"] == "Unknown" {
         return Ok(());
     }
@@ -113,7 +149,10 @@ fn judge(session: &mut Session, node: &Value) -> Result<(), Why> {
     ready["reason"] = json!("NodeStatusUnknown");
     ready["message"] = json!("Kubelet stopped posting node status.");
     ready["lastTransitionTime"] = json!(host::stamp(host::now()));
-    let path = format!("/api/v1/nodes/{}/status", node["metadata"]["name"].as_str().unwrap_or_default());
+    let path = format!(
+        "/api/v1/nodes/{}/status",
+        node["metadata"]["name"].as_str().unwrap_or_default()
+    );
     ask(session, "PUT", &path, Some(&changed)).map(|_| ())
 }
 
@@ -131,7 +170,15 @@ fn calico(session: &mut Session, nodes: &[Value]) -> Result<(), Why> {
         });
         return ask(session, "POST", SETS, Some(&new)).map(|_| ());
     }
-    let pods = items(&ask(session, "GET", &format!("{PODS}?labelSelector=k8s-app%3Dcalico-node"), None)?.1);
+    let pods = items(
+        &ask(
+            session,
+            "GET",
+            &format!("{PODS}?labelSelector=k8s-app%3Dcalico-node"),
+            None,
+        )?
+        .1,
+    );
     for node in nodes {
         let name = node["metadata"]["name"].as_str().unwrap_or_default();
         if !pods.iter().any(|p| p["spec"]["nodeName"] == name) {

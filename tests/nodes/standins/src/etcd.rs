@@ -27,17 +27,29 @@ impl Etcd {
         let own = pki::read(cert, key)?;
         let ca = std::fs::read_to_string(ca)?;
         Client::load(&ca, Some(&own))?;
-        Ok(Self { ca, own, url: url.to_owned(), idle: Mutex::new(Vec::new()) })
+        Ok(Self {
+            ca,
+            own,
+            url: url.to_owned(),
+            idle: Mutex::new(Vec::new()),
+        })
     }
 
     fn ask(&self, path: &str, body: &Value) -> Result<Value> {
         let pooled = self.idle.lock().ok().and_then(|mut idle| idle.pop());
         let mut session = match pooled {
             Some(session) => session,
-            None => Session::new(Client::load(&self.ca, Some(&self.own))?, &self.url, Duration::from_secs(3)),
+            None => Session::new(
+                Client::load(&self.ca, Some(&self.own))?,
+                &self.url,
+                Duration::from_secs(3),
+            ),
         };
         let (status, answer) = session.ask("POST", path, Some(&body.to_string())).map_err(|f| {
-            anyhow!("connection error: desc = \"transport: authentication handshake failed: {}\"", f.go_text(19))
+            anyhow!(
+                "connection error: desc = \"transport: authentication handshake failed: {}\"",
+                f.go_text(19)
+            )
         })?;
         if let Ok(mut idle) = self.idle.lock()
             && idle.len() < 4
@@ -52,7 +64,8 @@ impl Etcd {
 
     /// A linearizable read: works only with quorum.
     pub fn ready(&self) -> Result<()> {
-        self.ask("/v3/kv/range", &json!({"key": STANDARD.encode("/registry/health")})).map(|_| ())
+        self.ask("/v3/kv/range", &json!({"key": STANDARD.encode("/registry/health")}))
+            .map(|_| ())
     }
 
     pub fn get(&self, key: &str) -> Result<Option<Value>> {
@@ -89,7 +102,8 @@ impl Etcd {
     }
 
     pub fn delete(&self, key: &str) -> Result<()> {
-        self.ask("/v3/kv/deleterange", &json!({"key": STANDARD.encode(key)})).map(|_| ())
+        self.ask("/v3/kv/deleterange", &json!({"key": STANDARD.encode(key)}))
+            .map(|_| ())
     }
 }
 

@@ -16,7 +16,10 @@ pub struct Version {
 }
 
 pub fn version() -> Version {
-    let text = fs::read_to_string(format!("{LAB}/version")).unwrap_or_default().trim().to_owned();
+    let text = fs::read_to_string(format!("{LAB}/version"))
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
     let text = if text.is_empty() { "v1.19.16".to_owned() } else { text };
     let minor = text.split('.').nth(1).and_then(|m| m.parse().ok()).unwrap_or(19);
     Version { minor, text }

@@ -17,7 +17,10 @@ pub struct Message {
 
 impl Message {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map_or("", |(_, v)| v)
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map_or("", |(_, v)| v)
     }
 }
 
@@ -39,7 +42,10 @@ pub fn read(stream: &mut impl Read) -> io::Result<Option<Message>> {
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut lines = head.split("\r\n");
-    let mut message = Message { start: lines.next().unwrap_or_default().to_owned(), ..Message::default() };
+    let mut message = Message {
+        start: lines.next().unwrap_or_default().to_owned(),
+        ..Message::default()
+    };
     for line in lines {
         if let Some((name, value)) = line.split_once(':') {
             message.headers.push((name.trim().to_owned(), value.trim().to_owned()));
@@ -94,7 +100,10 @@ pub fn respond(stream: &mut impl Write, status: u16, kind: &str, body: &[u8]) ->
         409 => "Conflict",
         _ => "Internal Server Error",
     };
-    let head = format!("HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     let mut all = head.into_bytes();
     all.extend_from_slice(body);
     stream.write_all(&all)?;
@@ -116,7 +125,13 @@ impl Session {
     pub fn new(tls: Client, url: &str, timeout: Duration) -> Self {
         let place = url.trim_start_matches("https://").trim_end_matches('/');
         let (host, port) = place.rsplit_once(':').unwrap_or((place, "443"));
-        Self { tls, host: host.to_owned(), port: port.parse().unwrap_or(443), stream: None, timeout }
+        Self {
+            tls,
+            host: host.to_owned(),
+            port: port.parse().unwrap_or(443),
+            stream: None,
+            timeout,
+        }
     }
 
     pub fn url(&self) -> String {
@@ -132,10 +147,11 @@ impl Session {
             return Ok(answer);
         }
         let mut stream = self.connect()?;
-        let answer = exchange(&mut stream, &self.host, method, path, body).map_err(|e| match Failure::of(&e, &self.host) {
-            Failure::Timeout => Failure::Other("context deadline exceeded".to_owned()),
-            other => other,
-        })?;
+        let answer =
+            exchange(&mut stream, &self.host, method, path, body).map_err(|e| match Failure::of(&e, &self.host) {
+                Failure::Timeout => Failure::Other("context deadline exceeded".to_owned()),
+                other => other,
+            })?;
         self.stream = Some(stream);
         Ok(answer)
     }
@@ -146,7 +162,9 @@ impl Session {
         let address = address.ok_or_else(|| Failure::Other(format!("dial tcp: lookup {}: no such host", self.host)))?;
         let tcp = TcpStream::connect_timeout(&address, self.timeout).map_err(|e| match e.kind() {
             io::ErrorKind::ConnectionRefused => Failure::Refused(place.clone()),
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Failure::Other(format!("dial tcp {place}: i/o timeout")),
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
+                Failure::Other(format!("dial tcp {place}: i/o timeout"))
+            }
             io::ErrorKind::HostUnreachable => Failure::Other(format!("dial tcp {place}: connect: no route to host")),
             _ => Failure::Other(format!("dial tcp {place}: {e}")),
         })?;
@@ -172,6 +190,11 @@ fn exchange(
     stream.write_all(request.as_bytes())?;
     stream.flush()?;
     let message = read(stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-    let status = message.start.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+    let status = message
+        .start
+        .split(' ')
+        .nth(1)
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(0);
     Ok((status, message.body))
 }

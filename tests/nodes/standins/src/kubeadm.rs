@@ -28,17 +28,67 @@ const fn known(name: &'static str, path: &'static str, ca: &'static str, words: 
 
 /// In kubeadm's order.
 pub const TABLE: [Known; 11] = [
-    known("admin.conf", "", "ca", "certificate embedded in the kubeconfig file for the admin to use and for kubeadm itself"),
-    known("apiserver", "apiserver", "ca", "certificate for serving the Kubernetes API"),
-    known("apiserver-etcd-client", "apiserver-etcd-client", "etcd-ca", "certificate the apiserver uses to access etcd"),
-    known("apiserver-kubelet-client", "apiserver-kubelet-client", "ca", "certificate for the API server to connect to kubelet"),
-    known("controller-manager.conf", "", "ca", "certificate embedded in the kubeconfig file for the controller manager to use"),
-    known("etcd-healthcheck-client", "etcd/healthcheck-client", "etcd-ca", "certificate for liveness probes to healthcheck etcd"),
-    known("etcd-peer", "etcd/peer", "etcd-ca", "certificate for etcd nodes to communicate with each other"),
+    known(
+        "admin.conf",
+        "",
+        "ca",
+        "certificate embedded in the kubeconfig file for the admin to use and for kubeadm itself",
+    ),
+    known(
+        "apiserver",
+        "apiserver",
+        "ca",
+        "certificate for serving the Kubernetes API",
+    ),
+    known(
+        "apiserver-etcd-client",
+        "apiserver-etcd-client",
+        "etcd-ca",
+        "certificate the apiserver uses to access etcd",
+    ),
+    known(
+        "apiserver-kubelet-client",
+        "apiserver-kubelet-client",
+        "ca",
+        "certificate for the API server to connect to kubelet",
+    ),
+    known(
+        "controller-manager.conf",
+        "",
+        "ca",
+        "certificate embedded in the kubeconfig file for the controller manager to use",
+    ),
+    known(
+        "etcd-healthcheck-client",
+        "etcd/healthcheck-client",
+        "etcd-ca",
+        "certificate for liveness probes to healthcheck etcd",
+    ),
+    known(
+        "etcd-peer",
+        "etcd/peer",
+        "etcd-ca",
+        "certificate for etcd nodes to communicate with each other",
+    ),
     known("etcd-server", "etcd/server", "etcd-ca", "certificate for serving etcd"),
-    known("front-proxy-client", "front-proxy-client", "front-proxy-ca", "certificate for the front proxy client"),
-    known("scheduler.conf", "", "ca", "certificate embedded in the kubeconfig file for the scheduler manager to use"),
-    known("super-admin.conf", "", "ca", "certificate embedded in the kubeconfig file for the super-admin"),
+    known(
+        "front-proxy-client",
+        "front-proxy-client",
+        "front-proxy-ca",
+        "certificate for the front proxy client",
+    ),
+    known(
+        "scheduler.conf",
+        "",
+        "ca",
+        "certificate embedded in the kubeconfig file for the scheduler manager to use",
+    ),
+    known(
+        "super-admin.conf",
+        "",
+        "ca",
+        "certificate embedded in the kubeconfig file for the super-admin",
+    ),
 ];
 
 /// Place of an authority below the PKI.
@@ -52,7 +102,11 @@ pub fn ca_path(ca: &str) -> &'static str {
 
 pub fn main(args: &[String]) -> Result<u8> {
     let version = host::version();
-    let words: Vec<&str> = args.iter().map(String::as_str).filter(|a| !a.starts_with('-')).collect();
+    let words: Vec<&str> = args
+        .iter()
+        .map(String::as_str)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
     let words = match words.as_slice() {
         ["version", ..] => {
             println!("{}", version.text);
@@ -60,19 +114,26 @@ pub fn main(args: &[String]) -> Result<u8> {
         }
         ["alpha", "certs", rest @ ..] if version.minor <= 20 => {
             if version.minor == 20 {
-                eprintln!("Command \"{}\" is deprecated, please use the same command under \"kubeadm certs\"", rest.last().unwrap_or(&""));
+                eprintln!(
+                    "Command \"{}\" is deprecated, please use the same command under \"kubeadm certs\"",
+                    rest.last().unwrap_or(&"")
+                );
             }
             rest.to_vec()
         }
         ["certs", rest @ ..] if version.minor >= 20 => rest.to_vec(),
         [first, ..] => {
-            eprintln!("unknown command {first:?} for \"kubeadm\"\nTo see the stack trace of this error execute with --v=5 or higher");
+            eprintln!(
+                "unknown command {first:?} for \"kubeadm\"\nTo see the stack trace of this error execute with --v=5 or higher"
+            );
             return Ok(1);
         }
         [] => bail!("kubeadm needs a command"),
     };
     let pki = flag(args, "cert-dir").unwrap_or_else(|| format!("{ETC}/pki"));
-    let table = TABLE.iter().filter(|k| version.minor >= 29 || k.name != "super-admin.conf");
+    let table = TABLE
+        .iter()
+        .filter(|k| version.minor >= 29 || k.name != "super-admin.conf");
     match words.as_slice() {
         ["check-expiration", ..] => {
             preamble("check-expiration", version.minor);
@@ -87,11 +148,17 @@ pub fn main(args: &[String]) -> Result<u8> {
 /// Tries to read the cluster's configuration, as the real one does before anything else.
 fn preamble(command: &str, minor: u32) {
     if minor >= 33 {
-        println!("[{command}] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...");
-        println!("[{command}] Use 'kubeadm init phase upload-config kubeadm --config your-config-file' to re-upload it.");
+        println!(
+            "[{command}] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"..."
+        );
+        println!(
+            "[{command}] Use 'kubeadm init phase upload-config kubeadm --config your-config-file' to re-upload it."
+        );
     } else if minor >= 16 {
         println!("[{command}] Reading configuration from the cluster...");
-        println!("[{command}] FYI: You can look at this config file with 'kubectl -n kube-system get cm kubeadm-config -o yaml'");
+        println!(
+            "[{command}] FYI: You can look at this config file with 'kubectl -n kube-system get cm kubeadm-config -o yaml'"
+        );
     } else {
         return;
     }
@@ -112,7 +179,11 @@ fn cluster_answers() -> Result<()> {
 }
 
 fn renew(table: &[Known], name: &str, pki: &str, minor: u32) -> Result<u8> {
-    let wanted: Vec<Known> = table.iter().filter(|k| name == "all" || k.name == name).copied().collect();
+    let wanted: Vec<Known> = table
+        .iter()
+        .filter(|k| name == "all" || k.name == name)
+        .copied()
+        .collect();
     if wanted.is_empty() {
         eprintln!("unknown command {name:?} for \"kubeadm certs renew\"");
         return Ok(1);
@@ -135,7 +206,9 @@ fn renew(table: &[Known], name: &str, pki: &str, minor: u32) -> Result<u8> {
         println!("{} renewed", k.words);
     }
     if name == "all" && minor >= 18 {
-        println!("\nDone renewing certificates. You must restart the kube-apiserver, kube-controller-manager, kube-scheduler and etcd, so that they can use the new certificates.");
+        println!(
+            "\nDone renewing certificates. You must restart the kube-apiserver, kube-controller-manager, kube-scheduler and etcd, so that they can use the new certificates."
+        );
     }
     Ok(0)
 }
@@ -143,7 +216,10 @@ fn renew(table: &[Known], name: &str, pki: &str, minor: u32) -> Result<u8> {
 fn warn_of_ca(ca: &Pair, name: &str) -> Result<()> {
     let (from, until) = pki::validity(&pki::der(&ca.cert)?)?;
     if host::now() > until || host::now() < from {
-        eprintln!("W{} certs.go:522] WARNING: could not validate bounds for certificate {name}: the certificate has expired: NotBefore: {from}, NotAfter: {until}", host::now());
+        eprintln!(
+            "W{} certs.go:522] WARNING: could not validate bounds for certificate {name}: the certificate has expired: NotBefore: {from}, NotAfter: {until}",
+            host::now()
+        );
     }
     Ok(())
 }
@@ -161,7 +237,10 @@ pub fn reissue(root: &str, k: Known, pki: &str, ca: &Pair, from: OffsetDateTime,
         let path = format!("{root}{ETC}/{}", k.name);
         let old = pki::kubeconfig(&path)?;
         let user = std::fs::read_to_string(&path)?;
-        let user = user.lines().find_map(|l| l.trim().strip_prefix("user: ").map(str::to_owned)).unwrap_or_default();
+        let user = user
+            .lines()
+            .find_map(|l| l.trim().strip_prefix("user: ").map(str::to_owned))
+            .unwrap_or_default();
         let new = pki::issue(&pki::spec_of(&pki::der(&old.client.cert)?)?, ca, from, until)?;
         return pki::write(&path, &pki::kubeconfig_text(&old.server, &old.ca, &user, &new), 0o600);
     }
@@ -173,24 +252,46 @@ pub fn reissue(root: &str, k: Known, pki: &str, ca: &Pair, from: OffsetDateTime,
 }
 
 fn check(table: &[Known], pki: &str) {
-    println!("{:<26} {:<24} {:<15} {:<23} {:<18}", "CERTIFICATE", "EXPIRES", "RESIDUAL TIME", "CERTIFICATE AUTHORITY", "EXTERNALLY MANAGED");
+    println!(
+        "{:<26} {:<24} {:<15} {:<23} {:<18}",
+        "CERTIFICATE", "EXPIRES", "RESIDUAL TIME", "CERTIFICATE AUTHORITY", "EXTERNALLY MANAGED"
+    );
     for k in table {
         match end_of(*k, pki) {
             Some(until) => {
-                let external = if Path::new(&format!("{pki}/{}.key", ca_path(k.ca))).exists() { "no" } else { "yes" };
-                println!("{:<26} {:<24} {:<15} {:<23} {external:<18}", k.name, date(until), residual(until), k.ca);
+                let external = if Path::new(&format!("{pki}/{}.key", ca_path(k.ca))).exists() {
+                    "no"
+                } else {
+                    "yes"
+                };
+                println!(
+                    "{:<26} {:<24} {:<15} {:<23} {external:<18}",
+                    k.name,
+                    date(until),
+                    residual(until),
+                    k.ca
+                );
             }
             None => println!("!MISSING! {:<16}", k.name),
         }
     }
     println!("");
-    println!("{:<23} {:<24} {:<15} {:<18}", "CERTIFICATE AUTHORITY", "EXPIRES", "RESIDUAL TIME", "EXTERNALLY MANAGED");
+    println!(
+        "{:<23} {:<24} {:<15} {:<18}",
+        "CERTIFICATE AUTHORITY", "EXPIRES", "RESIDUAL TIME", "EXTERNALLY MANAGED"
+    );
     for ca in ["ca", "etcd-ca", "front-proxy-ca"] {
         let base = format!("{pki}/{}", ca_path(ca));
-        let until = std::fs::read_to_string(format!("{base}.crt")).ok().and_then(|c| pki::validity(&pki::der(&c).ok()?).ok());
+        let until = std::fs::read_to_string(format!("{base}.crt"))
+            .ok()
+            .and_then(|c| pki::validity(&pki::der(&c).ok()?).ok());
         match until {
             Some((_, until)) => {
-                let external = if Path::new(&format!("{base}.key")).exists() { "no" } else { "yes" };
+                let external = if Path::new(&format!("{base}.key")).exists() {
+                    "no"
+                } else {
+                    "yes"
+                };
                 println!("{ca:<23} {:<24} {:<15} {external:<18}", date(until), residual(until));
             }
             None => println!("!MISSING! {ca:<13}"),
@@ -210,7 +311,14 @@ fn end_of(k: Known, pki: &str) -> Option<OffsetDateTime> {
 /// `Mar 04, 2021 04:20 UTC`
 fn date(at: OffsetDateTime) -> String {
     let month = at.month().to_string();
-    format!("{} {:02}, {} {:02}:{:02} UTC", &month[..3], at.day(), at.year(), at.hour(), at.minute())
+    format!(
+        "{} {:02}, {} {:02}:{:02} UTC",
+        &month[..3],
+        at.day(),
+        at.year(),
+        at.hour(),
+        at.minute()
+    )
 }
 
 fn residual(until: OffsetDateTime) -> String {

@@ -27,24 +27,44 @@ pub fn main(args: &[String]) -> Result<u8> {
     }
     klog::info("server.go:411", &format!("Version: {}", version.text));
     if std::fs::remove_file(format!("{}/fail-once-kubelet", host::LAB)).is_ok() {
-        klog::fatal("server.go:274", "failed to run Kubelet: Failed to start ContainerManager failed to initialize top level QOS containers");
+        klog::fatal(
+            "server.go:274",
+            "failed to run Kubelet: Failed to start ContainerManager failed to initialize top level QOS containers",
+        );
         return Ok(255);
     }
-    let socket = flag(args, "container-runtime-endpoint")
-        .map_or_else(|| runtime::socket("dockerd").to_owned(), |u| u.trim_start_matches("unix://").to_owned());
+    let socket = flag(args, "container-runtime-endpoint").map_or_else(
+        || runtime::socket("dockerd").to_owned(),
+        |u| u.trim_start_matches("unix://").to_owned(),
+    );
     let config = match pki::kubeconfig(CONFIG) {
         Ok(config) => config,
-        Err(e) => return Ok(fatal(&version, &format!("failed to run Kubelet: unable to load bootstrap kubeconfig: {e}"))),
+        Err(e) => {
+            return Ok(fatal(
+                &version,
+                &format!("failed to run Kubelet: unable to load bootstrap kubeconfig: {e}"),
+            ));
+        }
     };
     if bootstrap_needed(&config, &version)? {
-        let text = format!("failed to run Kubelet: unable to load bootstrap kubeconfig: stat {BOOTSTRAP}: no such file or directory");
+        let text = format!(
+            "failed to run Kubelet: unable to load bootstrap kubeconfig: stat {BOOTSTRAP}: no such file or directory"
+        );
         return Ok(fatal(&version, &text));
     }
     if let Err(e) = runtime::list(&socket) {
         klog::error("runtime.go", &format!("connection to container runtime failed: {e:#}"));
-        return Ok(fatal(&version, &format!("failed to run Kubelet: failed to create kubelet: cannot connect to the container runtime at unix://{socket}")));
+        return Ok(fatal(
+            &version,
+            &format!(
+                "failed to run Kubelet: failed to create kubelet: cannot connect to the container runtime at unix://{socket}"
+            ),
+        ));
     }
-    klog::info("certificate_store.go:130", &format!("Loading cert/key pair from {CLIENT_PEM:?}."));
+    klog::info(
+        "certificate_store.go:130",
+        &format!("Loading cert/key pair from {CLIENT_PEM:?}."),
+    );
     let client = Client::load(&config.ca, Some(&config.client))?;
     let session = Session::new(client, &config.server, Duration::from_secs(5));
     thread::spawn(serve);
@@ -52,7 +72,15 @@ pub fn main(args: &[String]) -> Result<u8> {
     let pods = Arc::new(StaticPods::new(socket));
     let mine = pods.clone();
     thread::spawn(move || mine.run());
-    Agent { session, node: host::hostname(), version, pods, registered: false, refusals: None }.run()
+    Agent {
+        session,
+        node: host::hostname(),
+        version,
+        pods,
+        registered: false,
+        refusals: None,
+    }
+    .run()
 }
 
 /// Klog's `F` line, and from 1.23 what cobra's `Run` prints instead.
@@ -72,10 +100,17 @@ fn bootstrap_needed(config: &pki::Kubeconfig, version: &Version) -> Result<bool>
         return Ok(false);
     }
     let date = host::stamp(until).replace('T', " ").replace('Z', " +0000 UTC");
-    let file = if version.minor >= 22 { format!(" in {CONFIG}") } else { String::new() };
+    let file = if version.minor >= 22 {
+        format!(" in {CONFIG}")
+    } else {
+        String::new()
+    };
     let text = format!("part of the existing bootstrap client certificate{file} is expired: {date}");
     if version.minor >= 31 {
-        klog::error("bootstrap.go:266", &format!("\"Unhandled Error\" err=\"{text}\" logger=\"UnhandledError\""));
+        klog::error(
+            "bootstrap.go:266",
+            &format!("\"Unhandled Error\" err=\"{text}\" logger=\"UnhandledError\""),
+        );
     } else {
         klog::error("bootstrap.go:265", &text);
     }
@@ -89,7 +124,12 @@ fn flood() {
     while rate > 0 {
         let started = Instant::now();
         for n in 0..rate / 10 {
-            klog::info("reconciler.go:224", &format!("operationExecutor.VerifyControllerAttachedVolume started for volume \"etc-ca-certificates\" number {n}"));
+            klog::info(
+                "reconciler.go:224",
+                &format!(
+                    "operationExecutor.VerifyControllerAttachedVolume started for volume \"etc-ca-certificates\" number {n}"
+                ),
+            );
         }
         thread::sleep(Duration::from_millis(100).saturating_sub(started.elapsed()));
     }
@@ -153,7 +193,10 @@ impl Agent {
 
     fn ask(&mut self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value), Trouble> {
         let text = body.map(Value::to_string);
-        let (status, answer) = self.session.ask(method, path, text.as_deref()).map_err(Trouble::Connection)?;
+        let (status, answer) = self
+            .session
+            .ask(method, path, text.as_deref())
+            .map_err(Trouble::Connection)?;
         match status {
             401 => Err(Trouble::Unauthorized),
             500.. => Err(Trouble::Server(String::from_utf8_lossy(&answer).trim().to_owned())),
@@ -172,19 +215,35 @@ impl Agent {
             kubelet_pods::refresh(&mut node, &self.node, &self.version);
             self.ask("PUT", &format!("{path}/status"), Some(&node))?;
             if !self.registered {
-                klog::info("kubelet_node_status.go:109", &self.quoted("Node was previously registered", &format!("Node {} was previously registered", self.node)));
+                klog::info(
+                    "kubelet_node_status.go:109",
+                    &self.quoted(
+                        "Node was previously registered",
+                        &format!("Node {} was previously registered", self.node),
+                    ),
+                );
             }
         }
         if !self.registered {
             self.registered = true;
-            klog::info("kubelet_node_status.go:73", &self.quoted("Successfully registered node", &format!("Successfully registered node {}", self.node)));
+            klog::info(
+                "kubelet_node_status.go:73",
+                &self.quoted(
+                    "Successfully registered node",
+                    &format!("Successfully registered node {}", self.node),
+                ),
+            );
         }
         self.sync_pods()
     }
 
     /// Structured logging came to these lines with 1.21.
     fn quoted(&self, structured: &str, old: &str) -> String {
-        if self.version.minor >= 21 { format!("\"{structured}\" node=\"{}\"", self.node) } else { old.to_owned() }
+        if self.version.minor >= 21 {
+            format!("\"{structured}\" node=\"{}\"", self.node)
+        } else {
+            old.to_owned()
+        }
     }
 
     fn sync_pods(&mut self) -> Result<(), Trouble> {
@@ -197,8 +256,15 @@ impl Agent {
         for pod in pods {
             if let Some(changed) = self.pods.observe(&pod) {
                 let meta = &pod["metadata"];
-                let (namespace, name) = (meta["namespace"].as_str().unwrap_or_default(), meta["name"].as_str().unwrap_or_default());
-                self.ask("PUT", &format!("/api/v1/namespaces/{namespace}/pods/{name}/status"), Some(&changed))?;
+                let (namespace, name) = (
+                    meta["namespace"].as_str().unwrap_or_default(),
+                    meta["name"].as_str().unwrap_or_default(),
+                );
+                self.ask(
+                    "PUT",
+                    &format!("/api/v1/namespaces/{namespace}/pods/{name}/status"),
+                    Some(&changed),
+                )?;
             }
         }
         Ok(())
@@ -229,7 +295,11 @@ impl Agent {
     }
 
     fn structured(&self, text: &str) -> String {
-        if self.version.minor >= 23 { format!("\"{text}\"") } else { text.to_owned() }
+        if self.version.minor >= 23 {
+            format!("\"{text}\"")
+        } else {
+            text.to_owned()
+        }
     }
 
     fn complain(&self, trouble: &Trouble) {
@@ -238,31 +308,67 @@ impl Agent {
             Trouble::Connection(failure) => {
                 let text = failure.go_text(minor);
                 // Go quotes the URL from 1.14 on, with which Kubernetes 1.19 was built.
-                if minor >= 19 { format!("{method} \"{url}{path}\": {text}") } else { format!("{method} {url}{path}: {text}") }
+                if minor >= 19 {
+                    format!("{method} \"{url}{path}\": {text}")
+                } else {
+                    format!("{method} {url}{path}: {text}")
+                }
             }
             Trouble::Unauthorized => "Unauthorized".to_owned(),
-            Trouble::Server(text) => format!("an error on the server ({text:?}) has prevented the request from succeeding"),
+            Trouble::Server(text) => {
+                format!("an error on the server ({text:?}) has prevented the request from succeeding")
+            }
         };
-        let list = why("Get", &format!("/api/v1/nodes?fieldSelector=metadata.name%3D{node}&limit=500&resourceVersion=0"));
+        let list = why(
+            "Get",
+            &format!("/api/v1/nodes?fieldSelector=metadata.name%3D{node}&limit=500&resourceVersion=0"),
+        );
         if minor >= 30 {
-            klog::error("reflector.go:205", &format!("\"Failed to watch\" err={:?} logger=\"UnhandledError\" reflector=\"k8s.io/client-go/informers/factory.go:160\" type=\"*v1.Node\"", format!("failed to list *v1.Node: {list}")));
+            klog::error(
+                "reflector.go:205",
+                &format!(
+                    "\"Failed to watch\" err={:?} logger=\"UnhandledError\" reflector=\"k8s.io/client-go/informers/factory.go:160\" type=\"*v1.Node\"",
+                    format!("failed to list *v1.Node: {list}")
+                ),
+            );
         } else if minor >= 17 {
-            klog::error("reflector.go:138", &format!("k8s.io/kubernetes/pkg/kubelet/kubelet.go:438: Failed to watch *v1.Node: failed to list *v1.Node: {list}"));
+            klog::error(
+                "reflector.go:138",
+                &format!(
+                    "k8s.io/kubernetes/pkg/kubelet/kubelet.go:438: Failed to watch *v1.Node: failed to list *v1.Node: {list}"
+                ),
+            );
         } else {
-            klog::error("reflector.go:125", &format!("k8s.io/kubernetes/pkg/kubelet/kubelet.go:444: Failed to list *v1.Node: {list}"));
+            klog::error(
+                "reflector.go:125",
+                &format!("k8s.io/kubernetes/pkg/kubelet/kubelet.go:444: Failed to list *v1.Node: {list}"),
+            );
         }
         if self.registered {
             let get = why("Get", &format!("/api/v1/nodes/{node}?resourceVersion=0&timeout=10s"));
             let text = format!("error getting node {node:?}: {get}");
-            let line = if minor >= 21 { format!("\"Error updating node status, will retry\" err={text:?}") } else { format!("Error updating node status, will retry: {text}") };
+            let line = if minor >= 21 {
+                format!("\"Error updating node status, will retry\" err={text:?}")
+            } else {
+                format!("Error updating node status, will retry: {text}")
+            };
             return klog::error("kubelet_node_status.go:447", &line);
         }
         let post = why("Post", "/api/v1/nodes");
         if minor >= 21 {
-            klog::error("kubelet_node_status.go:93", &format!("\"Unable to register node with API server\" err={post:?} node={node:?}"));
-            klog::error("kubelet.go:2448", &format!("\"Error getting node\" err={:?}", format!("node {node:?} not found")));
+            klog::error(
+                "kubelet_node_status.go:93",
+                &format!("\"Unable to register node with API server\" err={post:?} node={node:?}"),
+            );
+            klog::error(
+                "kubelet.go:2448",
+                &format!("\"Error getting node\" err={:?}", format!("node {node:?} not found")),
+            );
         } else {
-            klog::error("kubelet_node_status.go:92", &format!("Unable to register node {node:?} with API server: {post}"));
+            klog::error(
+                "kubelet_node_status.go:92",
+                &format!("Unable to register node {node:?} with API server: {post}"),
+            );
             klog::error("kubelet.go:2183", &format!("node {node:?} not found"));
         }
     }
@@ -279,7 +385,9 @@ enum Trouble {
 /// Whether a calico pod born at `created` is one that a restart left stuck.
 pub fn stuck_since(created: &str) -> bool {
     let marker = std::fs::metadata(format!("{}/calico-stuck", host::LAB)).and_then(|m| m.modified());
-    let Some(marked) = marker.ok().and_then(|m| m.duration_since(std::time::UNIX_EPOCH).ok()) else { return false };
+    let Some(marked) = marker.ok().and_then(|m| m.duration_since(std::time::UNIX_EPOCH).ok()) else {
+        return false;
+    };
     objects::unix(created).is_some_and(|t| t < i64::try_from(marked.as_secs()).unwrap_or(i64::MAX))
 }
 

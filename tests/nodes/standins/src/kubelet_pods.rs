@@ -42,14 +42,21 @@ pub struct StaticPods {
 
 impl StaticPods {
     pub fn new(socket: String) -> Self {
-        Self { socket, backoff: Mutex::default(), started: Instant::now() }
+        Self {
+            socket,
+            backoff: Mutex::default(),
+            started: Instant::now(),
+        }
     }
 
     /// Brings what runs in line with the manifests, for ever.
     pub fn run(&self) {
         loop {
             if let Err(e) = self.sync() {
-                klog::error("generic.go:205", &format!("GenericPLEG: Unable to retrieve pods: rpc error: code = Unknown desc = {e:#}"));
+                klog::error(
+                    "generic.go:205",
+                    &format!("GenericPLEG: Unable to retrieve pods: rpc error: code = Unknown desc = {e:#}"),
+                );
                 thread::sleep(Duration::from_secs(2));
             }
             thread::sleep(Duration::from_secs(1));
@@ -68,32 +75,61 @@ impl StaticPods {
                 self.start(manifest, &mine)?;
             }
         }
-        for left in containers.iter().filter(|c| c.running && !manifests.iter().any(|m| m.name == c.spec.name)) {
+        for left in containers
+            .iter()
+            .filter(|c| c.running && !manifests.iter().any(|m| m.name == c.spec.name))
+        {
             self.stop(left)?;
         }
         Ok(())
     }
 
     fn stop(&self, container: &Container) -> Result<()> {
-        klog::info("kuberuntime_container.go:635", &format!("Killing container \"docker://{}\" with a 30 second grace period", container.spec.id));
-        runtime::ask(&self.socket, &json!({"op": "stop", "id": container.spec.id, "seconds": 30})).map(|_| ())
+        klog::info(
+            "kuberuntime_container.go:635",
+            &format!(
+                "Killing container \"docker://{}\" with a 30 second grace period",
+                container.spec.id
+            ),
+        );
+        runtime::ask(
+            &self.socket,
+            &json!({"op": "stop", "id": container.spec.id, "seconds": 30}),
+        )
+        .map(|_| ())
     }
 
     /// Starts a container unless it crashed a moment ago: 10 s, then twice as long each time, up to 5 minutes.
     fn start(&self, manifest: &Manifest, old: &[&Container]) -> Result<()> {
-        let Ok(mut all) = self.backoff.lock() else { return Ok(()) };
+        let Ok(mut all) = self.backoff.lock() else {
+            return Ok(());
+        };
         let backoff = all.entry(manifest.name.clone()).or_default();
         if backoff.not_before.is_some_and(|t| Instant::now() < t) {
             return Ok(());
         }
         let delay = Duration::from_secs(10 * (1 << backoff.attempts.min(5))).min(Duration::from_secs(300));
         if backoff.attempts > 0 {
-            klog::error("pod_workers.go:191", &format!(
-                "Error syncing pod, skipping: failed to \"StartContainer\" for {:?} with CrashLoopBackOff: \"back-off {}s restarting failed container={} pod={}_kube-system\"",
-                manifest.name, delay.as_secs(), manifest.name, pod_name(&manifest.name, &host::hostname())));
+            klog::error(
+                "pod_workers.go:191",
+                &format!(
+                    "Error syncing pod, skipping: failed to \"StartContainer\" for {:?} with CrashLoopBackOff: \"back-off {}s restarting failed container={} pod={}_kube-system\"",
+                    manifest.name,
+                    delay.as_secs(),
+                    manifest.name,
+                    pod_name(&manifest.name, &host::hostname())
+                ),
+            );
         }
         backoff.attempts += 1;
-        backoff.not_before = Some(Instant::now() + if backoff.attempts == 1 { Duration::ZERO } else { delay / 2 });
+        backoff.not_before = Some(
+            Instant::now()
+                + if backoff.attempts == 1 {
+                    Duration::ZERO
+                } else {
+                    delay / 2
+                },
+        );
         // Two dead ones are kept, as the kubelet keeps one and the runtime another.
         for dead in old.iter().filter(|c| !c.running).skip(1) {
             let _ = runtime::ask(&self.socket, &json!({"op": "rm", "id": dead.spec.id}));
@@ -126,14 +162,16 @@ impl StaticPods {
         let (ready, reason) = if owned {
             let stuck = stuck_since(created);
             // A pod of the network takes a moment; after a kubelet start it is looked at anew.
-            let young = objects::seconds_since(created).unwrap_or(0) < 2 || self.started.elapsed() < Duration::from_secs(2);
+            let young =
+                objects::seconds_since(created).unwrap_or(0) < 2 || self.started.elapsed() < Duration::from_secs(2);
             match (stuck, young) {
                 (true, _) => (false, "CrashLoopBackOff"),
                 (false, true) => return None,
                 _ => (true, ""),
             }
         } else {
-            let running = runtime::list(&self.socket).is_ok_and(|all| all.iter().any(|c| c.running && c.spec.name == name));
+            let running =
+                runtime::list(&self.socket).is_ok_and(|all| all.iter().any(|c| c.running && c.spec.name == name));
             (running, if running { "" } else { "CrashLoopBackOff" })
         };
         let old = &pod["status"]["containerStatuses"][0];
@@ -148,8 +186,15 @@ impl StaticPods {
 
 fn pod_status(pod: &Value, name: &str, ready: bool, reason: &str) -> Value {
     let now = host::stamp(host::now());
-    let state = if ready { json!({"running": {"startedAt": now}}) } else { json!({"waiting": {"reason": reason, "message": format!("back-off 5m0s restarting failed container={name}")}}) };
-    let restarts = pod["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or(0) + u64::from(!ready);
+    let state = if ready {
+        json!({"running": {"startedAt": now}})
+    } else {
+        json!({"waiting": {"reason": reason, "message": format!("back-off 5m0s restarting failed container={name}")}})
+    };
+    let restarts = pod["status"]["containerStatuses"][0]["restartCount"]
+        .as_u64()
+        .unwrap_or(0)
+        + u64::from(!ready);
     let ip = address();
     json!({
         "phase": "Running", "hostIP": ip, "podIP": ip, "startTime": pod["metadata"]["creationTimestamp"],
@@ -195,14 +240,34 @@ fn manifests() -> Vec<Manifest> {
 
 /// Reads the one shape of manifest that kubeadm writes.
 fn manifest(text: &str) -> Option<Manifest> {
-    let mut lines = text.lines().skip_while(|l| !l.trim_start().trim_start_matches("- ").starts_with("command:"));
+    let mut lines = text
+        .lines()
+        .skip_while(|l| !l.trim_start().trim_start_matches("- ").starts_with("command:"));
     lines.next()?;
-    let command = lines.map_while(|l| l.trim_start().strip_prefix("- ").map(|w| w.trim_matches('"').to_owned())).collect();
-    let value = |key: &str| text.lines().find_map(|l| l.trim_start().trim_start_matches("- ").strip_prefix(key).map(|v| v.trim().to_owned()));
+    let command = lines
+        .map_while(|l| {
+            l.trim_start()
+                .strip_prefix("- ")
+                .map(|w| w.trim_matches('"').to_owned())
+        })
+        .collect();
+    let value = |key: &str| {
+        text.lines().find_map(|l| {
+            l.trim_start()
+                .trim_start_matches("- ")
+                .strip_prefix(key)
+                .map(|v| v.trim().to_owned())
+        })
+    };
     let mut hash = DefaultHasher::new();
     text.hash(&mut hash);
     let component = value("component:")?;
-    Some(Manifest { name: component, image: value("image:").unwrap_or_default(), command, hash: format!("{:08x}", hash.finish() & 0xffff_ffff) })
+    Some(Manifest {
+        name: component,
+        image: value("image:").unwrap_or_default(),
+        command,
+        hash: format!("{:08x}", hash.finish() & 0xffff_ffff),
+    })
 }
 
 fn address() -> String {
@@ -228,7 +293,10 @@ pub fn node(name: &str, version: &Version) -> Value {
 /// Writes the kubelet's heartbeat into the node's status.
 pub fn refresh(node: &mut Value, name: &str, version: &Version) {
     let now = host::stamp(host::now());
-    let old = node["status"]["conditions"].as_array().and_then(|all| all.iter().find(|c| c["type"] == "Ready")).cloned();
+    let old = node["status"]["conditions"]
+        .as_array()
+        .and_then(|all| all.iter().find(|c| c["type"] == "Ready"))
+        .cloned();
     let since = match old {
         Some(c) if c["status"] == "True" => c["lastTransitionTime"].as_str().unwrap_or(&now).to_owned(),
         _ => now,

@@ -10,7 +10,11 @@ use crate::host::{self, flag};
 use crate::kubeadm::{self, TABLE};
 use crate::pki::{self, Pair, Spec};
 
-const CAS: [(&str, &str); 3] = [("ca", "kubernetes"), ("etcd-ca", "etcd-ca"), ("front-proxy-ca", "front-proxy-ca")];
+const CAS: [(&str, &str); 3] = [
+    ("ca", "kubernetes"),
+    ("etcd-ca", "etcd-ca"),
+    ("front-proxy-ca", "front-proxy-ca"),
+];
 const DIR: &str = "/etc/kubernetes/pki";
 
 pub fn main(args: &[String]) -> Result<u8> {
@@ -18,7 +22,13 @@ pub fn main(args: &[String]) -> Result<u8> {
     match args.first().map(String::as_str) {
         Some("authorities") => authorities(&need("pki")?)?,
         Some("host") => Node::new(args)?.make()?,
-        Some("issue") => issue(&need("root")?, &need("pki")?, &need("only")?, need("valid")?.parse()?, ago(args)?)?,
+        Some("issue") => issue(
+            &need("root")?,
+            &need("pki")?,
+            &need("only")?,
+            need("valid")?.parse()?,
+            ago(args)?,
+        )?,
         Some("authority") => redate(&need("root")?, &need("pki")?, need("valid")?.parse()?)?,
         Some("foreign") => foreign(&need("root")?)?,
         other => bail!("lab authorities|host|issue|authority|foreign, not {other:?}"),
@@ -63,7 +73,13 @@ fn issue(root: &str, pki: &str, only: &str, valid: i64, ago: i64) -> Result<()> 
         let link = fs::read_link(&current)?;
         let file = format!("{root}{}", link.display());
         let old = fs::read_to_string(&file).with_context(|| file.clone())?;
-        kubelet_client(root, &pki::spec_of(&pki::der(&old)?)?, &authority(pki, "ca")?, from, until)?;
+        kubelet_client(
+            root,
+            &pki::spec_of(&pki::der(&old)?)?,
+            &authority(pki, "ca")?,
+            from,
+            until,
+        )?;
     }
     Ok(())
 }
@@ -71,7 +87,10 @@ fn issue(root: &str, pki: &str, only: &str, valid: i64, ago: i64) -> Result<()> 
 fn kubelet_client(root: &str, spec: &Spec, ca: &Pair, from: OffsetDateTime, until: OffsetDateTime) -> Result<()> {
     let pair = pki::issue(spec, ca, from, until)?;
     let stamp = host::stamp(host::now()).replace('T', "-").replace([':', 'Z'], "-");
-    let file = format!("/var/lib/kubelet/pki/kubelet-client-{}.pem", stamp.trim_end_matches('-'));
+    let file = format!(
+        "/var/lib/kubelet/pki/kubelet-client-{}.pem",
+        stamp.trim_end_matches('-')
+    );
     pki::write(format!("{root}{file}"), &format!("{}{}", pair.cert, pair.key), 0o600)?;
     let current = format!("{root}/var/lib/kubelet/pki/kubelet-client-current.pem");
     let _ = fs::remove_file(&current);
@@ -100,7 +119,12 @@ fn replace_authority(root: &str, old: &str, new: &str) -> Result<()> {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
     let (was, is) = (STANDARD.encode(old), STANDARD.encode(new));
-    for name in ["admin.conf", "controller-manager.conf", "scheduler.conf", "kubelet.conf"] {
+    for name in [
+        "admin.conf",
+        "controller-manager.conf",
+        "scheduler.conf",
+        "kubelet.conf",
+    ] {
         let path = format!("{root}/etc/kubernetes/{name}");
         if let Ok(text) = fs::read_to_string(&path) {
             pki::write(&path, &text.replace(&was, &is), 0o600)?;
@@ -160,9 +184,17 @@ impl Node {
         let ca = authority(&self.pki, "ca")?;
         pki::write(self.path(&format!("{DIR}/ca.crt")), &ca.cert, 0o644)?;
         pki::write(self.path("/etc/certfleet-lab/version"), &self.version, 0o644)?;
-        pki::write(self.path("/etc/certfleet-lab/address"), &format!("{}/24", self.address), 0o644)?;
+        pki::write(
+            self.path("/etc/certfleet-lab/address"),
+            &format!("{}/24", self.address),
+            0o644,
+        )?;
         let server = format!("https://{}:6443", self.vip);
-        pki::write(self.path("/etc/kubernetes/kubelet.conf"), &pki::kubelet_conf_text(&server, &ca.cert, &self.name), 0o600)?;
+        pki::write(
+            self.path("/etc/kubernetes/kubelet.conf"),
+            &pki::kubelet_conf_text(&server, &ca.cert, &self.name),
+            0o600,
+        )?;
         fs::create_dir_all(self.path("/etc/kubernetes/manifests"))?;
         self.kubelet(&ca)?;
         if self.master {
@@ -181,8 +213,17 @@ impl Node {
         };
         kubelet_client(&self.root, &spec, ca, from, until)?;
         let now = host::now();
-        let own = pki::authority(&format!("{}-ca@{}", self.name, now.unix_timestamp()), now, now + Duration::days(365))?;
-        let serving = Spec { cn: format!("{}@{}", self.name, now.unix_timestamp()), dns: vec![self.name.clone()], server: true, ..Spec::default() };
+        let own = pki::authority(
+            &format!("{}-ca@{}", self.name, now.unix_timestamp()),
+            now,
+            now + Duration::days(365),
+        )?;
+        let serving = Spec {
+            cn: format!("{}@{}", self.name, now.unix_timestamp()),
+            dns: vec![self.name.clone()],
+            server: true,
+            ..Spec::default()
+        };
         let serving = pki::issue(&serving, &own, now - Duration::hours(1), now + Duration::days(365))?;
         pki::write(self.path("/var/lib/kubelet/pki/kubelet.crt"), &serving.cert, 0o644)?;
         pki::write(self.path("/var/lib/kubelet/pki/kubelet.key"), &serving.key, 0o600)?;
@@ -193,7 +234,11 @@ impl Node {
         } else {
             "--container-runtime=remote --container-runtime-endpoint=unix:///run/containerd/containerd.sock"
         };
-        pki::write(self.path("/var/lib/kubelet/kubeadm-flags.env"), &format!("KUBELET_KUBEADM_ARGS=\"{flags}\"\n"), 0o644)
+        pki::write(
+            self.path("/var/lib/kubelet/kubeadm-flags.env"),
+            &format!("KUBELET_KUBEADM_ARGS=\"{flags}\"\n"),
+            0o644,
+        )
     }
 
     fn control_plane(&self, ca: &Pair, server: &str) -> Result<()> {
@@ -221,20 +266,37 @@ impl Node {
         }
         for (file, cn, org, url) in users {
             let org: Vec<String> = Some(org.to_owned()).filter(|o| !o.is_empty()).into_iter().collect();
-            let spec = Spec { cn: cn.to_owned(), org, client: true, ..Spec::default() };
+            let spec = Spec {
+                cn: cn.to_owned(),
+                org,
+                client: true,
+                ..Spec::default()
+            };
             let pair = pki::issue(&spec, ca, from, until)?;
-            pki::write(self.path(&format!("/etc/kubernetes/{file}")), &pki::kubeconfig_text(url, &ca.cert, cn, &pair), 0o600)?;
+            pki::write(
+                self.path(&format!("/etc/kubernetes/{file}")),
+                &pki::kubeconfig_text(url, &ca.cert, cn, &pair),
+                0o600,
+            )?;
         }
         fs::create_dir_all(self.path("/var/lib/etcd"))?;
         for (name, command) in self.commands() {
             let yaml = manifest(name, &self.version, &command);
-            pki::write(self.path(&format!("/etc/kubernetes/manifests/{name}.yaml")), &yaml, 0o600)?;
+            pki::write(
+                self.path(&format!("/etc/kubernetes/manifests/{name}.yaml")),
+                &yaml,
+                0o600,
+            )?;
         }
         Ok(())
     }
 
     fn spec(&self, name: &str) -> Spec {
-        let own = |cn: &str| Spec { cn: cn.to_owned(), client: true, ..Spec::default() };
+        let own = |cn: &str| Spec {
+            cn: cn.to_owned(),
+            client: true,
+            ..Spec::default()
+        };
         let masters = |mut s: Spec| {
             s.org = vec!["system:masters".to_owned()];
             s
@@ -248,7 +310,15 @@ impl Node {
         match name {
             "apiserver" => Spec {
                 cn: "kube-apiserver".to_owned(),
-                dns: ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", &self.name].map(str::to_owned).to_vec(),
+                dns: [
+                    "kubernetes",
+                    "kubernetes.default",
+                    "kubernetes.default.svc",
+                    "kubernetes.default.svc.cluster.local",
+                    &self.name,
+                ]
+                .map(str::to_owned)
+                .to_vec(),
                 ips: vec!["10.96.0.1".to_owned(), self.address.clone(), self.vip.clone()],
                 server: true,
                 ..Spec::default()
@@ -263,8 +333,11 @@ impl Node {
 
     fn commands(&self) -> Vec<(&'static str, Vec<String>)> {
         let a = &self.address;
-        let cluster: Vec<String> =
-            self.members.split(',').map(|m| m.replacen('=', "=https://", 1) + ":2380").collect();
+        let cluster: Vec<String> = self
+            .members
+            .split(',')
+            .map(|m| m.replacen('=', "=https://", 1) + ":2380")
+            .collect();
         let etcd = format!(
             "etcd --advertise-client-urls=https://{a}:2379 --cert-file={DIR}/etcd/server.crt --client-cert-auth=true --data-dir=/var/lib/etcd \
              --initial-advertise-peer-urls=https://{a}:2380 --initial-cluster={} --key-file={DIR}/etcd/server.key \
@@ -289,17 +362,29 @@ impl Node {
              --cluster-signing-cert-file={DIR}/ca.crt --cluster-signing-key-file={DIR}/ca.key --root-ca-file={DIR}/ca.crt",
             conf("controller-manager")
         );
-        let scheduler = format!("kube-scheduler --authentication-kubeconfig={0} --bind-address=127.0.0.1 --kubeconfig={0} --leader-elect=true", conf("scheduler"));
-        [("etcd", etcd), ("kube-apiserver", api), ("kube-controller-manager", manager), ("kube-scheduler", scheduler)]
-            .map(|(n, c)| (n, c.split_whitespace().map(str::to_owned).collect()))
-            .to_vec()
+        let scheduler = format!(
+            "kube-scheduler --authentication-kubeconfig={0} --bind-address=127.0.0.1 --kubeconfig={0} --leader-elect=true",
+            conf("scheduler")
+        );
+        [
+            ("etcd", etcd),
+            ("kube-apiserver", api),
+            ("kube-controller-manager", manager),
+            ("kube-scheduler", scheduler),
+        ]
+        .map(|(n, c)| (n, c.split_whitespace().map(str::to_owned).collect()))
+        .to_vec()
     }
 }
 
 /// A manifest in the shape that kubeadm writes.
 fn manifest(name: &str, version: &str, command: &[String]) -> String {
     let words: String = command.iter().map(|w| format!("    - {w}\n")).collect();
-    let image = if name == "etcd" { "k8s.gcr.io/etcd:3.4.13-0".to_owned() } else { format!("k8s.gcr.io/{name}:{version}") };
+    let image = if name == "etcd" {
+        "k8s.gcr.io/etcd:3.4.13-0".to_owned()
+    } else {
+        format!("k8s.gcr.io/{name}:{version}")
+    };
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata:\n  creationTimestamp: null\n  labels:\n    component: {name}\n    tier: \
          control-plane\n  name: {name}\n  namespace: kube-system\nspec:\n  containers:\n  - command:\n{words}    image: \

@@ -35,7 +35,9 @@ fn reach(backends: &[String], start: usize) -> Option<TcpStream> {
 
 fn pass(client: &TcpStream, server: &TcpStream) {
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    let (Ok(from_client), Ok(to_server)) = (client.try_clone(), server.try_clone()) else { return };
+    let (Ok(from_client), Ok(to_server)) = (client.try_clone(), server.try_clone()) else {
+        return;
+    };
     let up = thread::spawn(move || copy(from_client, to_server));
     if let (Ok(from), Ok(to)) = (server.try_clone(), client.try_clone()) {
         copy(from, to);

@@ -15,9 +15,21 @@ pub struct Kind {
 }
 
 pub const KINDS: [Kind; 3] = [
-    Kind { plural: "nodes", kind: "Node", api: "v1" },
-    Kind { plural: "pods", kind: "Pod", api: "v1" },
-    Kind { plural: "daemonsets", kind: "DaemonSet", api: "apps/v1" },
+    Kind {
+        plural: "nodes",
+        kind: "Node",
+        api: "v1",
+    },
+    Kind {
+        plural: "pods",
+        kind: "Pod",
+        api: "v1",
+    },
+    Kind {
+        plural: "daemonsets",
+        kind: "DaemonSet",
+        api: "apps/v1",
+    },
 ];
 
 /// Where an object is kept. A daemon set has one pod a node, so its pods are kept by node: two makers cannot both win.
@@ -49,7 +61,9 @@ pub fn selected(object: &Value, selector: &str) -> bool {
     split_selector(selector).iter().all(|term| {
         if let Some((name, rest)) = term.split_once(" in ") {
             let wanted = rest.trim().trim_matches(&['(', ')'][..]);
-            return wanted.split(',').any(|v| labels[name.trim()].as_str() == Some(v.trim()));
+            return wanted
+                .split(',')
+                .any(|v| labels[name.trim()].as_str() == Some(v.trim()));
         }
         if let Some((name, value)) = term.split_once("!=") {
             return labels[name.trim()].as_str() != Some(value.trim());
@@ -84,17 +98,29 @@ fn split_selector(selector: &str) -> Vec<String> {
 
 /// Whether `spec.nodeName=x` or `metadata.name=x` holds.
 pub fn in_field(object: &Value, selector: &str) -> bool {
-    selector.split(',').filter(|t| !t.is_empty()).all(|term| match term.split_once('=') {
-        Some(("spec.nodeName", v)) => object["spec"]["nodeName"].as_str() == Some(v),
-        Some(("metadata.name", v)) => object["metadata"]["name"].as_str() == Some(v),
-        _ => true,
-    })
+    selector
+        .split(',')
+        .filter(|t| !t.is_empty())
+        .all(|term| match term.split_once('=') {
+            Some(("spec.nodeName", v)) => object["spec"]["nodeName"].as_str() == Some(v),
+            Some(("metadata.name", v)) => object["metadata"]["name"].as_str() == Some(v),
+            _ => true,
+        })
 }
 
 /// The answer to `get` without `-o json`.
 pub fn table(kind: Kind, items: &[Value]) -> Value {
     let names: &[&str] = match kind.plural {
-        "nodes" => &["Name", "Status", "Roles", "Age", "Version", "Internal-IP", "OS-Image", "Container-Runtime"],
+        "nodes" => &[
+            "Name",
+            "Status",
+            "Roles",
+            "Age",
+            "Version",
+            "Internal-IP",
+            "OS-Image",
+            "Container-Runtime",
+        ],
         "pods" => &["Name", "Ready", "Status", "Restarts", "Age", "IP", "Node"],
         _ => &["Name", "Desired", "Current", "Ready", "Age"],
     };
@@ -104,7 +130,10 @@ pub fn table(kind: Kind, items: &[Value]) -> Value {
         .enumerate()
         .map(|(i, n)| json!({"name": n, "type": "string", "format": "", "description": "", "priority": u8::from(i >= wide)}))
         .collect();
-    let rows: Vec<Value> = items.iter().map(|o| json!({"cells": cells(kind, o), "object": partial(o)})).collect();
+    let rows: Vec<Value> = items
+        .iter()
+        .map(|o| json!({"cells": cells(kind, o), "object": partial(o)}))
+        .collect();
     json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "columnDefinitions": columns, "rows": rows})
 }
 
@@ -119,7 +148,11 @@ fn cells(kind: Kind, o: &Value) -> Vec<String> {
         "nodes" => vec![
             text(&o["metadata"]["name"]),
             if ready(o) { "Ready".into() } else { "NotReady".into() },
-            if o["metadata"]["labels"]["node-role.kubernetes.io/master"].is_string() { "master".into() } else { "<none>".into() },
+            if o["metadata"]["labels"]["node-role.kubernetes.io/master"].is_string() {
+                "master".into()
+            } else {
+                "<none>".into()
+            },
             age,
             text(&o["status"]["nodeInfo"]["kubeletVersion"]),
             text(&o["status"]["addresses"][0]["address"]),
@@ -128,10 +161,16 @@ fn cells(kind: Kind, o: &Value) -> Vec<String> {
         ],
         "pods" => {
             let container = &o["status"]["containerStatuses"][0];
-            let status = container["state"]["waiting"]["reason"].as_str().or(o["status"]["phase"].as_str());
+            let status = container["state"]["waiting"]["reason"]
+                .as_str()
+                .or(o["status"]["phase"].as_str());
             vec![
                 text(&o["metadata"]["name"]),
-                if container["ready"].as_bool().unwrap_or(false) { "1/1".into() } else { "0/1".into() },
+                if container["ready"].as_bool().unwrap_or(false) {
+                    "1/1".into()
+                } else {
+                    "0/1".into()
+                },
                 status.unwrap_or("Pending").to_owned(),
                 container["restartCount"].to_string().replace("null", "0"),
                 age,
@@ -165,7 +204,11 @@ pub fn seconds_since(stamp: &str) -> Option<i64> {
 pub fn unix(stamp: &str) -> Option<i64> {
     let n = |r: std::ops::Range<usize>| stamp.get(r)?.parse::<i64>().ok();
     let (year, month, day) = (n(0..4)?, n(5..7)?, n(8..10)?);
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (y, m) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
     let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
     Some(days * 86400 + n(11..13)? * 3600 + n(14..16)? * 60 + n(17..19)?)
 }

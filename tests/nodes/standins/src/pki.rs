@@ -38,8 +38,13 @@ pub struct Spec {
 /// DER of the first certificate in PEM text.
 pub fn der(pem: &str) -> Result<Vec<u8>> {
     let begin = "-----BEGIN CERTIFICATE-----";
-    let start = pem.find(begin).ok_or_else(|| anyhow!("no certificate in the PEM text"))? + begin.len();
-    let end = pem[start..].find("-----END CERTIFICATE-----").ok_or_else(|| anyhow!("a certificate without an end"))?;
+    let start = pem
+        .find(begin)
+        .ok_or_else(|| anyhow!("no certificate in the PEM text"))?
+        + begin.len();
+    let end = pem[start..]
+        .find("-----END CERTIFICATE-----")
+        .ok_or_else(|| anyhow!("a certificate without an end"))?;
     let body: String = pem[start..start + end].split_whitespace().collect();
     STANDARD.decode(body).context("base64 of a certificate")
 }
@@ -48,7 +53,10 @@ pub fn der(pem: &str) -> Result<Vec<u8>> {
 pub fn validity(der: &[u8]) -> Result<(OffsetDateTime, OffsetDateTime)> {
     let (_, cert) = X509Certificate::from_der(der).map_err(|e| anyhow!("{e}"))?;
     let at = |t: i64| OffsetDateTime::from_unix_timestamp(t).context("a date outside of time");
-    Ok((at(cert.validity().not_before.timestamp())?, at(cert.validity().not_after.timestamp())?))
+    Ok((
+        at(cert.validity().not_before.timestamp())?,
+        at(cert.validity().not_after.timestamp())?,
+    ))
 }
 
 /// Reads subject, alternative names and usages, to be copied into a new certificate.
@@ -58,7 +66,10 @@ pub fn spec_of(der: &[u8]) -> Result<Spec> {
         i.filter_map(|a| a.as_str().ok().map(str::to_owned)).collect::<Vec<_>>()
     };
     let mut spec = Spec {
-        cn: texts(&mut cert.subject().iter_common_name()).into_iter().next().unwrap_or_default(),
+        cn: texts(&mut cert.subject().iter_common_name())
+            .into_iter()
+            .next()
+            .unwrap_or_default(),
         org: texts(&mut cert.subject().iter_organization()),
         ..Spec::default()
     };
@@ -67,7 +78,8 @@ pub fn spec_of(der: &[u8]) -> Result<Spec> {
             match name {
                 GeneralName::DNSName(n) => spec.dns.push((*n).to_owned()),
                 GeneralName::IPAddress(b) if b.len() == 4 => {
-                    spec.ips.push(std::net::Ipv4Addr::new(b[0], b[1], b[2], b[3]).to_string());
+                    spec.ips
+                        .push(std::net::Ipv4Addr::new(b[0], b[1], b[2], b[3]).to_string());
                 }
                 _ => {}
             }
@@ -85,7 +97,10 @@ pub fn issue(spec: &Spec, ca: &Pair, from: OffsetDateTime, until: OffsetDateTime
     let key = KeyPair::generate()?;
     let issuer = Issuer::from_ca_cert_pem(&ca.cert, KeyPair::from_pem(&ca.key)?)?;
     let cert = params(spec, from, until)?.signed_by(&key, &issuer)?;
-    Ok(Pair { cert: cert.pem(), key: key.serialize_pem() })
+    Ok(Pair {
+        cert: cert.pem(),
+        key: key.serialize_pem(),
+    })
 }
 
 fn params(spec: &Spec, from: OffsetDateTime, until: OffsetDateTime) -> Result<CertificateParams> {
@@ -122,8 +137,9 @@ fn name(cn: &str, org: &[String]) -> DistinguishedName {
 
 fn serial() -> Vec<u8> {
     let hex = host::random_hex(16);
-    let mut bytes: Vec<u8> =
-        (0..8).filter_map(|i| hex.get(2 * i..2 * i + 2).and_then(|b| u8::from_str_radix(b, 16).ok())).collect();
+    let mut bytes: Vec<u8> = (0..8)
+        .filter_map(|i| hex.get(2 * i..2 * i + 2).and_then(|b| u8::from_str_radix(b, 16).ok()))
+        .collect();
     if let Some(first) = bytes.first_mut() {
         *first = (*first & 0x3f) | 0x40;
     }
@@ -134,12 +150,17 @@ fn serial() -> Vec<u8> {
 pub fn authority(cn: &str, from: OffsetDateTime, until: OffsetDateTime) -> Result<Pair> {
     let key = KeyPair::generate()?;
     let cert = authority_params(cn, from, until).self_signed(&key)?;
-    Ok(Pair { cert: cert.pem(), key: key.serialize_pem() })
+    Ok(Pair {
+        cert: cert.pem(),
+        key: key.serialize_pem(),
+    })
 }
 
 /// The same authority with the same key and other dates.
 pub fn redated_authority(cn: &str, key: &str, from: OffsetDateTime, until: OffsetDateTime) -> Result<String> {
-    Ok(authority_params(cn, from, until).self_signed(&KeyPair::from_pem(key)?)?.pem())
+    Ok(authority_params(cn, from, until)
+        .self_signed(&KeyPair::from_pem(key)?)?
+        .pem())
 }
 
 fn authority_params(cn: &str, from: OffsetDateTime, until: OffsetDateTime) -> CertificateParams {
@@ -149,8 +170,11 @@ fn authority_params(cn: &str, from: OffsetDateTime, until: OffsetDateTime) -> Ce
     p.not_after = until;
     p.serial_number = Some(SerialNumber::from_slice(&[0]));
     p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    p.key_usages =
-        vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment, KeyUsagePurpose::KeyCertSign];
+    p.key_usages = vec![
+        KeyUsagePurpose::DigitalSignature,
+        KeyUsagePurpose::KeyEncipherment,
+        KeyUsagePurpose::KeyCertSign,
+    ];
     p
 }
 
@@ -166,13 +190,19 @@ pub fn self_signed(node: &str) -> Result<Pair> {
     };
     let from = host::now() - Duration::hours(1);
     let cert = params(&spec, from, from + Duration::days(365))?.self_signed(&key)?;
-    Ok(Pair { cert: cert.pem(), key: key.serialize_pem() })
+    Ok(Pair {
+        cert: cert.pem(),
+        key: key.serialize_pem(),
+    })
 }
 
 /// Reads a certificate and its key from two files.
 pub fn read(cert: &str, key: &str) -> Result<Pair> {
     let text = |p: &str| fs::read_to_string(p).with_context(|| format!("open {p}"));
-    Ok(Pair { cert: text(cert)?, key: text(key)? })
+    Ok(Pair {
+        cert: text(cert)?,
+        key: text(key)?,
+    })
 }
 
 /// Writes `text` with `mode`, replacing the file.
@@ -204,7 +234,13 @@ pub struct Kubeconfig {
 pub fn kubeconfig(path: &str) -> Result<Kubeconfig> {
     let text = fs::read_to_string(path).with_context(|| format!("stat {path}"))?;
     let value = |key: &str| {
-        text.lines().find_map(|l| l.trim().trim_start_matches("- ").strip_prefix(key)?.strip_prefix(':').map(str::trim))
+        text.lines().find_map(|l| {
+            l.trim()
+                .trim_start_matches("- ")
+                .strip_prefix(key)?
+                .strip_prefix(':')
+                .map(str::trim)
+        })
     };
     let decode = |key: &str| -> Result<String> {
         let data = value(key).ok_or_else(|| anyhow!("{path} has no {key}"))?;
@@ -212,10 +248,19 @@ pub fn kubeconfig(path: &str) -> Result<Kubeconfig> {
     };
     let client = match value("client-certificate") {
         Some(file) => read(file, value("client-key").unwrap_or(file))?,
-        None => Pair { cert: decode("client-certificate-data")?, key: decode("client-key-data")? },
+        None => Pair {
+            cert: decode("client-certificate-data")?,
+            key: decode("client-key-data")?,
+        },
     };
-    let server = value("server").ok_or_else(|| anyhow!("{path} has no server"))?.to_owned();
-    Ok(Kubeconfig { server, ca: decode("certificate-authority-data")?, client })
+    let server = value("server")
+        .ok_or_else(|| anyhow!("{path} has no server"))?
+        .to_owned();
+    Ok(Kubeconfig {
+        server,
+        ca: decode("certificate-authority-data")?,
+        client,
+    })
 }
 
 /// The text of a kubeconfig with everything inside.

@@ -46,7 +46,11 @@ pub struct Container {
 
 /// Path of the socket on which the daemon `name` answers.
 pub fn socket(name: &str) -> &'static str {
-    if name == "dockerd" { "/run/docker.sock" } else { "/run/containerd/containerd.sock" }
+    if name == "dockerd" {
+        "/run/docker.sock"
+    } else {
+        "/run/containerd/containerd.sock"
+    }
 }
 
 fn state(name: &str) -> PathBuf {
@@ -69,12 +73,21 @@ pub fn ask(socket: &str, request: &Value) -> Result<Value> {
 
 /// All containers that the daemon behind `socket` knows.
 pub fn list(socket: &str) -> Result<Vec<Container>> {
-    Ok(serde_json::from_value(ask(socket, &json!({"op": "list"}))?["containers"].take())?)
+    Ok(serde_json::from_value(
+        ask(socket, &json!({"op": "list"}))?["containers"].take(),
+    )?)
 }
 
 pub fn main(name: &str, args: &[String]) -> Result<u8> {
     if args.iter().any(|a| a == "--version" || a == "-v") {
-        println!("{}", if name == "dockerd" { "Docker version 20.10.24+dfsg1, build 297e128" } else { "containerd containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3" });
+        println!(
+            "{}",
+            if name == "dockerd" {
+                "Docker version 20.10.24+dfsg1, build 297e128"
+            } else {
+                "containerd containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u3"
+            }
+        );
         return Ok(0);
     }
     let directory = state(name);
@@ -91,7 +104,11 @@ pub fn main(name: &str, args: &[String]) -> Result<u8> {
         stop_all(&directory, Duration::ZERO);
     }
     let listener = listen(name)?;
-    eprintln!("time=\"{}\" level=info msg=\"API listen on {}\"", host::stamp(host::now()), socket(name));
+    eprintln!(
+        "time=\"{}\" level=info msg=\"API listen on {}\"",
+        host::stamp(host::now()),
+        socket(name)
+    );
     notify_ready();
     for stream in listener.incoming().flatten() {
         let directory = directory.clone();
@@ -111,7 +128,9 @@ fn notify_ready() {
 fn second_try(name: &str) -> Result<()> {
     let marker = format!("{}/fail-once-{name}", host::LAB);
     if fs::remove_file(marker).is_ok() {
-        bail!("failed to start daemon: Error initializing network controller: could not delete the default bridge network: network bridge has active endpoints");
+        bail!(
+            "failed to start daemon: Error initializing network controller: could not delete the default bridge network: network bridge has active endpoints"
+        );
     }
     Ok(())
 }
@@ -155,12 +174,19 @@ fn act(line: &str, directory: &Path) -> Result<Value> {
         Some("run") => run(directory, serde_json::from_value(request["spec"].clone())?),
         Some("stop") => {
             let full = resolve(directory, id()?)?;
-            stop(&directory.join(&full), Duration::from_secs(request["seconds"].as_u64().unwrap_or(10)));
+            stop(
+                &directory.join(&full),
+                Duration::from_secs(request["seconds"].as_u64().unwrap_or(10)),
+            );
             Ok(json!({"id": full}))
         }
         Some("kill") => {
             let full = resolve(directory, id()?)?;
-            let signal = if request["signal"].as_str().is_some_and(|s| s.contains("KILL")) { Signal::KILL } else { Signal::TERM };
+            let signal = if request["signal"].as_str().is_some_and(|s| s.contains("KILL")) {
+                Signal::KILL
+            } else {
+                Signal::TERM
+            };
             signal_to(&directory.join(full), signal);
             Ok(json!({}))
         }
@@ -185,7 +211,9 @@ fn known(directory: &Path) -> Vec<Container> {
 
 fn resolve(directory: &Path, id: &str) -> Result<String> {
     let found = known(directory).into_iter().find(|c| c.spec.id.starts_with(id));
-    found.map(|c| c.spec.id).ok_or_else(|| anyhow!("No such container: {id}"))
+    found
+        .map(|c| c.spec.id)
+        .ok_or_else(|| anyhow!("No such container: {id}"))
 }
 
 fn view(directory: &Path) -> Option<Container> {
@@ -193,12 +221,19 @@ fn view(directory: &Path) -> Option<Container> {
     let end = fs::read_to_string(directory.join("exit")).ok();
     let (code, finished) = end.as_deref().and_then(|e| e.split_once(' ')).unwrap_or(("137", ""));
     let running = end.is_none() && (shim_lives(directory) || !directory.join("pid").exists());
-    Some(Container { running, exit_code: code.parse().unwrap_or(0), finished: finished.to_owned(), spec })
+    Some(Container {
+        running,
+        exit_code: code.parse().unwrap_or(0),
+        finished: finished.to_owned(),
+        spec,
+    })
 }
 
 /// Whether the process that waits for the container is still there.
 fn shim_lives(directory: &Path) -> bool {
-    let Some(pid) = number(&directory.join("shim")) else { return true };
+    let Some(pid) = number(&directory.join("shim")) else {
+        return true;
+    };
     fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|c| c.contains(&*directory.to_string_lossy()))
 }
 

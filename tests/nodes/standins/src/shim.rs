@@ -14,7 +14,10 @@ pub fn main(args: &[String]) -> Result<u8> {
     let directory = Path::new(args.first().ok_or_else(|| anyhow!("containerd-shim DIRECTORY"))?);
     let spec: Spec = serde_json::from_slice(&fs::read(directory.join("spec.json"))?)?;
     let code = run(directory, &spec).unwrap_or(127);
-    fs::write(directory.join("exit.partial"), format!("{code} {}", host::nano_stamp(host::now())))?;
+    fs::write(
+        directory.join("exit.partial"),
+        format!("{code} {}", host::nano_stamp(host::now())),
+    )?;
     fs::rename(directory.join("exit.partial"), directory.join("exit"))?;
     Ok(0)
 }

@@ -25,7 +25,9 @@ pub type ServerStream = StreamOwned<rustls::ServerConnection, TcpStream>;
 pub type ClientStream = StreamOwned<rustls::ClientConnection, TcpStream>;
 
 fn chain(pem: &str) -> Result<Vec<CertificateDer<'static>>> {
-    CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(|e| anyhow!("{e:?}"))
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|e| anyhow!("{e:?}"))
 }
 
 fn key(pem: &str) -> Result<PrivateKeyDer<'static>> {
@@ -54,7 +56,9 @@ impl Served {
 fn certified(pair: &Pair) -> Result<Arc<CertifiedKey>> {
     let signer = default_provider().key_provider.load_private_key(key(&pair.key)?)?;
     let certified = CertifiedKey::new(chain(&pair.cert)?, signer);
-    certified.keys_match().map_err(|_| anyhow!("tls: private key does not match public key"))?;
+    certified
+        .keys_match()
+        .map_err(|_| anyhow!("tls: private key does not match public key"))?;
     Ok(Arc::new(certified))
 }
 
@@ -121,7 +125,9 @@ pub fn server(served: Arc<Served>, client_ca: Option<&str>) -> Result<Arc<Server
         }
         None => Vec::new(),
     };
-    let config = ServerConfig::builder().with_client_cert_verifier(Arc::new(Later(hints))).with_cert_resolver(served);
+    let config = ServerConfig::builder()
+        .with_client_cert_verifier(Arc::new(Later(hints)))
+        .with_cert_resolver(served);
     Ok(Arc::new(config))
 }
 
@@ -153,16 +159,26 @@ impl Client {
         let (config, dates) = match own {
             Some(pair) => {
                 let dates = pki::validity(&pki::der(&pair.cert)?)?;
-                (builder.with_client_auth_cert(chain(&pair.cert)?, key(&pair.key)?)?, Some(dates))
+                (
+                    builder.with_client_auth_cert(chain(&pair.cert)?, key(&pair.key)?)?,
+                    Some(dates),
+                )
             }
             None => (builder.with_no_client_auth(), None),
         };
-        Ok(Self { config: Arc::new(config), ca: pki::validity(&pki::der(ca)?)?, own: dates })
+        Ok(Self {
+            config: Arc::new(config),
+            ca: pki::validity(&pki::der(ca)?)?,
+            own: dates,
+        })
     }
 
     /// Shakes hands as a client of `name`, a DNS name or an address.
     pub fn connect(&self, name: &str, mut tcp: TcpStream) -> Result<ClientStream, Failure> {
-        let server = name.to_owned().try_into().map_err(|_| Failure::Other(format!("bad name {name}")))?;
+        let server = name
+            .to_owned()
+            .try_into()
+            .map_err(|_| Failure::Other(format!("bad name {name}")))?;
         let mut conn =
             rustls::ClientConnection::new(self.config.clone(), server).map_err(|e| Failure::Other(e.to_string()))?;
         while conn.is_handshaking() {
@@ -203,7 +219,9 @@ impl Failure {
     pub fn of(e: &io::Error, name: &str) -> Self {
         match e.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => return Self::Timeout,
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => return Self::Eof,
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                return Self::Eof;
+            }
             _ => {}
         }
         match e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
@@ -220,16 +238,21 @@ impl Failure {
             OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
         };
         match c {
-            CertificateError::ExpiredContext { time, not_after } => {
-                Self::Expired { now: at(*time), until: at(*not_after) }
-            }
-            CertificateError::NotValidYetContext { time, not_before } => {
-                Self::NotYetValid { now: at(*time), from: at(*not_before) }
-            }
+            CertificateError::ExpiredContext { time, not_after } => Self::Expired {
+                now: at(*time),
+                until: at(*not_after),
+            },
+            CertificateError::NotValidYetContext { time, not_before } => Self::NotYetValid {
+                now: at(*time),
+                from: at(*not_before),
+            },
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownAuthority,
             CertificateError::NotValidForNameContext { presented, .. } => {
                 let valid: Vec<String> = presented.iter().map(|p| bare(p)).collect();
-                Self::WrongName { wanted: name.to_owned(), valid: valid.join(", ") }
+                Self::WrongName {
+                    wanted: name.to_owned(),
+                    valid: valid.join(", "),
+                }
             }
             other => Self::Other(format!("x509: {other:?}")),
         }
@@ -237,13 +260,21 @@ impl Failure {
 
     /// Go's words. `minor` is the Kubernetes version: from 1.19 the error names both times, from 1.27 it says what failed.
     pub fn go_text(&self, minor: u32) -> String {
-        let prefix = if minor >= 27 { "tls: failed to verify certificate: " } else { "" };
+        let prefix = if minor >= 27 {
+            "tls: failed to verify certificate: "
+        } else {
+            ""
+        };
         let expired = "x509: certificate has expired or is not yet valid";
         let times = |relation: &str, now: OffsetDateTime, then: OffsetDateTime| {
             if minor < 19 {
                 return String::new();
             }
-            format!(": current time {} is {relation} {}", host::stamp(now), host::stamp(then))
+            format!(
+                ": current time {} is {relation} {}",
+                host::stamp(now),
+                host::stamp(then)
+            )
         };
         match self {
             Self::Expired { now, until } => format!("{prefix}{expired}{}", times("after", *now, *until)),
@@ -261,7 +292,11 @@ impl Failure {
 }
 
 fn bare(presented: &str) -> String {
-    presented.trim_start_matches("DnsName(\"").trim_start_matches("IpAddress(").trim_end_matches(&['"', ')'][..]).to_owned()
+    presented
+        .trim_start_matches("DnsName(\"")
+        .trim_start_matches("IpAddress(")
+        .trim_end_matches(&['"', ')'][..])
+        .to_owned()
 }
 
 fn alert(a: rustls::AlertDescription) -> &'static str {
@@ -283,7 +318,14 @@ pub fn authenticate(client: &[u8], ca: &str) -> Result<String, Failure> {
         return Err(Failure::UnknownAuthority);
     }
     outside(pki::validity(client).map_err(|e| broken(e.to_string()))?, "")?;
-    outside(pki::validity(&pki::der(ca).unwrap_or_default()).map_err(|e| broken(e.to_string()))?, "")?;
-    let user = cert.subject().iter_common_name().next().and_then(|n| n.as_str().ok().map(str::to_owned));
+    outside(
+        pki::validity(&pki::der(ca).unwrap_or_default()).map_err(|e| broken(e.to_string()))?,
+        "",
+    )?;
+    let user = cert
+        .subject()
+        .iter_common_name()
+        .next()
+        .and_then(|n| n.as_str().ok().map(str::to_owned));
     Ok(user.unwrap_or_default())
 }

@@ -1,0 +1,54 @@
+//! A person at a terminal, on hosts that ask for a password in French.
+
+use crate::harness::{Lab, Terminal};
+use crate::renewal::hurried;
+
+/// The prompt for the fleet's password.
+const PASSWORD: &str = "password";
+/// What the lab's sudo accepts.
+const ANSWER: &str = "labpass\r";
+
+#[test]
+fn passwords_and_the_clusters_name_are_asked_for_and_ctrl_c_is_heard() {
+    let lab = Lab::up("french", 3, 2);
+    let file = lab.write("hurried.yaml", &hurried());
+    let renew = lab.command(&["renew", "--playbook", &file, "--quiet", "1s"]);
+
+    let mut wrong = Terminal::start(&renew);
+    wrong.wait_for(PASSWORD);
+    wrong.type_in(ANSWER);
+    wrong.wait_for("Type the cluster's name");
+    wrong.type_in("prod\r");
+    let (code, screen) = wrong.end();
+    assert_eq!(code, Some(6), "{screen}");
+    assert!(screen.contains("`prod` is not `lab`"), "{screen}");
+
+    let mut interrupted = Terminal::start(&renew);
+    interrupted.wait_for(PASSWORD);
+    interrupted.type_in(ANSWER);
+    interrupted.wait_for("cluster name:");
+    interrupted.type_in("\u{3}");
+    let (code, screen) = interrupted.end();
+    assert_eq!(code, Some(6), "{screen}");
+    assert!(screen.contains("stopped before anything was changed"), "{screen}");
+
+    let mut right = Terminal::start(&renew);
+    right.wait_for(PASSWORD);
+    right.type_in(ANSWER);
+    right.wait_for("cluster name:");
+    right.type_in("lab\r");
+    right.wait_for("SUCCEEDED");
+    let (code, screen) = right.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(!screen.contains("labpass"), "{screen}");
+}
+
+#[test]
+fn ctrl_c_at_the_password_gives_the_terminal_back() {
+    let lab = Lab::up("french", 1, 0);
+    let mut terminal = Terminal::start(&lab.command(&["renew"]));
+    terminal.wait_for(PASSWORD);
+    terminal.type_in("\u{3}");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(6), "{screen}");
+}

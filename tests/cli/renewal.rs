@@ -1,0 +1,69 @@
+//! A real renewal over real SSH: events, the lock, Ctrl-C, and going on afterwards.
+
+use crate::harness::Lab;
+
+/// The built-in playbook with the patience of a test.
+pub(crate) fn hurried() -> String {
+    include_str!("../../playbooks/renew.yaml")
+        .replace("grace: 3m", "grace: 2s")
+        .replace("interval: 5s", "interval: 500ms")
+        .replace("quiet: 20s", "quiet: 1s\n      interval: 500ms")
+}
+
+#[test]
+fn a_run_is_locked_stopped_and_gone_on_with() {
+    let lab = Lab::up("seed", 3, 2);
+    let file = lab.write("hurried.yaml", &hurried());
+    let renew = [
+        "renew",
+        "--playbook",
+        &file,
+        "--yes",
+        "--quiet",
+        "1s",
+        "--output",
+        "json",
+    ];
+
+    let first = crate::harness::Background::start(lab.command(&renew));
+    let started = first.line();
+    assert!(started.starts_with("{\"seq\":1,"), "{started}");
+    let second = lab.run(&renew).expect(7);
+    assert!(
+        second.out.is_empty() && second.err.contains("another run holds the lock"),
+        "{second:?}"
+    );
+    first.signal("INT");
+    let (code, lines) = first.end();
+    assert_eq!(code, Some(6), "{lines:#?}");
+    assert!(
+        lines.last().is_some_and(|l| l.contains("\"end\":\"aborted\"")),
+        "{lines:#?}"
+    );
+
+    let again = lab.run(&renew).expect(0);
+    for (number, line) in (1_u64..).zip(again.out.lines()) {
+        let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(event["seq"], number, "{line}");
+    }
+    let last: serde_json::Value = again
+        .out
+        .lines()
+        .last()
+        .and_then(|l| serde_json::from_str(l).ok())
+        .expect("JSON");
+    assert_eq!(
+        (&last["event"], &last["end"]),
+        (&"run-finished".into(), &"succeeded".into())
+    );
+    assert!(!again.out.contains("PRIVATE KEY"));
+
+    // Only the complaints of the last ten minutes, from before the run, are left.
+    let check = lab.run(&["check"]);
+    assert!(
+        matches!(check.code, Some(0 | 1)) && !check.out.contains("CRITICAL:"),
+        "{check:#?}"
+    );
+    assert!(lab.ssh("kubectl get nodes").expect(0).out.matches(" Ready").count() == 5);
+    assert!(lab.ssh("kubectl get pods -A").expect(0).out.contains("calico-node"));
+}

@@ -1,5 +1,7 @@
 //! Whole runs on the embedded fleet, in memory and under paused time: minutes of cluster time in milliseconds.
 
+#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
+
 #[path = "stories/harness.rs"]
 mod harness;
 

@@ -2,7 +2,7 @@
 //!
 //! Needs `openssl`. The test with etcd needs Debian's `etcd-server`, so it is no part of plain `cargo test`; `.ci/run` runs it.
 
-#![expect(clippy::expect_used, reason = "a test that cannot set up its servers must say so and end")]
+#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
 #[path = "check_tls/local.rs"]
 mod local;

@@ -1,5 +1,7 @@
 //! What the engine does when things go wrong: on the embedded fleet, in memory, under paused time.
 
+#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
+
 #[path = "stories/harness.rs"]
 mod harness;
 

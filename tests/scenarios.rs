@@ -1,6 +1,8 @@
 //! Every file in `tests/scenarios` is a story: a fleet, what goes wrong, a playbook, and what must be seen. Adding one
 //! needs no Rust; `tests/scenarios/README.md` has the words.
 
+#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
+
 #[path = "stories/harness.rs"]
 mod harness;
 

@@ -1,5 +1,7 @@
 //! Whole runs on the embedded fleet, in memory and under paused time: minutes of cluster time in milliseconds.
 
+#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
+
 #[path = "stories/harness.rs"]
 mod harness;
 
@@ -91,7 +93,7 @@ async fn every_recoverable_scenario_recovers() {
         Scenario::French,
         Scenario::CalicoToken,
     ] {
-        let story = Story::new(small(scenario));
+        let story = Story::new(LabConfig::new(scenario).sized(1, 2));
         let told = story.run(&renew()).await;
         assert_eq!(told.end, RunEnd::Succeeded, "{}: {}", scenario.name(), told.text());
         story.assert_healthy();

@@ -89,7 +89,7 @@ pub(super) fn of_row(view: &View<'_>, cures: &Cures, row: &Row) -> Option<Sympto
         Subject::Served => served(cures, row),
         Subject::Held => held(cures, row),
         Subject::Copy => (Kind::Copy, format!("{} ({})", row.name, row.place), copy_cure(row)),
-        Subject::Token => (token_kind(row), "the CNI's token".to_owned(), token_cure(row)),
+        Subject::Token => (token_kind(row), "the CNI's token".to_owned(), token_cure()),
     };
     let mut symptom = Symptom::new(kind, row.level, &row.host, &subject, cure);
     symptom.when = row.not_after;
@@ -238,8 +238,7 @@ fn token_kind(row: &Row) -> Kind {
     }
 }
 
-fn token_cure(row: &Row) -> Cure {
-    let _ = row;
+fn token_cure() -> Cure {
     cure::manual(
         "delete the host's calico-node pod, it writes a new token: `kubectl -n kube-system delete pod -l k8s-app=calico-node --field-selector spec.nodeName=NODE` (calico-system for the operator)",
     )

@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn host(name: &str) -> HostName {
-        name.parse().unwrap()
+        HostName::from(name)
     }
 
     #[test]

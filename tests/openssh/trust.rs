@@ -8,7 +8,7 @@ use certfleet::remote::RemoteError;
 
 use super::ground::{Ground, keygen, login, words};
 
-/// cf-free's host, with this known_hosts.
+/// cf-free's host, with this `known_hosts`.
 fn knowing(g: &Ground, text: &str) -> Host {
     let file = g.path("known_hosts_case");
     std::fs::write(&file, text).expect("written");

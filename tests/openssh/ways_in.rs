@@ -1,4 +1,4 @@
-//! Tunnels, jump hosts and ssh_config.
+//! Tunnels, jump hosts and `ssh_config`.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ pub(crate) async fn one_and_two_jump_hosts(g: Arc<Ground>) {
     assert!(said.contains("AllowTcpForwarding yes"), "{said}");
 }
 
-/// A host that leaves everything to this ssh_config.
+/// A host that leaves everything to this `ssh_config`.
 fn configured(g: &Ground, alias: &str, text: &str) -> Host {
     let config = g.path("ssh_config");
     std::fs::write(&config, text).expect("written");
@@ -140,7 +140,7 @@ pub(crate) async fn ssh_config_that_cannot_work(g: Arc<Ground>) {
     );
 }
 
-/// `jump: none` in the inventory takes back what ssh_config says; leaving it out does not.
+/// `jump: none` in the inventory takes back what `ssh_config` says; leaving it out does not.
 pub(crate) async fn jump_none(g: Arc<Ground>) {
     let text = format!("Host alias\n  ProxyJump nobody@127.0.0.1:1\n{}", common(&g));
     let mut host = configured(&g, "alias", &text);

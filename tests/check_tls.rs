@@ -2,7 +2,10 @@
 //!
 //! Needs `openssl`. The test with etcd needs Debian's `etcd-server`, so it is no part of plain `cargo test`; `.ci/run` runs it.
 
-#![expect(clippy::expect_used, reason = "a test that cannot set up its servers must say so and end")]
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot set up its servers must say so and end"
+)]
 
 #[path = "check_tls/local.rs"]
 mod local;

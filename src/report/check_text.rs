@@ -182,7 +182,11 @@ fn note(name: &str, row: &Row) -> Option<String> {
 }
 
 fn tables(page: &mut Page<'_>, view: CheckView, blocks: &[Block]) {
-    let first = if view.by == GroupBy::Host { "CERTIFICATE" } else { "HOSTS" };
+    let first = if view.by == GroupBy::Host {
+        "CERTIFICATE"
+    } else {
+        "HOSTS"
+    };
     let mut title: Vec<Cell> = TITLES.iter().map(|t| ((*t).to_owned(), Tone::Quiet)).collect();
     title[0] = (first.to_owned(), Tone::Quiet);
     let all = std::iter::once(title.as_slice()).chain(blocks.iter().flat_map(|b| b.rows.iter()).map(Vec::as_slice));

@@ -158,7 +158,9 @@ impl server::Handler for Login {
             if port == 7 {
                 let (mut read, mut write) = tokio::io::split(stream);
                 let _ = tokio::io::copy(&mut read, &mut write).await;
-            } else if let Ok(mut tcp) = tokio::net::TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap_or_default())).await {
+            } else if let Ok(mut tcp) =
+                tokio::net::TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap_or_default())).await
+            {
                 let _ = tokio::io::copy_bidirectional(&mut stream, &mut tcp).await;
             }
         });

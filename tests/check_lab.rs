@@ -1,5 +1,7 @@
 //! `check` against the embedded fleet: every scenario has its diagnosis, and nothing is changed by looking.
 
+#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
+
 use std::sync::Arc;
 
 use certfleet::check::{Cure, Findings, Level, Subject, Thresholds, Verdict, examine};

@@ -1,7 +1,7 @@
 //! certfleet's part of the comparison in `benches/compare/run`: some commands on some real hosts, one after the other on
 //! all of them at once, over one connection per host.
 //!
-//! Arguments: USER PORT KEY KNOWN_HOSTS COMMANDS ADDRESS…; without them it does nothing, so that `cargo bench` can run it.
+//! Arguments: USER PORT KEY `KNOWN_HOSTS` COMMANDS ADDRESS…; without them it does nothing, so that `cargo bench` can run it.
 
 #![expect(clippy::print_stderr, reason = "a benchmark's output is its result")]
 

@@ -40,7 +40,7 @@ pub fn diagnose(fleet: &FleetInspection, rows: &[Row], inventory: &str) -> Vec<D
     );
     symptoms.extend(surroundings::requests(&view));
     let mut groups = group(symptoms);
-    groups.sort_by(|a, b| rank(a).cmp(&rank(b)));
+    groups.sort_by_key(rank);
     groups.iter().map(|g| spoken(g, fleet.at)).collect()
 }
 

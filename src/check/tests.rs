@@ -171,7 +171,7 @@ fn missing_files_matter_where_they_are_needed() {
 fn a_ca_that_ends_first_ends_its_leaves() {
     let mut host = master("m1", 1);
     change(&mut host, "ca", |c| {
-        c.state = CertificateState::Present(Box::new(x509("ca", "0", "2010-01-01T00:00:00Z", ENDED)))
+        c.state = CertificateState::Present(Box::new(x509("ca", "0", "2010-01-01T00:00:00Z", ENDED)));
     });
     let (rows, diagnoses) = judged(&fleet(vec![host]));
     assert_eq!(find(&rows, Subject::File, "apiserver").verdict, Verdict::Expired);
@@ -300,7 +300,7 @@ fn ages_tell_what_no_handshake_shows() {
         change(h, "scheduler.conf", |c| {
             c.modified = Some(at("2019-01-01T00:00:00Z"));
             c.state = CertificateState::Present(Box::new(x509("scheduler.conf", "5", "2020-05-01T00:00:00Z", GOOD)));
-        })
+        });
     };
     assert_eq!(
         verdict(Subject::Held, "scheduler.conf", restored).0,

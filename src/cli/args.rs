@@ -154,7 +154,7 @@ pub struct CheckArgs {
     /// Leave out of the table what is in order
     #[arg(long, value_enum, value_name = "WHAT")]
     pub only: Option<CheckOnly>,
-    /// Text for people, JSON, metrics for `node_exporter`'s textfile collector, or one HTML page
+    /// Text for people, JSON, metrics for Prometheus (the textfile collector of its node exporter), or one HTML page
     #[arg(short, long, value_enum, default_value_t = CheckOutput::Text, value_name = "FORM")]
     pub output: CheckOutput,
     /// Write to this file instead, all at once: a reader sees the old file or the new one

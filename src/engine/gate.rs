@@ -69,6 +69,7 @@ impl Watch {
     pub(super) fn forget(&mut self, hosts: &BTreeSet<HostName>) {
         self.probes.retain(|p| !hosts.contains(&p.host));
         self.journals.retain(|h, _| !hosts.contains(h));
+        self.last.retain(|(h, _), _| !hosts.contains(h));
     }
 
     /// Nothing is left to be proven.

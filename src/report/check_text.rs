@@ -183,12 +183,12 @@ fn note(name: &str, row: &Row) -> Option<String> {
 
 fn tables(page: &mut Page<'_>, view: CheckView, blocks: &[Block]) {
     let mut title: Vec<Cell> = TITLES.iter().map(|t| ((*t).to_owned(), Tone::Quiet)).collect();
-    title[0].0 = if view.by == GroupBy::Host {
+    let first = if view.by == GroupBy::Host {
         "CERTIFICATE"
     } else {
         "HOSTS"
-    }
-    .to_owned();
+    };
+    first.clone_into(&mut title[0].0);
     let all = std::iter::once(title.as_slice()).chain(blocks.iter().flat_map(|b| b.rows.iter()).map(Vec::as_slice));
     let columns = widths(all);
     let kept = kept(&columns, page.style.width);

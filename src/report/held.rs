@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn host(name: &str) -> HostName {
-        HostName::new(name)
+        HostName::from(name)
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
             let texts: Vec<&str> = told.iter().map(|f| f.text.as_str()).collect();
             match second {
                 2 => assert!(texts.is_empty(), "{texts:?}"),
-                _ => assert_eq!(texts, [format!("kubelet-journal on m1, m2: {detail}").as_str()]),
+                _ => assert_eq!(texts, [format!("kubelet-journal on m1, m2: {detail}")]),
             }
         }
     }

@@ -243,7 +243,7 @@ impl Terminal {
     /// The exit code, and everything that was on the screen.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().expect("it ends");
-        for bytes in self.bytes.iter() {
+        for bytes in &self.bytes {
             self.seen.push_str(&String::from_utf8_lossy(&bytes));
         }
         (status.code(), std::mem::take(&mut self.seen))

@@ -81,9 +81,15 @@ pub(crate) async fn on_a_terminal_with_a_password(g: Arc<Ground>) {
     let host = g.host("cf-ttypw");
     let (name, fleet) = (host.name.clone(), g.fleet(vec![host]));
     for _ in 0..2 {
-        let output = fleet.run(&name, &root(&["sh", "-c", "id -u; cat; exit 3"])).await.expect("root");
+        let output = fleet
+            .run(&name, &root(&["sh", "-c", "id -u; cat; exit 3"]))
+            .await
+            .expect("root");
         let expected = ("0\n", "exit status 3");
-        assert_eq!((output.stdout_text().as_ref(), output.status.to_string().as_str()), expected);
+        assert_eq!(
+            (output.stdout_text().as_ref(), output.status.to_string().as_str()),
+            expected
+        );
     }
 }
 
@@ -94,7 +100,10 @@ pub(crate) async fn in_other_languages(g: Arc<Ground>) {
         let host = g.host("cf-pass");
         let (name, fleet) = (host.name.clone(), g.fleet(vec![host]));
         let plain = format!("sudo -k; env LC_ALL={language}.UTF-8 sudo -n true");
-        let said = fleet.run(&name, &login(&["sh", "-c", &plain])).await.expect("an answer");
+        let said = fleet
+            .run(&name, &login(&["sh", "-c", &plain]))
+            .await
+            .expect("an answer");
         assert!(said.stderr_text().contains(words), "{language}: {said:?}");
         let output = fleet.run(&name, &root(&["sh", "-c", "id -u; cat; echo $LC_ALL"])).await;
         assert_eq!(output.expect("root").stdout_text(), "0\nC\n", "{language}");
@@ -108,7 +117,10 @@ pub(crate) async fn a_cached_ticket_asks_nobody(g: Arc<Ground>) {
     assert!(g.once(host.clone(), root(&["true"])).await.is_ok());
     let secrets = Arc::new(FixedSecrets::default());
     let fleet = SshFleet::new(vec![host], Arc::clone(&secrets) as _, g.options());
-    let output = fleet.run(&name, &root(&["sh", "-c", "id -u; cat"])).await.expect("root");
+    let output = fleet
+        .run(&name, &root(&["sh", "-c", "id -u; cat"]))
+        .await
+        .expect("root");
     assert_eq!((output.stdout_text().as_ref(), secrets.asked().len()), ("0\n", 0));
 }
 
@@ -116,8 +128,14 @@ pub(crate) async fn a_cached_ticket_asks_nobody(g: Arc<Ground>) {
 pub(crate) async fn sudo_rs(g: Arc<Ground>) {
     let sshd = g.another("rs", "");
     let host = g.host_on(&sshd, "cf-rs");
-    let output = g.once(host.clone(), root(&["sh", "-c", "id -u; cat; echo e >&2"])).await.expect("root");
-    assert_eq!((output.stdout_text().as_ref(), output.stderr_text().as_ref()), ("0\n", "e\n"));
+    let output = g
+        .once(host.clone(), root(&["sh", "-c", "id -u; cat; echo e >&2"]))
+        .await
+        .expect("root");
+    assert_eq!(
+        (output.stdout_text().as_ref(), output.stderr_text().as_ref()),
+        ("0\n", "e\n")
+    );
     let request = SecretRequest::Become {
         method: "sudo",
         user: "cf-rs".to_owned(),
@@ -137,10 +155,16 @@ pub(crate) async fn doas(g: Arc<Ground>) {
         host.r#become.method = BecomeMethod::Doas;
         host
     };
-    let output = g.once(host("cf-free"), root(&["sh", "-c", "id -u; cat"])).await.expect("root");
+    let output = g
+        .once(host("cf-free"), root(&["sh", "-c", "id -u; cat"]))
+        .await
+        .expect("root");
     assert_eq!(output.stdout_text(), "0\n");
     let asks = g.words(host("cf-pass"), root(&["id"])).await;
-    assert!(asks.contains("a password is required") && asks.contains("`permit nopass`"), "{asks}");
+    assert!(
+        asks.contains("a password is required") && asks.contains("`permit nopass`"),
+        "{asks}"
+    );
     let refused = g.once(host("cf-none"), root(&["id"])).await;
     assert_eq!(refused, Err(RemoteError::Become(BecomeError::NotAllowed)));
 }
@@ -164,13 +188,22 @@ fn sudo_lines(g: &Ground) -> usize {
 
 pub(crate) async fn words_for_each_refusal(g: Arc<Ground>) {
     let wrong = g.words(g.host("cf-wrong"), root(&["id"])).await;
-    assert!(wrong.contains("the password is wrong") && wrong.contains("nothing is locked"), "{wrong}");
+    assert!(
+        wrong.contains("the password is wrong") && wrong.contains("nothing is locked"),
+        "{wrong}"
+    );
     let not_allowed = g.words(g.host("cf-none"), root(&["id"])).await;
-    assert!(not_allowed.contains("may not run commands as root") && not_allowed.contains("sudoers"), "{not_allowed}");
+    assert!(
+        not_allowed.contains("may not run commands as root") && not_allowed.contains("sudoers"),
+        "{not_allowed}"
+    );
     let mut none = g.host("cf-wrong");
     none.r#become.password = PasswordSource::None;
     let required = g.words(none, root(&["id"])).await;
-    assert!(required.contains("`become: { password: prompt }`") && required.contains("NOPASSWD"), "{required}");
+    assert!(
+        required.contains("`become: { password: prompt }`") && required.contains("NOPASSWD"),
+        "{required}"
+    );
     let mut method = g.host("cf-free");
     method.r#become.method = BecomeMethod::None;
     let output = g.once(method, root(&["id", "-un"])).await.expect("an answer");
@@ -180,8 +213,14 @@ pub(crate) async fn words_for_each_refusal(g: Arc<Ground>) {
 pub(crate) async fn su_asks_and_is_answered(g: Arc<Ground>) {
     let mut host = g.host("cf-pass");
     host.r#become.method = BecomeMethod::Su;
-    let output = g.once(host.clone(), root(&["sh", "-c", "id -u; cat; echo e >&2"])).await.expect("root");
-    assert_eq!((output.stdout_text().as_ref(), output.stderr_text().as_ref()), ("0\n", "e\n"));
+    let output = g
+        .once(host.clone(), root(&["sh", "-c", "id -u; cat; echo e >&2"]))
+        .await
+        .expect("root");
+    assert_eq!(
+        (output.stdout_text().as_ref(), output.stderr_text().as_ref()),
+        ("0\n", "e\n")
+    );
     host.r#become.password = PasswordSource::None;
     let said = g.words(host, root(&["id"])).await;
     assert!(said.contains("a password is required"), "{said}");

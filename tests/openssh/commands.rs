@@ -78,7 +78,10 @@ pub(crate) async fn accounts_that_run_nothing(g: Arc<Ground>) {
         ("cf-shut", "This account is currently not available"),
     ] {
         let said = g.words(g.host(user), login(&["true"])).await;
-        assert!(said.contains("the login shell ended first") && said.contains(expected), "{said}");
+        assert!(
+            said.contains("the login shell ended first") && said.contains(expected),
+            "{said}"
+        );
         assert!(said.contains("Log in as"), "{said}");
     }
 }

@@ -261,7 +261,9 @@ fn make_keys(dir: &Path) {
         keygen(&["-p", "-m", format, "-P", "", "-N", phrase, "-f", &file(name)]);
     }
     let ids = ["id", "id_rsa", "id_ecdsa", "id_locked"];
-    let public = ids.iter().map(|n| fs::read_to_string(dir.join(format!("{n}.pub"))).expect("a key"));
+    let public = ids
+        .iter()
+        .map(|n| fs::read_to_string(dir.join(format!("{n}.pub"))).expect("a key"));
     fs::write(dir.join("authorized_keys"), public.collect::<String>()).expect("written");
 }
 
@@ -291,7 +293,10 @@ fn make_private_etc(dir: &Path) {
     let etc = dir.join("etc");
     run("cp", &["-a", "/etc", etc.to_str().expect("UTF-8")]);
     let users = USERS.iter().map(|(user, _)| (*user, PASSWORD));
-    let lines: String = users.chain([("root", ROOT_PASSWORD)]).map(|(u, p)| format!("{u}:{p}\n")).collect();
+    let lines: String = users
+        .chain([("root", ROOT_PASSWORD)])
+        .map(|(u, p)| format!("{u}:{p}\n"))
+        .collect();
     let script = format!("mount --bind {0} /etc && chpasswd && chage -d 0 cf-old", etc.display());
     let mut chpasswd = Process::new("unshare")
         .args(["--mount", "--propagation", "private", "sh", "-c", &script])
@@ -311,7 +316,10 @@ fn make_private_etc(dir: &Path) {
 }
 
 fn make_locales(dir: &Path) {
-    run("cp", &["-a", "/usr/lib/locale", dir.join("locale").to_str().expect("UTF-8")]);
+    run(
+        "cp",
+        &["-a", "/usr/lib/locale", dir.join("locale").to_str().expect("UTF-8")],
+    );
     for language in LANGUAGES {
         let place = dir.join(format!("locale/{language}.utf8"));
         let place = place.to_str().expect("UTF-8");

@@ -75,7 +75,10 @@ pub(crate) async fn an_agent_with_many_keys_offers_the_right_one(g: Arc<Ground>)
     let _ = agent.wait();
     assert!(results[0].is_ok(), "{results:?}");
     let all = results.remove(1).expect_err("five decoys come first");
-    assert!(words(&all).contains("3 more keys of the agent") && words(&all).contains("`identity:`"), "{all:?}");
+    assert!(
+        words(&all).contains("3 more keys of the agent") && words(&all).contains("`identity:`"),
+        "{all:?}"
+    );
 }
 
 pub(crate) async fn user_certificates(g: Arc<Ground>) {
@@ -125,7 +128,10 @@ pub(crate) async fn a_refusal_names_what_was_tried(g: Arc<Ground>) {
     let mut none = g.host("cf-free");
     none.ssh.identity.clear();
     let nothing = g.words(none, login(&["true"])).await;
-    assert!(nothing.contains("no key, no agent, no password allowed") && nothing.contains("`password: prompt`"), "{nothing}");
+    assert!(
+        nothing.contains("no key, no agent, no password allowed") && nothing.contains("`password: prompt`"),
+        "{nothing}"
+    );
     assert!(
         tried.contains("host_rsa") && tried.contains("gone (no such file)"),
         "{tried}"
@@ -146,7 +152,9 @@ pub(crate) async fn a_wrong_login_password_is_sent_once(g: Arc<Ground>) {
     let before = g.sshd.log().matches("Failed password for cf-wrong").count();
     let refused = failures(&fleet, &names, &login(&["true"])).await;
     assert_eq!(refused.len(), 3, "{refused:?}");
-    let elsewhere = refused.iter().filter(|e| words(e).contains("another host refused it, so it was not sent here"));
+    let elsewhere = refused
+        .iter()
+        .filter(|e| words(e).contains("another host refused it, so it was not sent here"));
     assert_eq!(elsewhere.count(), 2, "{refused:?}");
     assert_eq!(g.sshd.log().matches("Failed password for cf-wrong").count(), before + 1);
 }
@@ -159,9 +167,22 @@ pub(crate) async fn a_user_certificate_that_does_not_hold(g: Arc<Ground>) {
     keygen(&["-t", "ed25519", "-N", "", "-f", &file]);
     let public = format!("{file}.pub");
     for (principal, validity) in [("cf-free", "-2d:-1d"), ("somebody", "-1d:+1d")] {
-        keygen(&["-s", &g.text("ca"), "-I", "test", "-n", principal, "-V", validity, &public]);
+        keygen(&[
+            "-s",
+            &g.text("ca"),
+            "-I",
+            "test",
+            "-n",
+            principal,
+            "-V",
+            validity,
+            &public,
+        ]);
         let refused = g.words(host.clone(), login(&["true"])).await;
         assert!(refused.contains("certified_late with its certificate"), "{refused}");
-        assert!(refused.contains("the certificate is ") && refused.contains("identity:"), "{refused}");
+        assert!(
+            refused.contains("the certificate is ") && refused.contains("identity:"),
+            "{refused}"
+        );
     }
 }

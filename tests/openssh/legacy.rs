@@ -52,7 +52,10 @@ pub(crate) async fn sha1_and_cbc_need_a_word(g: Arc<Ground>) {
         host.ssh.known_hosts = vec![g.path("known_rsa")];
         host.ssh.identity = vec![g.path(key)];
         let said = g.words(host.clone(), login(&["true"])).await;
-        assert!(said.contains("offers no kex algorithm that is safe (diffie-hellman-group14-sha1"), "{said}");
+        assert!(
+            said.contains("offers no kex algorithm that is safe (diffie-hellman-group14-sha1"),
+            "{said}"
+        );
         assert!(said.contains("`ssh: { legacy-algorithms: true }`"), "{said}");
         host.ssh.legacy_algorithms = true;
         let result = g.once(host, login(&["true"])).await;
@@ -63,15 +66,30 @@ pub(crate) async fn sha1_and_cbc_need_a_word(g: Arc<Ground>) {
 /// Each list by itself is named too.
 pub(crate) async fn every_old_list_names_the_way_out(g: Arc<Ground>) {
     for (name, line, expected) in [
-        ("old_cipher", "Ciphers aes256-cbc", "no cipher algorithm that is safe (aes256-cbc)"),
-        ("old_mac", "Ciphers aes256-ctr\nMACs hmac-sha1", "no mac algorithm that is safe (hmac-sha1)"),
-        ("old_key", "HostKeyAlgorithms ssh-rsa", "no key algorithm that is safe (ssh-rsa)"),
+        (
+            "old_cipher",
+            "Ciphers aes256-cbc",
+            "no cipher algorithm that is safe (aes256-cbc)",
+        ),
+        (
+            "old_mac",
+            "Ciphers aes256-ctr\nMACs hmac-sha1",
+            "no mac algorithm that is safe (hmac-sha1)",
+        ),
+        (
+            "old_key",
+            "HostKeyAlgorithms ssh-rsa",
+            "no key algorithm that is safe (ssh-rsa)",
+        ),
     ] {
         let sshd = g.another(name, line);
         let mut host = g.host_on(&sshd, "cf-free");
         host.ssh.identity = vec![g.path("id_rsa")];
         let said = g.words(host, login(&["true"])).await;
-        assert!(said.contains(expected) && said.contains("legacy-algorithms: true"), "{name}: {said}");
+        assert!(
+            said.contains(expected) && said.contains("legacy-algorithms: true"),
+            "{name}: {said}"
+        );
     }
 }
 
@@ -81,7 +99,10 @@ pub(crate) async fn an_rsa_key_with_sha1(g: Arc<Ground>) {
     let mut host = g.host_on(&sshd, "cf-free");
     host.ssh.identity = vec![g.path("id_rsa")];
     let said = g.words(host.clone(), login(&["true"])).await;
-    assert!(said.contains("refused the login as cf-free (tried: ") && said.contains("id_rsa"), "{said}");
+    assert!(
+        said.contains("refused the login as cf-free (tried: ") && said.contains("id_rsa"),
+        "{said}"
+    );
     host.ssh.legacy_algorithms = true;
     let result = g.once(host, login(&["true"])).await;
     assert!(result.is_ok(), "{result:?}");

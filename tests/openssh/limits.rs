@@ -39,7 +39,10 @@ pub(crate) async fn max_sessions(g: Arc<Ground>) {
     }
     assert_eq!(hard.logins(), 1);
     let said = g.words(g.host("cf-closed"), login(&["true"])).await;
-    assert!(said.contains("refused another session") && said.contains("Raise MaxSessions"), "{said}");
+    assert!(
+        said.contains("refused another session") && said.contains("Raise MaxSessions"),
+        "{said}"
+    );
 }
 
 /// A person who thinks longer than sshd waits.
@@ -99,7 +102,10 @@ pub(crate) async fn per_source_penalties(g: Arc<Ground>) {
             Ok(_) => assert!(good),
             Err(error) => {
                 let said = super::ground::words(&error);
-                assert!(said.contains("it said: Not allowed") && said.contains("PerSourcePenaltyExemptList"), "{said}");
+                assert!(
+                    said.contains("it said: Not allowed") && said.contains("PerSourcePenaltyExemptList"),
+                    "{said}"
+                );
                 assert!(!good);
             }
         }
@@ -109,7 +115,10 @@ pub(crate) async fn per_source_penalties(g: Arc<Ground>) {
 
 /// sshd asks whether we live every second, and changes keys every megabyte and every two seconds; so do we.
 pub(crate) async fn client_alive_and_rekey(g: Arc<Ground>) {
-    let sshd = g.another("rekey", "LogLevel DEBUG\nClientAliveInterval 1\nClientAliveCountMax 2\nRekeyLimit 1M 2s");
+    let sshd = g.another(
+        "rekey",
+        "LogLevel DEBUG\nClientAliveInterval 1\nClientAliveCountMax 2\nRekeyLimit 1M 2s",
+    );
     let ours = async |every: Duration| {
         let host = g.host_on(&sshd, "cf-free");
         let name = host.name.clone();
@@ -118,7 +127,10 @@ pub(crate) async fn client_alive_and_rekey(g: Arc<Ground>) {
         let fleet = SshFleet::new(vec![host], Arc::new(secrets()), options);
         for _ in 0..2 {
             let script = "yes 0123456789 | head -c 8000000; sleep 2; echo; echo last";
-            let output = fleet.run(&name, &login(&["sh", "-c", script])).await.expect("an answer");
+            let output = fleet
+                .run(&name, &login(&["sh", "-c", script]))
+                .await
+                .expect("an answer");
             assert!(output.stdout.ends_with(b"\nlast\n"));
             tokio::time::sleep(Duration::from_secs(3)).await;
         }

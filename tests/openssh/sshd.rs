@@ -36,7 +36,11 @@ impl Sshd {
         let binds = mounts
             .iter()
             .map(|(from, onto)| format!("mount --bind {}/{from} {onto} && ", dir.display()));
-        let script = format!("{} exec /usr/sbin/sshd -D -e -f {}", binds.collect::<String>(), config.display());
+        let script = format!(
+            "{} exec /usr/sbin/sshd -D -e -f {}",
+            binds.collect::<String>(),
+            config.display()
+        );
         let child = Process::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c", &script])
             .stderr(fs::File::create(&log).expect("a log"))
@@ -52,7 +56,11 @@ impl Sshd {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !self.log().contains("Server listening") {
             let ended = self.child.try_wait().expect("a child");
-            assert!(ended.is_none() && Instant::now() < deadline, "sshd did not start: {}", self.log());
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "sshd did not start: {}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }

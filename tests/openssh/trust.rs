@@ -8,7 +8,7 @@ use certfleet::remote::RemoteError;
 
 use super::ground::{Ground, keygen, login, words};
 
-/// cf-free's host, with this known_hosts.
+/// cf-free's host, with this `known_hosts`.
 fn knowing(g: &Ground, text: &str) -> Host {
     let file = g.path("known_hosts_case");
     std::fs::write(&file, text).expect("written");
@@ -36,11 +36,26 @@ pub(crate) async fn unknown_changed_revoked(g: Arc<Ground>) {
     let (right, wrong) = (g.public("host"), g.public("ca"));
     let unknown = refusal(&g, "").await;
     let ssh = format!("`ssh -p {} 127.0.0.1`", g.port);
-    all(&unknown, &["is not known (ssh-ed25519 SHA256:", "console", &ssh, "accept-new"]);
+    all(
+        &unknown,
+        &["is not known (ssh-ed25519 SHA256:", "console", &ssh, "accept-new"],
+    );
     let changed = refusal(&g, &format!("# one\n{name} {wrong}\n")).await;
-    all(&changed, &["HAS CHANGED", "SHA256:", "known_hosts_case:2", "remove line 2", "do not go on"]);
+    all(
+        &changed,
+        &[
+            "HAS CHANGED",
+            "SHA256:",
+            "known_hosts_case:2",
+            "remove line 2",
+            "do not go on",
+        ],
+    );
     let revoked = refusal(&g, &format!("{name} {right}\n@revoked * {right}\n")).await;
-    all(&revoked, &["is revoked", "known_hosts_case:2", "Give the host a new key"]);
+    all(
+        &revoked,
+        &["is revoked", "known_hosts_case:2", "Give the host a new key"],
+    );
     let negated = refusal(&g, &format!("!{name},[127.*]:* {right}\n")).await;
     all(&negated, &["is not known"]);
 }
@@ -77,7 +92,10 @@ pub(crate) async fn accept_new_and_an_alias(g: Arc<Ground>) {
     host.ssh.host_key_policy = HostKeyPolicy::AcceptNew;
     assert!(g.once(host.clone(), login(&["true"])).await.is_ok());
     let recorded = std::fs::read_to_string(g.path("known_hosts_case")).expect("a file");
-    assert_eq!(recorded, format!("# mine\n[127.0.0.1]:{} {}\n", g.port, g.public("host")));
+    assert_eq!(
+        recorded,
+        format!("# mine\n[127.0.0.1]:{} {}\n", g.port, g.public("host"))
+    );
     let wrong = format!("[127.0.0.1]:{} {}\n", g.port, g.public("ca"));
     std::fs::write(g.path("known_hosts_case"), wrong).expect("written");
     all(&g.words(host, login(&["true"])).await, &["HAS CHANGED"]);
@@ -97,7 +115,18 @@ pub(crate) async fn host_certificates(g: Arc<Ground>) {
         ("other", "-1d:+1d", Some("it is for other, not for 127.0.0.1")),
         ("127.0.0.1", "-2d:-1d", Some("it has expired")),
     ] {
-        keygen(&["-s", &g.text("ca"), "-I", "h", "-h", "-n", principal, "-V", validity, &g.text("host.pub")]);
+        keygen(&[
+            "-s",
+            &g.text("ca"),
+            "-I",
+            "h",
+            "-h",
+            "-n",
+            principal,
+            "-V",
+            validity,
+            &g.text("host.pub"),
+        ]);
         let sshd = g.another("cert", &format!("HostCertificate {}", g.text("host-cert.pub")));
         let known = format!("@cert-authority [127.0.0.1]:{} {ca}\n", sshd.port);
         let mut host = knowing(&g, &known);

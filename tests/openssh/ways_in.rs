@@ -1,4 +1,4 @@
-//! Tunnels, jump hosts and ssh_config.
+//! Tunnels, jump hosts and `ssh_config`.
 
 use std::sync::Arc;
 
@@ -40,20 +40,26 @@ pub(crate) async fn one_and_two_jump_hosts(g: Arc<Ground>) {
         let before = g.sshd.logins();
         let failed = failures(&g.fleet(hosts), &names, &login(&["true"])).await;
         assert!(failed.is_empty(), "{failed:?}");
-        assert_eq!((a.logins(), b.logins(), g.sshd.logins() - before), (logins.0, logins.1, 4));
+        assert_eq!(
+            (a.logins(), b.logins(), g.sshd.logins() - before),
+            (logins.0, logins.1, 4)
+        );
     }
     let mut dead = g.host("cf-pass");
     dead.ssh.jump = Some(vec![first]);
     dead.ssh.port = Some(1);
     let said = g.words(dead, login(&["true"])).await;
-    assert!(said.contains(&format!("the jump host 127.0.0.1:{} cannot connect to it", a.port)), "{said}");
+    assert!(
+        said.contains(&format!("the jump host 127.0.0.1:{} cannot connect to it", a.port)),
+        "{said}"
+    );
     let mut forbidden = g.host("cf-pass");
     forbidden.ssh.jump = Some(vec![format!("cf-none@127.0.0.1:{}", g.port)]);
     let said = g.words(forbidden, login(&["true"])).await;
     assert!(said.contains("AllowTcpForwarding yes"), "{said}");
 }
 
-/// A host that leaves everything to this ssh_config.
+/// A host that leaves everything to this `ssh_config`.
 fn configured(g: &Ground, alias: &str, text: &str) -> Host {
     let config = g.path("ssh_config");
     std::fs::write(&config, text).expect("written");
@@ -67,7 +73,11 @@ fn configured(g: &Ground, alias: &str, text: &str) -> Host {
 }
 
 fn common(g: &Ground) -> String {
-    format!("  HostName 127.0.0.1\n  Port {}\n  User cf-free\n  IdentityFile {}\n", g.port, g.text("id"))
+    format!(
+        "  HostName 127.0.0.1\n  Port {}\n  User cf-free\n  IdentityFile {}\n",
+        g.port,
+        g.text("id")
+    )
 }
 
 pub(crate) async fn ssh_config_as_openssh_reads_it(g: Arc<Ground>) {
@@ -77,11 +87,20 @@ pub(crate) async fn ssh_config_as_openssh_reads_it(g: Arc<Ground>) {
     std::fs::write(&included, format!("Host web-* !web-9\n{common}")).expect("written");
     let cases = [
         ("alias", format!("Host alias\n{common}{proxy}")),
-        ("alias", format!("Match host other\n  User nobody\nHost alias\n{common}")),
+        (
+            "alias",
+            format!("Match host other\n  User nobody\nHost alias\n{common}"),
+        ),
         ("alias", format!("Match originalhost alias exec \"true\"\n{common}")),
         ("web-1", format!("Include {included}\nHost *\n  User nobody\n")),
-        ("alias", format!("Host alias\n  AddressFamily inet6\n  HostName ::1\n{common}")),
-        ("alias", format!("Host alias\n  ProxyJump hop\n{common}Host hop\n{common}")),
+        (
+            "alias",
+            format!("Host alias\n  AddressFamily inet6\n  HostName ::1\n{common}"),
+        ),
+        (
+            "alias",
+            format!("Host alias\n  ProxyJump hop\n{common}Host hop\n{common}"),
+        ),
     ];
     for (alias, text) in cases {
         let result = g.once(configured(&g, alias, &text), login(&["id", "-un"])).await;
@@ -93,24 +112,35 @@ pub(crate) async fn ssh_config_as_openssh_reads_it(g: Arc<Ground>) {
 pub(crate) async fn ssh_config_that_cannot_work(g: Arc<Ground>) {
     let common = common(&g);
     for (lines, expected) in [
-        ("  AddressFamily inet\n  HostName ::1\n", "no address of the wanted family"),
+        (
+            "  AddressFamily inet\n  HostName ::1\n",
+            "no address of the wanted family",
+        ),
         ("  ProxyCommand nc -X %X\n", "the token `%X` is not known"),
         ("  ProxyCommand false\n", "ProxyCommand `false` ended before SSH began"),
         ("  Port many\n", "`Port many`, which is no number"),
         ("  HostName \"open\n", "a quote is left open"),
         ("  ProxyJump a:b:c:d@e:f\n", "Write `jump: user@bastion.example.com:22`"),
     ] {
-        let said = g.words(configured(&g, "alias", &format!("Host alias\n{lines}{common}")), login(&["true"])).await;
+        let said = g
+            .words(
+                configured(&g, "alias", &format!("Host alias\n{lines}{common}")),
+                login(&["true"]),
+            )
+            .await;
         assert!(said.contains(expected), "{lines}: {said}");
     }
     let text = format!("Host alias\n  KnownHostsCommand /bin/keys %H\n{common}");
     let mut host = configured(&g, "alias", &text);
     host.ssh.known_hosts.clear();
     let said = g.words(host, login(&["true"])).await;
-    assert!(said.contains("`KnownHostsCommand /bin/keys`") && said.contains("known-hosts: FILE"), "{said}");
+    assert!(
+        said.contains("`KnownHostsCommand /bin/keys`") && said.contains("known-hosts: FILE"),
+        "{said}"
+    );
 }
 
-/// `jump: none` in the inventory takes back what ssh_config says; leaving it out does not.
+/// `jump: none` in the inventory takes back what `ssh_config` says; leaving it out does not.
 pub(crate) async fn jump_none(g: Arc<Ground>) {
     let text = format!("Host alias\n  ProxyJump nobody@127.0.0.1:1\n{}", common(&g));
     let mut host = configured(&g, "alias", &text);

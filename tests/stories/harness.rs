@@ -1,19 +1,31 @@
-//! One embedded fleet, one playbook, and everything that was seen.
+//! One embedded fleet, one playbook, and everything that was seen. Shared by `stories`, `engine` and `scenarios`.
+
+#![expect(
+    dead_code,
+    unreachable_pub,
+    reason = "every test program uses another part of the harness"
+)]
+
+#[path = "meddler.rs"]
+pub mod meddler;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use certfleet::engine::run::Operator;
-use certfleet::engine::{Cancel, Recorder, Run, execute, gather};
-use certfleet::event::{Event, EventKind};
+use certfleet::engine::{Cancel, Ledger, Recorder, Run, execute, gather};
+use certfleet::event::{Event, EventKind, RunState};
 use certfleet::lab::{Lab, LabConfig, MemoryFleet};
 use certfleet::model::exit::RunEnd;
-use certfleet::model::{Inventory, Playbook, RunId, Selector};
+use certfleet::model::{HostFacts, HostName, Inventory, Outcome, Playbook, RunId, Selector};
 use certfleet::plan::{Plan, PlanInput, plan};
 use certfleet::remote::Transport;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+
+use meddler::Meddler;
 
 /// No story takes longer than this, in virtual time.
 const DEADLINE: Duration = Duration::from_secs(3600);
@@ -23,6 +35,56 @@ pub struct Story {
     pub lab: Lab,
     inventory: Arc<Inventory>,
     transport: Arc<dyn Transport>,
+    meddler: Meddler,
+    runs: AtomicU32,
+}
+
+/// What was found on the hosts.
+pub type Facts = BTreeMap<HostName, HostFacts>;
+
+/// How a run differs from the usual.
+#[derive(Debug)]
+pub struct Wish {
+    /// `--limit`.
+    pub limit: String,
+    pub ledger: Option<Ledger>,
+    pub press: Option<Press>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            limit: "all".to_owned(),
+            ledger: None,
+            press: None,
+        }
+    }
+}
+
+/// Ctrl-C, once an event is seen.
+#[derive(Debug)]
+pub struct Press {
+    pub when: fn(&EventKind) -> bool,
+    /// The second press too, at once.
+    pub twice: bool,
+}
+
+impl Press {
+    fn listen(self, cancel: &Cancel) -> mpsc::UnboundedSender<Event> {
+        let (sender, mut events) = mpsc::unbounded_channel::<Event>();
+        let cancel = cancel.clone();
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                if (self.when)(&event.kind) {
+                    cancel.request_stop();
+                    if self.twice {
+                        cancel.request_leave();
+                    }
+                }
+            }
+        });
+        sender
+    }
 }
 
 /// What a run left behind.
@@ -41,9 +103,12 @@ impl Story {
             Some(password) => MemoryFleet::with_password(lab.clone(), password),
             None => MemoryFleet::new(lab.clone()),
         };
+        let meddler = Meddler::new(Arc::new(fleet));
         Self {
             inventory: Arc::new(lab.inventory()),
-            transport: Arc::new(fleet),
+            transport: Arc::new(meddler.clone()),
+            meddler,
+            runs: AtomicU32::new(1),
             lab,
         }
     }
@@ -54,11 +119,16 @@ impl Story {
         Arc::new(move || lab.wall_clock())
     }
 
-    /// Gathers, plans and runs.
-    pub async fn run(&self, playbook: &Playbook) -> Told {
+    /// What lies between a run and the hosts; rules can be added at any time.
+    pub fn meddler(&self) -> &Meddler {
+        &self.meddler
+    }
+
+    /// Gathers and plans.
+    pub async fn plan(&self, playbook: &Playbook, limit: &str) -> (Facts, Plan) {
         let clock = self.clock();
         let facts = gather(&self.transport, &self.inventory.hosts, &*clock).await;
-        let limit = Selector::all();
+        let limit: Selector = limit.parse().expect("a selector");
         let plan = plan(&PlanInput {
             inventory: &self.inventory,
             playbook,
@@ -66,16 +136,37 @@ impl Story {
             limit: &limit,
             now: clock(),
         });
+        (facts, plan)
+    }
+
+    /// Gathers, plans and runs.
+    pub async fn run(&self, playbook: &Playbook) -> Told {
+        self.run_with(playbook, Wish::default()).await
+    }
+
+    /// The same with wishes. The plan must be free of errors.
+    pub async fn run_with(&self, playbook: &Playbook, wish: Wish) -> Told {
+        let (facts, plan) = self.plan(playbook, &wish.limit).await;
         let errors: Vec<String> = plan.errors().map(|n| format!("{}: {}", n.code, n.message)).collect();
         assert!(errors.is_empty(), "the plan must be free of errors: {errors:#?}");
+        self.execute(facts, plan, wish).await
+    }
+
+    /// Runs a plan.
+    pub async fn execute(&self, facts: Facts, plan: Plan, wish: Wish) -> Told {
         let (sender, mut events) = mpsc::unbounded_channel();
+        let cancel = Cancel::new();
+        let mut observers = vec![sender];
+        if let Some(press) = wish.press {
+            observers.push(press.listen(&cancel));
+        }
         let run = Run {
-            id: RunId::new("story"),
+            id: RunId::new(format!("story-{}", self.runs.fetch_add(1, Ordering::Relaxed))),
             inventory: Arc::clone(&self.inventory),
             facts: Arc::new(facts),
             transport: Arc::clone(&self.transport),
-            recorder: Recorder::new(None, vec![sender], clock),
-            cancel: Cancel::new(),
+            recorder: Recorder::new(wish.ledger, observers, self.clock()),
+            cancel,
         };
         let operator = Operator {
             who: "test@here".to_owned(),
@@ -83,7 +174,7 @@ impl Story {
         let ended = tokio::time::timeout(DEADLINE, execute(&run, &plan, &operator)).await;
         let end = ended
             .unwrap_or_else(|_| panic!("no end within {DEADLINE:?}"))
-            .expect("no ledger to fail");
+            .expect("the first event is recorded");
         drop(run);
         let mut seen = Vec::new();
         while let Ok(event) = events.try_recv() {
@@ -125,6 +216,34 @@ impl Story {
 }
 
 impl Told {
+    /// The state that everybody who reads the events arrives at.
+    pub fn state(&self) -> RunState {
+        RunState::fold(&self.events)
+    }
+
+    /// The outcome of a step, by its id.
+    pub fn outcome(&self, step: &str) -> Option<Outcome> {
+        self.events.iter().find_map(|e| match &e.kind {
+            EventKind::StepFinished { step: id, outcome, .. } if id == step => Some(outcome.clone()),
+            _ => None,
+        })
+    }
+
+    /// Hosts that were taken out, with the reason.
+    pub fn excluded(&self) -> BTreeMap<String, String> {
+        let state = self.state();
+        state
+            .excluded
+            .into_iter()
+            .map(|(h, why)| (h.to_string(), why))
+            .collect()
+    }
+
+    /// The last event's advice.
+    pub fn next(&self) -> String {
+        self.state().next.join(" ")
+    }
+
     /// What failed gates saw last.
     pub fn reasons(&self) -> Vec<String> {
         let gates = self.events.iter().filter_map(|e| match &e.kind {

@@ -81,7 +81,7 @@ fn render(args: &CheckArgs, findings: &Findings, terminal: Terminal) -> Result<S
     Ok(format!("{}\n", text.trim_end()))
 }
 
-/// A new file beside the old one, then renamed over it. World-readable, as node_exporter needs it; nothing in it is secret.
+/// A new file beside the old one, then renamed over it. World-readable, as the node exporter needs it; nothing in it is secret.
 fn write_whole(path: &Path, text: &str) -> Result<(), CliError> {
     use std::os::unix::fs::PermissionsExt;
     let doing = || format!("cannot write {}", path.display());

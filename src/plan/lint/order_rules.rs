@@ -119,13 +119,11 @@ pub(super) fn outage_not_accepted(input: &PlanInput<'_>, plan: &Plan) -> Vec<Not
 /// one unless the inventory has etcd hosts of its own.
 fn is_member(input: &PlanInput<'_>, host: &Host) -> bool {
     let known = input.facts.get(&host.name).filter(|f| f.unreachable.is_none());
-    match known {
-        Some(facts) => has_etcd(host, facts),
-        None => {
-            let external = input.inventory.with_role(Role::Etcd).next().is_some();
-            host.role == Role::Etcd || (host.role == Role::ControlPlane && !external)
-        }
+    if let Some(facts) = known {
+        return has_etcd(host, facts);
     }
+    let external = input.inventory.with_role(Role::Etcd).next().is_some();
+    host.role == Role::Etcd || (host.role == Role::ControlPlane && !external)
 }
 
 fn takes_down(phase: &Phase) -> bool {

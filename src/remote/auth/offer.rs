@@ -176,7 +176,10 @@ fn objection(certificate: &Certificate, user: &str) -> Option<String> {
     } else if now >= certificate.valid_before() {
         Some(" (the certificate is no longer valid: have it issued again)".to_owned())
     } else if !principals.is_empty() && !principals.iter().any(|p| p == user) {
-        Some(format!(" (the certificate is for {}, not for {user})", principals.join(", ")))
+        Some(format!(
+            " (the certificate is for {}, not for {user})",
+            principals.join(", ")
+        ))
     } else {
         None
     }
@@ -184,7 +187,9 @@ fn objection(certificate: &Certificate, user: &str) -> Option<String> {
 
 fn with_hint(name: String, only_sha1: bool) -> String {
     if only_sha1 {
-        format!("{name} (the sshd does not say that it takes RSA keys with SHA-2, so it is old or takes none: use an ed25519 key, or set `legacy-algorithms: true`)")
+        format!(
+            "{name} (the sshd does not say that it takes RSA keys with SHA-2, so it is old or takes none: use an ed25519 key, or set `legacy-algorithms: true`)"
+        )
     } else {
         name
     }

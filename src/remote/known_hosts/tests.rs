@@ -1,4 +1,4 @@
-//! known_hosts as a table of cases.
+//! `known_hosts` as a table of cases.
 
 use std::path::Path;
 

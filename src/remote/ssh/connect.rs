@@ -153,7 +153,8 @@ fn explain(target: &Target, greeting: &Mutex<Greeting>, heard: &Heard, error: &r
         && !greeting.key_seen
         && let Some(command) = target.proxy_command.as_ref().filter(|_| target.jump.is_empty())
     {
-        let reason = format!("its ProxyCommand `{command}` ended before SSH began ({error}); run it by hand to see why");
+        let reason =
+            format!("its ProxyCommand `{command}` ended before SSH began ({error}); run it by hand to see why");
         return (unreachable(target, &reason), Again::Refused);
     }
     if dropped && !greeting.key_seen {

@@ -169,7 +169,9 @@ fn home_path(path: &Path, person: &Person) -> PathBuf {
 fn refuse_known_hosts_command(alias: &str, settings: &SshSettings, options: &HostOptions) -> Result<(), RemoteError> {
     match &options.known_hosts_command {
         Some(command) if settings.known_hosts.is_empty() => Err(RemoteError::Config {
-            what: format!("the SSH configuration has `KnownHostsCommand {command}` for {alias}, which is not supported"),
+            what: format!(
+                "the SSH configuration has `KnownHostsCommand {command}` for {alias}, which is not supported"
+            ),
             remedy: "Write its keys into a file and set `ssh: { known-hosts: FILE }` in the inventory.".to_owned(),
         }),
         _ => Ok(()),

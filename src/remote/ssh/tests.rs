@@ -397,7 +397,10 @@ async fn an_rsa_key_and_an_sshd_that_knows_no_sha2_name_the_opt_in() {
     std::fs::write(&file, key.to_openssh(LineEnding::LF).expect("a key")).expect("written");
     let mut host = bench.host("m1");
     host.ssh.identity = vec![file];
-    let refused = bench.fleet(vec![host]).run(&HostName::from("m1"), &login(&["say"])).await;
+    let refused = bench
+        .fleet(vec![host])
+        .run(&HostName::from("m1"), &login(&["say"]))
+        .await;
     let said = refused.expect_err("refused").to_string();
     assert!(said.contains("`legacy-algorithms: true`"), "{said}");
 }

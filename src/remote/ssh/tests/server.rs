@@ -10,7 +10,7 @@ use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, Session, VerifiedPublicKey};
-use russh::{Preferred, Channel, ChannelId, ChannelMsg, ChannelOpenFailure, ChannelWriteHalf};
+use russh::{Channel, ChannelId, ChannelMsg, ChannelOpenFailure, ChannelWriteHalf, Preferred};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
@@ -158,7 +158,7 @@ impl server::Handler for Login {
             if port == 7 {
                 let (mut read, mut write) = tokio::io::split(stream);
                 let _ = tokio::io::copy(&mut read, &mut write).await;
-            } else if let Ok(mut tcp) = tokio::net::TcpStream::connect(("127.0.0.1", port as u16)).await {
+            } else if let Ok(mut tcp) = tokio::net::TcpStream::connect(("127.0.0.1", u16::try_from(port).unwrap_or(0))).await {
                 let _ = tokio::io::copy_bidirectional(&mut stream, &mut tcp).await;
             }
         });

@@ -1,0 +1,100 @@
+//! How runs end: by a person, by a plan that must not run, without a host; and how they go on.
+
+use certfleet::event::EventKind;
+use certfleet::lab::{Fault, LabConfig, Scenario};
+use certfleet::model::RuntimeKind;
+use certfleet::model::exit::RunEnd;
+
+use crate::harness::{Press, Story, Wish};
+use crate::{fault, ran, renew, small};
+
+fn codes(plan: &certfleet::plan::Plan) -> Vec<&str> {
+    plan.errors().map(|n| n.code.as_str()).collect()
+}
+
+fn stops_the_kubelet(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::StepStarted { phase, .. } if phase == "stop-kubelet")
+}
+
+fn pressed(twice: bool) -> Wish {
+    Wish {
+        press: Some(Press {
+            when: stops_the_kubelet,
+            twice,
+        }),
+        ..Wish::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_press_finishes_the_steps_in_flight_and_the_same_command_goes_on() {
+    let story = Story::new(small());
+    let told = story.run_with(&renew(), pressed(false)).await;
+    assert_eq!(told.end, RunEnd::Aborted, "{}", told.text());
+    assert_eq!(ran(&story, "m1", "systemctl stop kubelet"), 1);
+    assert_eq!(
+        ran(&story, "m1", "systemctl stop docker"),
+        0,
+        "no new step: {}",
+        told.text()
+    );
+    assert!(told.state().stop_requested, "{}", told.text());
+    assert_eq!(told.state().unsettled().count(), 0, "{}", told.text());
+    // Nobody is that fast: a renewal within the same second has the same end.
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let again = story.run(&renew()).await;
+    assert_eq!(again.end, RunEnd::Succeeded, "{}", again.text());
+    story.assert_healthy();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_press_leaves_and_says_what_is_not_known() {
+    let story = Story::new(small());
+    let told = story.run_with(&renew(), pressed(true)).await;
+    assert_eq!(told.end, RunEnd::Stuck, "{}", told.text());
+    assert!(told.next().contains("stop-kubelet/"), "{}", told.next());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_goes_on_where_the_runtime_was_already_stopped() {
+    let story = Story::new(small().with_versions(19, RuntimeKind::Containerd));
+    let wish = Wish {
+        press: Some(Press {
+            when: |kind| matches!(kind, EventKind::GatePassed { phase, .. } if phase == "stop-runtime"),
+            twice: false,
+        }),
+        ..Wish::default()
+    };
+    let told = story.run_with(&renew(), wish).await;
+    assert_eq!(told.end, RunEnd::Aborted, "{}", told.text());
+    let again = story.run(&renew()).await;
+    assert_eq!(again.end, RunEnd::Succeeded, "{}", again.text());
+    story.assert_healthy();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_external_ca_is_refused() {
+    let mut config = small();
+    config.external_ca = true;
+    let (_, plan) = Story::new(config).plan(&renew(), "all").await;
+    assert!(codes(&plan).contains(&"ca-key-missing"), "{:?}", plan.notes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clocks_that_disagree_are_refused() {
+    let mut config = small();
+    config.clock_offsets = vec![("w1".to_owned(), 120_000)];
+    let (_, plan) = Story::new(config).plan(&renew(), "all").await;
+    assert_eq!(codes(&plan), ["clock-skew"], "{:?}", plan.notes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_does_not_answer_is_left_out() {
+    let story = Story::new(LabConfig::new(Scenario::Seed).sized(1, 2));
+    fault(&story.lab, "w2", "", Fault::RefuseConnection, 1_000_000);
+    let told = story.run(&renew()).await;
+    let warned = told.plan.notes.iter().any(|n| n.code == "worker-unreachable");
+    assert!(warned, "{:?}", told.plan.notes);
+    assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
+    assert!(!told.text().contains("start-workers/w2"), "{}", told.text());
+}

@@ -1,0 +1,10 @@
+//! Plans: every lint rule by name, the order of the built-in playbooks for any fleet, and that equal inputs give equal plans.
+
+#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
+
+#[path = "plan/fleet.rs"]
+mod fleet;
+#[path = "plan/lint.rs"]
+mod lint;
+#[path = "plan/order.rs"]
+mod order;

@@ -1,0 +1,83 @@
+//! Every file in `tests/scenarios` is a story: a fleet, what goes wrong, a playbook, and what must be seen. Adding one
+//! needs no Rust; `tests/scenarios/README.md` has the words.
+
+#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
+
+#[path = "stories/harness.rs"]
+mod harness;
+
+#[path = "scenarios/expect.rs"]
+mod expect;
+#[path = "scenarios/script.rs"]
+mod script;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use harness::{Story, Wish};
+use script::Script;
+
+fn files() -> Vec<PathBuf> {
+    let entries = fs::read_dir("tests/scenarios").expect("the folder is there").flatten();
+    let texts = entries
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "txt"));
+    let mut files: Vec<PathBuf> = texts.collect();
+    files.sort();
+    files
+}
+
+/// Everything that is not as the file says.
+async fn play(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).expect("a readable file");
+    let script = match Script::parse(&text) {
+        Ok(script) => script,
+        Err(error) => return vec![error],
+    };
+    let story = Story::new(script.fleet.clone());
+    script.arrange(&story.lab);
+    let (facts, plan) = story.plan(&script.playbook, &script.limit).await;
+    if plan.errors().next().is_some() {
+        return expect::check(&script, &story, &plan, None);
+    }
+    let wish = Wish {
+        limit: script.limit.clone(),
+        ..Wish::default()
+    };
+    let told = story.execute(facts, plan.clone(), wish).await;
+    expect::check(&script, &story, &plan, Some(&told))
+}
+
+fn run(part: usize, parts: usize) {
+    let mut wrong = Vec::new();
+    for file in files().into_iter().skip(part).step_by(parts) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        for problem in runtime.block_on(play(&file)) {
+            wrong.push(format!("{}: {problem}", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn scenarios_of_the_first_half() {
+    run(0, 2);
+}
+
+#[test]
+fn scenarios_of_the_second_half() {
+    run(1, 2);
+}
+
+#[test]
+fn there_are_scenarios_and_a_wrong_word_is_named_with_its_line() {
+    assert!(files().len() >= 10, "{:?}", files());
+    let error = Script::parse("scenario: seed\nmaster: 1\n").expect_err("no such word");
+    assert!(error.contains("line 2") && error.contains("master"), "{error}");
+    let error = Script::parse("scenario: seed\nplaybook: renew\n").expect_err("nothing expected");
+    assert!(error.contains("end:"), "{error}");
+}

@@ -1,0 +1,179 @@
+//! The text of a scenario: `word: value` lines.
+
+use certfleet::config::load_playbook;
+use certfleet::lab::{CalicoTrouble, Fault, FaultRule, Lab, LabConfig, Scenario};
+use certfleet::model::playbook::Share;
+use certfleet::model::{Playbook, RuntimeKind};
+
+/// A whole file.
+#[derive(Debug)]
+pub(crate) struct Script {
+    pub(crate) fleet: LabConfig,
+    pub(crate) playbook: Playbook,
+    pub(crate) limit: String,
+    faults: Vec<FaultRule>,
+    /// Host, unit, how many starts fail.
+    failing: Vec<(String, String, u32)>,
+    /// Line number, word and value of what must be seen.
+    pub(crate) expectations: Vec<(usize, String, String)>,
+}
+
+const EXPECTATIONS: [&str; 11] = [
+    "end",
+    "note",
+    "phase",
+    "host",
+    "step",
+    "saw",
+    "never",
+    "ran",
+    "never-ran",
+    "order",
+    "healthy",
+];
+
+impl Script {
+    /// Reads a file; an error names its line.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let lines = text.lines().enumerate().map(|(i, l)| (i + 1, l.trim()));
+        let lines: Vec<(usize, &str)> = lines.filter(|(_, l)| !l.is_empty() && !l.starts_with('#')).collect();
+        let mut script = Self {
+            fleet: LabConfig::new(Scenario::Seed).sized(1, 1),
+            playbook: load_playbook("renew").map_err(|e| e.to_string())?,
+            limit: "all".to_owned(),
+            faults: Vec::new(),
+            failing: Vec::new(),
+            expectations: Vec::new(),
+        };
+        for (number, line) in lines {
+            let (word, value) = line
+                .split_once(':')
+                .ok_or(format!("line {number}: not `word: value`"))?;
+            let (word, value) = (word.trim(), value.trim());
+            let first = word.split(' ').next().unwrap_or_default();
+            if EXPECTATIONS.contains(&first) {
+                script.expectations.push((number, word.to_owned(), value.to_owned()));
+            } else {
+                script
+                    .set(word, value)
+                    .map_err(|e| format!("line {number}: {word}: {e}"))?;
+            }
+        }
+        if !script.expectations.iter().any(|(_, word, _)| word == "end") {
+            return Err("a scenario must say how it ends: `end: succeeded`".to_owned());
+        }
+        Ok(script)
+    }
+
+    fn set(&mut self, word: &str, value: &str) -> Result<(), String> {
+        let fleet = &mut self.fleet;
+        match word {
+            "scenario" => *fleet = LabConfig::new(value.parse()?).sized(fleet.masters, fleet.workers),
+            "masters" => fleet.masters = number(value)?,
+            "workers" => fleet.workers = number(value)?,
+            "kubernetes" => fleet.kubernetes = value.parse()?,
+            "runtime" => fleet.runtime = runtime(value)?,
+            "live-restore" => fleet.live_restore = yes(value)?,
+            "operator-calico" => fleet.operator_calico = yes(value)?,
+            "external-ca" => fleet.external_ca = yes(value)?,
+            "expired-kubelet" => fleet.expired_kubelets.push(value.to_owned()),
+            "calico" if value == "well" => fleet.calico.clear(),
+            "calico" => fleet.calico.push(calico(value)?),
+            "clock" => fleet.clock_offsets.push(clock(value)?),
+            "fault" => self.faults.push(fault(value)?),
+            "fail-start" => self.failing.push(failing(value)?),
+            "down" => self.faults.push(rule(value, "", Fault::RefuseConnection, u32::MAX)),
+            "playbook" => self.playbook = load_playbook(value).map_err(|e| e.to_string())?,
+            "max-failures" => {
+                let share = Share::Count(number(value)?);
+                self.playbook.phases.iter_mut().for_each(|p| p.max_failures = share);
+            }
+            "limit" => value.clone_into(&mut self.limit),
+            _ => return Err("there is no such word".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// What goes wrong from now on.
+    pub(crate) fn arrange(&self, lab: &Lab) {
+        self.faults.iter().for_each(|f| lab.inject(f.clone()));
+        for (host, unit, starts) in &self.failing {
+            lab.fail_starts(&host.as_str().into(), unit, *starts);
+        }
+    }
+}
+
+fn number<N: std::str::FromStr>(value: &str) -> Result<N, String> {
+    value.parse().map_err(|_| format!("`{value}` is not a number"))
+}
+
+fn yes(value: &str) -> Result<bool, String> {
+    match value {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("yes or no".to_owned()),
+    }
+}
+
+fn runtime(value: &str) -> Result<RuntimeKind, String> {
+    match value {
+        "docker" => Ok(RuntimeKind::Docker),
+        "containerd" => Ok(RuntimeKind::Containerd),
+        "cri-o" => Ok(RuntimeKind::CriO),
+        _ => Err("docker, containerd or cri-o".to_owned()),
+    }
+}
+
+/// `w1 image-pull`.
+fn calico(value: &str) -> Result<(String, CalicoTrouble), String> {
+    let (host, trouble) = value.split_once(' ').ok_or("HOST TROUBLE")?;
+    let trouble = match trouble.trim() {
+        "crash-loop" => CalicoTrouble::CrashLoop,
+        "image-pull" => CalicoTrouble::ImagePull,
+        "terminating" => CalicoTrouble::Terminating,
+        "token" => CalicoTrouble::Token,
+        _ => return Err("crash-loop, image-pull, terminating or token".to_owned()),
+    };
+    Ok((host.to_owned(), trouble))
+}
+
+/// `w1 +120s`.
+fn clock(value: &str) -> Result<(String, i64), String> {
+    let (host, offset) = value.split_once(' ').ok_or("HOST +SECONDSs")?;
+    let seconds: i64 = number(offset.trim().trim_end_matches('s').trim_start_matches('+'))?;
+    Ok((host.to_owned(), seconds * 1000))
+}
+
+/// `w1 drop-after 1 systemctl stop kubelet`.
+fn fault(value: &str) -> Result<FaultRule, String> {
+    let words: Vec<&str> = value.splitn(4, ' ').collect();
+    let [host, kind, times, line] = words[..] else {
+        return Err("HOST KIND TIMES LINE".to_owned());
+    };
+    let kind = match kind {
+        "refuse" => Fault::RefuseConnection,
+        "drop-before" => Fault::DropBefore,
+        "drop-after" => Fault::DropAfter,
+        "hang" => Fault::Hang,
+        _ => return Err("refuse, drop-before, drop-after or hang".to_owned()),
+    };
+    Ok(rule(host, line, kind, number(times)?))
+}
+
+fn rule(host: &str, line: &str, fault: Fault, times: u32) -> FaultRule {
+    FaultRule {
+        host: host.into(),
+        line: line.to_owned(),
+        fault,
+        times,
+    }
+}
+
+/// `w1 docker 2`.
+fn failing(value: &str) -> Result<(String, String, u32), String> {
+    let words: Vec<&str> = value.split(' ').collect();
+    let [host, unit, starts] = words[..] else {
+        return Err("HOST UNIT STARTS".to_owned());
+    };
+    Ok((host.to_owned(), unit.to_owned(), number(starts)?))
+}

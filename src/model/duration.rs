@@ -33,7 +33,8 @@ fn expand_days(text: &str) -> String {
 
 /// The shortest form that [`parse`] reads back: `90s` is `1m 30s`.
 pub fn display(duration: Duration) -> String {
-    if duration.is_zero() {
+    // Nobody waits for microseconds, and an empty text could not be read back.
+    if duration < Duration::from_millis(1) {
         return "0s".to_owned();
     }
     let millis = duration.subsec_millis();
@@ -87,6 +88,7 @@ mod tests {
             Ok(Duration::from_secs(3725))
         );
         assert_eq!(display(Duration::from_millis(250)), "250ms");
+        assert_eq!(parse(&display(Duration::from_micros(7))), Ok(Duration::ZERO));
     }
 
     #[test]

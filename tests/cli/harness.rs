@@ -193,7 +193,7 @@ impl Terminal {
         let words: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
         let line = shlex::try_join(words.iter().map(String::as_str)).expect("no NUL");
         let mut script = Command::new("script");
-        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        script.args(["--quiet", "--return", "--command", &format!("exec {line}"), "/dev/null"]);
         for (name, value) in command.get_envs() {
             script.env(name, value.unwrap_or_default());
         }

@@ -15,6 +15,8 @@ mod backup;
 mod facts;
 #[path = "host_scripts/etcd.rs"]
 mod etcd;
+#[path = "host_scripts/supervise.rs"]
+mod supervise;
 
 use certfleet::model::scripts;
 

@@ -65,6 +65,18 @@ pub enum Commands {
     Run(RunArgs),
     /// Show which certificates are on disk, which are in use, and what breaks next; changes nothing
     Check(CheckArgs),
+    /// Run exactly a plan that was saved with `renew --dry-run --out FILE`; refused when the hosts are no longer as they were
+    Apply(ApplyArgs),
+    /// Go on with a run that was interrupted or failed: what is done is not done again
+    Resume(ResumeArgs),
+    /// Put the backup of a run back on its masters and restart in order
+    Rollback(RollbackArgs),
+    /// List the runs of this machine: outcome, duration, outage
+    Runs(RunsArgs),
+    /// Tell a run, finished or not, as text, JSON, junit or one HTML file
+    Report(ReportArgs),
+    /// Free the lock of a run that is dead; its mark stays
+    Unlock(UnlockArgs),
     /// Show the resolved inventory: every host with all its settings
     Inventory(InventoryArgs),
     /// List the built-in playbooks, or print one to copy and change
@@ -104,6 +116,9 @@ pub struct RunOptions {
     /// Show the plan and stop: no host is changed
     #[arg(long)]
     pub dry_run: bool,
+    /// With --dry-run: keep the plan in this file, for `certfleet apply`
+    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    pub out: Option<PathBuf>,
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
@@ -130,6 +145,71 @@ pub struct RunArgs {
     pub playbook: String,
     #[command(flatten)]
     pub options: RunOptions,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ApplyArgs {
+    /// The file that `--dry-run --out` wrote
+    pub plan: PathBuf,
+    /// The inventory file
+    #[arg(short, long, env = "CERTFLEET_INVENTORY", value_name = "FILE")]
+    pub inventory: PathBuf,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORM")]
+    pub output: Output,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArgs {
+    /// The run's id, its beginning or its end [default: the latest run]
+    pub run: Option<String>,
+    /// Another inventory file than the one of the run
+    #[arg(short, long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
+    #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORM")]
+    pub output: Output,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RollbackArgs {
+    /// The run whose backup is put back
+    pub run: String,
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RunsArgs {
+    #[arg(short, long, value_enum, default_value_t = Output::Text, value_name = "FORM")]
+    pub output: Output,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// The run's id, its beginning or its end [default: the latest run]
+    pub run: Option<String>,
+    #[arg(short, long, value_enum, default_value_t = ReportForm::Text, value_name = "FORM")]
+    pub output: ReportForm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportForm {
+    Text,
+    Json,
+    Junit,
+    Html,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UnlockArgs {
+    /// The inventory file
+    #[arg(short, long, env = "CERTFLEET_INVENTORY", value_name = "FILE")]
+    pub inventory: PathBuf,
+    /// Why; kept on every master
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::config::ConfigErrors;
-use crate::engine::{LedgerError, LockError};
+use crate::engine::{LeaseError, LedgerError, LockError};
 use crate::remote::RemoteError;
 
 use super::exit::Exit;
@@ -25,6 +25,8 @@ pub(crate) enum CliError {
     Unreachable(String),
     #[error("{0}")]
     Lock(#[from] LockError),
+    #[error("{0}")]
+    Lease(#[from] LeaseError),
     #[error("{0}")]
     Ledger(#[from] LedgerError),
     #[error("{0}")]
@@ -70,6 +72,15 @@ impl CliError {
             Self::Lock(LockError::Held { .. }) => {
                 Some("Wait for that run to end. The lock is freed when its process ends.".to_owned())
             }
+            Self::Lease(LeaseError::Held(holder)) => Some(format!(
+                "If that run is alive, wait for it. If it is dead, `certfleet resume {}` where it was started goes on with it; \
+                 `certfleet unlock --reason TEXT` frees the lock.",
+                holder.run
+            )),
+            Self::Lease(LeaseError::NoMajority { .. }) => Some(
+                "Nothing was changed. Make the masters reachable and writable (/var/lib/certfleet), then start again."
+                    .to_owned(),
+            ),
             Self::Remote(error) => Some(error.remedy()),
             Self::Bug(_) => Some("This is a bug in certfleet; please report it with this text.".to_owned()),
             _ => None,
@@ -86,8 +97,8 @@ impl CliError {
             | Self::Io { .. }
             | Self::Lab(_)
             | Self::Ledger(_) => Exit::Usage,
-            Self::Lock(LockError::Held { .. }) => Exit::Locked,
-            Self::Unreachable(_) | Self::Remote(_) => Exit::Unreachable,
+            Self::Lock(LockError::Held { .. }) | Self::Lease(LeaseError::Held(_)) => Exit::Locked,
+            Self::Lease(LeaseError::NoMajority { .. }) | Self::Unreachable(_) | Self::Remote(_) => Exit::Unreachable,
             Self::Declined(_) => Exit::Aborted,
             Self::Bug(_) => Exit::Bug,
         }

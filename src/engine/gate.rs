@@ -51,7 +51,7 @@ impl Watch {
             .cloned()
             .collect();
         let journals = probes.iter().filter(|p| p.probe == ProbeSpec::KubeletJournal);
-        let watches = join_all(journals.map(|p| JournalWatch::prepare(run, &p.host, gate.quiet, &p.baseline))).await;
+        let watches = join_all(journals.map(|p| JournalWatch::prepare(run, phase, p, gate.quiet))).await;
         Self {
             phase: phase.to_owned(),
             probes,

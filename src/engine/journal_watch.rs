@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use crate::event::EventKind;
 use crate::model::gate::ProbeSpec;
 use crate::model::{Command, Host, HostName};
 use crate::plan::{Baseline, PlannedProbe};
@@ -45,6 +46,22 @@ struct Start {
 }
 
 impl Start {
+    /// Now, or in a resumed run before the first step of the phase, so that no line is missed.
+    async fn of(run: &Run, phase: &str, host: &HostName) -> Self {
+        if let Some((cursor, since)) = run.recorder.journal_start(phase, host) {
+            return Self { cursor, since };
+        }
+        let start = Self::now(run, host).await;
+        // Unrecorded, a resumed run reads from its own start: it may wait longer for a sign.
+        let _ = run.recorder.record(EventKind::JournalNoted {
+            phase: phase.to_owned(),
+            host: host.clone(),
+            cursor: start.cursor.clone(),
+            since: start.since,
+        });
+        start
+    }
+
     async fn now(run: &Run, host: &HostName) -> Self {
         let since = now_on_host(run, host);
         let answer = match run.host(host) {
@@ -77,8 +94,9 @@ struct Shared {
 
 impl JournalWatch {
     /// Notes where the journal ends now.
-    pub(super) async fn prepare(run: &Run, host: &HostName, quiet: Duration, baseline: &Baseline) -> Self {
-        let from = Start::now(run, host).await;
+    pub(super) async fn prepare(run: &Run, phase: &str, probe: &PlannedProbe, quiet: Duration) -> Self {
+        let (host, baseline) = (&probe.host, &probe.baseline);
+        let from = Start::of(run, phase, host).await;
         let unit = ProbeSpec::Unit {
             name: "kubelet".to_owned(),
             state: crate::model::gate::UnitState::Active,

@@ -1,11 +1,12 @@
 //! The ledger: one directory per run, one JSON line per event, on disk before anything follows from it.
 //!
-//! `$XDG_STATE_HOME/certfleet/runs/RUN/` holds `ledger.jsonl` and `plan.json`, both 0600 in a 0700 directory. A line
-//! is `{"seq":…,"at":…,"event":…,…}`; a torn last line (power cut, disk full) is recognised by its missing newline.
+//! `$XDG_STATE_HOME/certfleet/runs/RUN/` holds `ledger.jsonl`, `plan.json` and `facts.json`, all 0600 in a 0700
+//! directory. What a line looks like is in `ledger_line`; a torn last line (power cut, disk full) is recognised by its
+//! missing newline, and cut off when the run goes on.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,8 @@ use thiserror::Error;
 
 use crate::event::Event;
 use crate::model::RunId;
+
+use super::ledger_line;
 
 /// Where a run's records are kept, or why they cannot be.
 #[derive(Debug, Error)]
@@ -90,25 +93,42 @@ impl Ledger {
 
     /// Keeps a file beside the ledger (`plan.json`).
     pub fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), LedgerError> {
-        let path = self.directory.join(name);
-        let mut file = private_file(&path).map_err(io_error("create", &path))?;
-        file.write_all(bytes)
-            .and_then(|()| file.sync_all())
-            .map_err(io_error("write", &path))?;
-        sync_directory(&self.directory)
+        keep_file(&self.directory, name, bytes)
+    }
+
+    /// Opens the ledger of a run that goes on: what was recorded, and the file ready to take more. A torn last line is
+    /// cut off: its event was announced to nobody.
+    pub fn reopen(directory: &Path) -> Result<(Self, Vec<Event>), LedgerError> {
+        let events = Self::read(directory)?;
+        let path = directory.join("ledger.jsonl");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(io_error("open", &path))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(io_error("read", &path))?;
+        let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+        file.set_len(whole as u64)
+            .and_then(|()| file.seek(SeekFrom::End(0)))
+            .and_then(|_| file.sync_all())
+            .map_err(io_error("cut the torn line of", &path))?;
+        let directory = directory.to_owned();
+        let file = Box::new(file);
+        Ok((Self { file, directory }, events))
     }
 
     /// Appends one event and waits until the disk has it.
     pub fn append(&mut self, event: &Event) -> Result<(), LedgerError> {
         let path = self.directory.join("ledger.jsonl");
-        let mut line = serde_json::to_vec(event).map_err(|e| LedgerError::Damaged {
+        let mut line = ledger_line::encode(event).map_err(|why| LedgerError::Damaged {
             path: path.clone(),
             line: 0,
-            why: e.to_string(),
+            why,
         })?;
-        line.push(b'\n');
+        line.push('\n');
         self.file
-            .write_all(&line)
+            .write_all(line.as_bytes())
             .and_then(|()| self.file.sync())
             .map_err(io_error("write", &path))
     }
@@ -129,13 +149,26 @@ impl Ledger {
     }
 }
 
+/// Writes a file of a run whole or not at all; an older one of that name is replaced.
+pub fn keep_file(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), LedgerError> {
+    let path = directory.join(name);
+    let partial = directory.join(format!("{name}.partial"));
+    let _ = fs::remove_file(&partial);
+    let mut file = private_file(&partial).map_err(io_error("create", &partial))?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&partial, &path))
+        .map_err(io_error("write", &path))?;
+    sync_directory(directory)
+}
+
 fn parse_line(path: &Path, line: usize, bytes: &[u8]) -> Result<Event, LedgerError> {
     let damaged = |why: String| LedgerError::Damaged {
         path: path.to_owned(),
         line,
         why,
     };
-    let event: Event = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
+    let event = ledger_line::decode(bytes).map_err(damaged)?;
     if event.seq != line as u64 {
         return Err(damaged(format!(
             "it is number {}, so lines are missing or were moved",
@@ -189,6 +222,28 @@ mod tests {
         assert_eq!(
             (mode(ledger.directory()), mode(&ledger.directory().join("ledger.jsonl"))),
             (0o700, 0o600)
+        );
+    }
+
+    #[test]
+    fn a_run_goes_on_behind_a_torn_line_and_one_changed_character_is_noticed() {
+        let state = tempfile::tempdir().expect("a temporary directory");
+        let mut ledger = Ledger::create(state.path(), &RunId::new("r1")).expect("a new run");
+        ledger.append(&event(1)).expect("appends");
+        ledger.file.write_all(b"{\"seq\":2,\"at\":").expect("half a line");
+        let directory = ledger.directory().to_owned();
+        drop(ledger);
+        let (mut again, events) = Ledger::reopen(&directory).expect("opens");
+        assert_eq!(events, vec![event(1)]);
+        again.append(&event(2)).expect("appends");
+        assert_eq!(Ledger::read(&directory).expect("reads"), vec![event(1), event(2)]);
+        let path = directory.join("ledger.jsonl");
+        let text = fs::read_to_string(&path).expect("text");
+        fs::write(&path, text.replacen("1970", "1971", 1)).expect("writes");
+        let error = Ledger::read(&directory).expect_err("the sum differs").to_string();
+        assert!(
+            error.contains("ledger.jsonl:1") && error.contains("checksum"),
+            "{error}"
         );
     }
 

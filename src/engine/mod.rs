@@ -2,13 +2,19 @@
 //!
 //! The order of a run is readable in `run`; a phase in `phase`; one step in `step`; a gate in `gate`.
 
+pub mod backups;
 pub mod cancel;
 pub mod context;
 pub mod gather;
 pub mod inspect;
 pub mod ledger;
+pub mod ledger_line;
+pub mod runs;
+pub mod lease;
 pub mod lock;
 pub mod recorder;
+pub mod made;
+pub mod resume;
 pub mod run;
 mod cni_tokens;
 mod delete_pods;
@@ -21,6 +27,8 @@ mod phase;
 mod pods_view;
 mod redact;
 mod settle;
+mod settle_begun;
+mod supervise;
 mod step;
 
 pub use cancel::Cancel;
@@ -28,7 +36,10 @@ pub use context::Run;
 pub use gather::gather;
 pub use handshake::shake;
 pub use inspect::inspect;
+pub use lease::{Holder, Lease, LeaseError};
 pub use ledger::{Ledger, LedgerError};
 pub use lock::{ClusterLock, LockError};
 pub use recorder::{Recorder, WallClock};
+pub use resume::resume;
 pub use run::execute;
+pub use runs::RunRecord;

@@ -8,10 +8,11 @@ use tokio::time::Instant;
 use crate::event::{EventKind, GateReason};
 use crate::model::exit::RunEnd;
 use crate::model::{HostName, Outcome, Role};
-use crate::plan::PlannedPhase;
+use crate::plan::{PlannedPhase, PlannedStep};
 
 use super::context::Run;
 use super::gate::{GateEnd, Watch};
+use super::made::Made;
 use super::step::run_step;
 
 /// How a phase ended.
@@ -24,7 +25,7 @@ pub(super) enum PhaseEnd {
 }
 
 /// Runs a phase on the hosts that still take part.
-pub(super) async fn run_phase(run: &Run, phase: &PlannedPhase, members: &BTreeSet<HostName>) -> PhaseEnd {
+pub(super) async fn run_phase(run: &Run, phase: &PlannedPhase, members: &BTreeSet<HostName>, made: &Made) -> PhaseEnd {
     let started = Instant::now();
     let hosts: Vec<HostName> = phase.hosts().into_iter().filter(|h| members.contains(h)).collect();
     let announced = EventKind::PhaseStarted {
@@ -41,7 +42,7 @@ pub(super) async fn run_phase(run: &Run, phase: &PlannedPhase, members: &BTreeSe
     };
     for batch in &phase.batches {
         let batch: Vec<HostName> = batch.iter().filter(|h| members.contains(h)).cloned().collect();
-        if let Err(end) = run_batch(run, phase, &batch, &mut budget).await {
+        if let Err(end) = run_batch(run, phase, &batch, (&mut budget, made)).await {
             return PhaseEnd::Stopped(end);
         }
     }
@@ -57,7 +58,12 @@ pub(super) async fn run_phase(run: &Run, phase: &PlannedPhase, members: &BTreeSe
     }
 }
 
-async fn run_batch(run: &Run, phase: &PlannedPhase, batch: &[HostName], budget: &mut Budget) -> Result<(), RunEnd> {
+async fn run_batch(
+    run: &Run,
+    phase: &PlannedPhase,
+    batch: &[HostName],
+    (budget, made): (&mut Budget, &Made),
+) -> Result<(), RunEnd> {
     if batch.is_empty() {
         return Ok(());
     }
@@ -69,7 +75,7 @@ async fn run_batch(run: &Run, phase: &PlannedPhase, batch: &[HostName], budget: 
         Some(gate) => Some(Watch::prepare(run, &phase.name, gate, batch).await),
         None => None,
     };
-    let ends = join_all(batch.iter().map(|host| run_host(run, phase, host))).await;
+    let ends = join_all(batch.iter().map(|host| run_host(run, phase, host, made))).await;
     let bad: BTreeMap<HostName, Outcome> = batch
         .iter()
         .cloned()
@@ -109,8 +115,9 @@ async fn prove(run: &Run, phase: &PlannedPhase, watch: &mut Watch, budget: &mut 
 }
 
 /// The steps of one host, in order, up to the first that is not good.
-async fn run_host(run: &Run, phase: &PlannedPhase, host: &HostName) -> Option<Outcome> {
-    for step in phase.steps_of(host) {
+async fn run_host(run: &Run, phase: &PlannedPhase, host: &HostName, made: &Made) -> Option<Outcome> {
+    let open = |s: &&PlannedStep| made.outcome(&s.id).is_none();
+    for step in phase.steps_of(host).filter(open) {
         if run.cancel.stopping() {
             return None;
         }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::event::{Event, EventKind, RunState};
+use crate::event::{Event, EventKind, RunState, StepRecord};
+use crate::model::HostName;
 
 use super::ledger::{Ledger, LedgerError};
 
@@ -49,6 +50,33 @@ impl Recorder {
             inner: Arc::new(Mutex::new(inner)),
             clock,
         }
+    }
+
+    /// The recorder of a run that goes on: numbering and state continue behind `events`.
+    pub fn resumed(
+        ledger: Option<Ledger>,
+        events: &[Event],
+        observers: Vec<UnboundedSender<Event>>,
+        clock: WallClock,
+    ) -> Self {
+        let recorder = Self::new(ledger, observers, clock);
+        {
+            let mut inner = recorder.lock();
+            inner.next = events.last().map_or(1, |e| e.seq + 1);
+            inner.state = RunState::fold(events);
+        }
+        recorder
+    }
+
+    /// What is recorded of a step.
+    pub fn step(&self, id: &str) -> Option<StepRecord> {
+        self.lock().state.steps.get(id).cloned()
+    }
+
+    /// Where a kubelet's journal ended before a phase's first step on a host: cursor, and the host's clock.
+    pub fn journal_start(&self, phase: &str, host: &HostName) -> Option<(Option<String>, Timestamp)> {
+        let key = (phase.to_owned(), host.clone());
+        self.lock().state.journals.get(&key).cloned()
     }
 
     /// Records one event. After the first write that failed nothing is written any more, so that the ledger ends at a

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::event::{EventKind, HostState};
+use crate::event::{EventKind, HostState, RunState};
 use crate::model::exit::RunEnd;
 use crate::model::gate::ProbeSpec;
 use crate::model::{HostName, Role};
@@ -13,6 +13,7 @@ use crate::plan::{Plan, PlannedPhase};
 
 use super::context::Run;
 use super::ledger::LedgerError;
+use super::made::Made;
 use super::phase::{PhaseEnd, run_phase};
 use super::step::FREE_THE_DISK;
 
@@ -28,11 +29,28 @@ pub struct Operator {
 /// # Errors
 /// Only when the ledger could not take the first event: then nothing was done.
 pub async fn execute(run: &Run, plan: &Plan, operator: &Operator) -> Result<RunEnd, LedgerError> {
-    let started = Instant::now();
     run.recorder.record(run_started(run, plan, operator))?;
+    record_boots(run);
+    Ok(run_to_the_end(run, plan, Made::default()).await)
+}
+
+/// Which boot each host is in: what is below /run is only as old as that.
+fn record_boots(run: &Run) {
+    let known = run
+        .facts
+        .iter()
+        .filter_map(|(h, f)| Some((h.clone(), f.boot_id.clone()?)));
+    // Without it a resumed run is only more careful.
+    let _ = run.recorder.record(EventKind::BootsSeen { boots: known.collect() });
+}
+
+/// The phases, and the last event.
+pub(super) async fn run_to_the_end(run: &Run, plan: &Plan, made: Made) -> RunEnd {
+    let started = Instant::now();
     let mut course = Course {
         members: plan.hosts.iter().map(|h| h.name.clone()).collect(),
-        outage: Outage::default(),
+        outage: Outage::known(run),
+        made,
     };
     let end = run_until_the_end(&mut course, run, plan).await;
     let state = run.recorder.state();
@@ -45,7 +63,7 @@ pub async fn execute(run: &Run, plan: &Plan, operator: &Operator) -> Result<RunE
     };
     // The ledger may be what failed; the end is then known from the exit status and the screen.
     let _ = run.recorder.record(kind);
-    Ok(end)
+    end
 }
 
 /// All phases; a person's wish to stop is an event of its own, at its time.
@@ -79,6 +97,8 @@ struct Course {
     /// Hosts that still take part.
     members: BTreeSet<HostName>,
     outage: Outage,
+    /// What an earlier part of the run did.
+    made: Made,
 }
 
 impl Course {
@@ -87,14 +107,26 @@ impl Course {
             return RunEnd::NothingToDo;
         }
         for phase in &plan.phases {
+            let todo = self.todo(phase);
+            // A phase of a new run whose hosts are all out is still told.
+            if todo.is_empty() && phase.hosts().iter().any(|h| self.members.contains(h)) {
+                self.outage.was(phase, &run.recorder.state());
+                continue;
+            }
             self.outage.before(phase);
-            match run_phase(run, phase, &self.members).await {
+            match run_phase(run, phase, &todo, &self.made).await {
                 PhaseEnd::Done { excluded } => self.members.retain(|h| !excluded.contains(h)),
                 PhaseEnd::Stopped(end) => return end,
             }
             self.outage.after(phase);
         }
         Self::end_of_last_phase(run, plan)
+    }
+
+    /// Hosts that still need the phase; all of them in a run that was never interrupted.
+    fn todo(&self, phase: &PlannedPhase) -> BTreeSet<HostName> {
+        let open = |h: &HostName| self.members.contains(h) && !self.made.is_behind(phase, h);
+        phase.hosts().into_iter().filter(open).collect()
     }
 
     /// A run in which hosts were left behind within the budget has not done all that was asked.
@@ -123,9 +155,36 @@ impl Course {
 struct Outage {
     since: Option<Instant>,
     lasted: Option<Duration>,
+    /// In an earlier part of the run.
+    already: Duration,
 }
 
 impl Outage {
+    /// What is known of a run that goes on; nothing of a new one.
+    fn known(run: &Run) -> Self {
+        let Some(from) = run.recorder.state().away_since else {
+            return Self::default();
+        };
+        let already = Duration::try_from(run.recorder.now().duration_since(from)).unwrap_or_default();
+        Self {
+            since: Some(Instant::now()),
+            lasted: None,
+            already,
+        }
+    }
+
+    /// A phase that lies behind a resumed run.
+    fn was(&mut self, phase: &PlannedPhase, state: &RunState) {
+        let finished = state
+            .phases
+            .iter()
+            .find(|p| p.name == phase.name)
+            .and_then(|p| p.finished);
+        if let (true, Some(from), Some(to), None) = (proves_the_api(phase), state.away_since, finished, self.lasted) {
+            self.lasted = Duration::try_from(to.duration_since(from)).ok();
+        }
+    }
+
     fn before(&mut self, phase: &PlannedPhase) {
         if phase.outage && phase.steps.iter().any(|s| s.planned.skip.is_none()) {
             self.since.get_or_insert_with(Instant::now);
@@ -133,19 +192,20 @@ impl Outage {
     }
 
     fn after(&mut self, phase: &PlannedPhase) {
-        let proves = phase
-            .gate
-            .as_ref()
-            .is_some_and(|g| g.probes.iter().any(|p| p.probe == ProbeSpec::ApiServer));
-        if let (true, Some(since), None) = (proves, self.since, self.lasted) {
-            self.lasted = Some(since.elapsed());
+        if let (true, Some(since), None) = (proves_the_api(phase), self.since, self.lasted) {
+            self.lasted = Some(since.elapsed() + self.already);
         }
     }
 
     fn millis(&self) -> Option<u64> {
-        let length = self.lasted.or_else(|| self.since.map(|s| s.elapsed()))?;
+        let length = self.lasted.or_else(|| self.since.map(|s| s.elapsed() + self.already))?;
         u64::try_from(length.as_millis()).ok()
     }
+}
+
+fn proves_the_api(phase: &PlannedPhase) -> bool {
+    let gate = phase.gate.as_ref();
+    gate.is_some_and(|g| g.probes.iter().any(|p| p.probe == ProbeSpec::ApiServer))
 }
 
 /// What the person should do now: concrete, in order.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::event::EventKind;
+use crate::event::{EventKind, StepStatus};
 use crate::model::{Command, Outcome, Output};
 use crate::plan::{Expect, PlannedStep, Postcondition, fill_run_id};
 use crate::probes::kubeadm_renew::{self, Renewal};
@@ -14,6 +14,8 @@ use super::context::Run;
 use super::delete_pods::delete_stuck_pods;
 use super::redact::shown;
 use super::settle::{Settled, settle, settle_lost};
+use super::settle_begun::{Begun, settle_begun};
+use super::supervise;
 
 /// The state of a host to which no command was sent.
 pub(super) const NOTHING_SENT: &str = "nothing was sent to the host by this step";
@@ -75,6 +77,12 @@ fn left_behind(step: &PlannedStep) -> Outcome {
 
 async fn do_step(run: &Run, phase: &str, step: &PlannedStep) -> Outcome {
     let postcondition = step.planned.postcondition.for_run(&run.id);
+    match begun_before(run, step, &postcondition).await {
+        Some(Ok(outcome)) => return outcome,
+        // The intent is on disk already.
+        Some(Err(outputs)) => return attempt(run, step, &postcondition, outputs).await,
+        None => {}
+    }
     match settle(run, &step.host, &postcondition).await {
         Ok(Settled::Holds(why)) => return Outcome::Unchanged { why },
         Ok(Settled::Not(_) | Settled::CannotTell) => {}
@@ -97,7 +105,27 @@ async fn do_step(run: &Run, phase: &str, step: &PlannedStep) -> Outcome {
     if let Expect::DeletePods(deletion) = &step.planned.expect {
         return delete_stuck_pods(run, step, deletion).await;
     }
-    attempt(run, step, &postcondition).await
+    attempt(run, step, &postcondition, Vec::new()).await
+}
+
+/// What became of a step that an earlier part of the run began: its outcome, or the outputs of its finished commands.
+async fn begun_before(
+    run: &Run,
+    step: &PlannedStep,
+    postcondition: &Postcondition,
+) -> Option<Result<Outcome, Vec<Output>>> {
+    let record = run.recorder.step(&step.id)?;
+    if matches!(&record.status, StepStatus::Finished(outcome) if !matches!(outcome, Outcome::Unknown { .. })) {
+        return None;
+    }
+    match settle_begun(run, step, record.tries, postcondition).await {
+        Begun::NotDone => None,
+        Begun::Until(outputs) => Some(Err(outputs)),
+        Begun::Unknown(outcome) => Some(Ok(outcome)),
+        Begun::Done(seen) => Some(Ok(Outcome::Changed {
+            what: format!("{seen} (done before the run was interrupted)"),
+        })),
+    }
 }
 
 fn intent(run: &Run, phase: &str, step: &PlannedStep) -> EventKind {
@@ -124,14 +152,14 @@ fn not_sent(error: &RemoteError) -> Outcome {
 }
 
 /// The commands, again after a pause where a first failure is known to be harmless.
-async fn attempt(run: &Run, step: &PlannedStep, postcondition: &Postcondition) -> Outcome {
+async fn attempt(run: &Run, step: &PlannedStep, postcondition: &Postcondition, mut known: Vec<Output>) -> Outcome {
     let attempts = if step.planned.expect == Expect::ServiceStart {
         START_ATTEMPTS
     } else {
         1
     };
     for number in 1.. {
-        let refusal = match run_commands(run, step).await {
+        let refusal = match run_commands(run, step, std::mem::take(&mut known)).await {
             Ok(said) => match verify(run, step, postcondition).await {
                 Ok(seen) => {
                     return Outcome::Changed {
@@ -190,24 +218,43 @@ enum Trouble {
     Lost(RemoteError),
 }
 
-async fn run_commands(run: &Run, step: &PlannedStep) -> Result<Option<String>, Trouble> {
+/// `known` are the outputs of commands that an earlier part of the run has finished.
+async fn run_commands(run: &Run, step: &PlannedStep, known: Vec<Output>) -> Result<Option<String>, Trouble> {
     let mut seen = None;
+    let mut known = known.into_iter();
     for (index, command) in step.planned.commands.iter().enumerate() {
         let command = fill_run_id(command, &run.id);
-        let output = run.ask(&step.host, &command).await.map_err(|error| {
-            if error.never_sent() {
-                let first = index == 0;
-                Trouble::NotSent { error, first }
-            } else {
-                Trouble::Lost(error)
-            }
-        })?;
+        let output = match known.next() {
+            Some(output) => output,
+            None => one_command(run, step, index, &command).await?,
+        };
         record_command(run, step, &command, &output);
         seen = read_output(&step.planned.expect, &command, &output)
             .map_err(Trouble::Refused)?
             .or(seen);
     }
     Ok(seen)
+}
+
+/// Root's commands below the supervisor, so that a lost connection ends nothing; others straight.
+async fn one_command(run: &Run, step: &PlannedStep, index: usize, command: &Command) -> Result<Output, Trouble> {
+    let result = if supervise::applies(command) {
+        let attempt = run.recorder.step(&step.id).map_or(1, |s| s.tries);
+        let job = supervise::job_name(&run.id, &step.id, attempt, index);
+        supervise::run_once(run, &step.host, &job, command).await
+    } else {
+        run.ask(&step.host, command).await
+    };
+    result.map_err(|e| {
+        if e.never_sent() {
+            Trouble::NotSent {
+                error: e,
+                first: index == 0,
+            }
+        } else {
+            Trouble::Lost(e)
+        }
+    })
 }
 
 fn record_command(run: &Run, step: &PlannedStep, command: &Command, output: &Output) {

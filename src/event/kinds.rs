@@ -1,6 +1,7 @@
 //! Events: owned, serialisable, numbered by the recorder alone. The same values go to the ledger, to the screen and to
 //! `--output json`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -35,6 +36,23 @@ pub enum EventKind {
         /// `user@host` of the controller.
         operator: String,
         hosts: Vec<HostName>,
+    },
+    /// The run goes on after its controller died or was told to leave, or after a failure was mended.
+    RunResumed {
+        version: String,
+        operator: String,
+        /// Steps whose outcome was not known, and what is looked at again because it no longer holds.
+        notes: Vec<String>,
+    },
+    /// The boot id of each host as the run began: what is kept below /run is only as old as that.
+    BootsSeen { boots: BTreeMap<HostName, String> },
+    /// The end of a kubelet's journal before the first step of a phase; a resumed run reads on from here.
+    JournalNoted {
+        phase: String,
+        host: HostName,
+        cursor: Option<String>,
+        /// The host's clock then, for a host that does not know the cursor any more.
+        since: Timestamp,
     },
     PhaseStarted {
         phase: String,
@@ -148,13 +166,22 @@ pub struct Tally {
 impl Tally {
     /// Counts one more step.
     pub fn count(&mut self, outcome: &Outcome) {
-        let slot = match outcome {
+        *self.slot(outcome) += 1;
+    }
+
+    /// Takes a step out again: a resumed run settled or repeated it.
+    pub fn uncount(&mut self, outcome: &Outcome) {
+        let slot = self.slot(outcome);
+        *slot = slot.saturating_sub(1);
+    }
+
+    fn slot(&mut self, outcome: &Outcome) -> &mut u32 {
+        match outcome {
             Outcome::Changed { .. } => &mut self.changed,
             Outcome::Unchanged { .. } => &mut self.unchanged,
             Outcome::Skipped { .. } => &mut self.skipped,
             Outcome::Failed { .. } => &mut self.failed,
             Outcome::Unknown { .. } => &mut self.unknown,
-        };
-        *slot += 1;
+        }
     }
 }

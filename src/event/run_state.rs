@@ -21,9 +21,17 @@ pub struct RunState {
     pub phases: Vec<PhaseState>,
     /// By step id.
     pub steps: BTreeMap<String, StepRecord>,
+    /// Boot ids as the run began.
+    pub boots: BTreeMap<HostName, String>,
+    /// When the first phase began that takes the API away.
+    pub away_since: Option<Timestamp>,
+    /// Where journals ended, by phase and host: cursor, and the host's clock.
+    pub journals: BTreeMap<(String, HostName), (Option<String>, Timestamp)>,
     pub tally: Tally,
     pub excluded: BTreeMap<HostName, String>,
     pub stop_requested: bool,
+    /// How often the run was resumed.
+    pub resumed: u32,
     pub end: Option<RunEnd>,
     pub outage: Option<Duration>,
     pub next: Vec<String>,
@@ -41,6 +49,7 @@ pub struct PhaseState {
     pub probes: BTreeMap<(HostName, String), (bool, String)>,
     pub gate_reasons: Vec<GateReason>,
     pub elapsed: Option<Duration>,
+    pub finished: Option<Timestamp>,
 }
 
 /// Where a phase is.
@@ -71,6 +80,8 @@ pub struct StepRecord {
     pub title: String,
     pub status: StepStatus,
     pub elapsed: Option<Duration>,
+    /// How often it was begun, retries included.
+    pub tries: u32,
 }
 
 /// Started without finished means that the controller died in between.
@@ -102,6 +113,17 @@ impl RunState {
                 self.playbook.clone_from(playbook);
                 self.started = Some(event.at);
             }
+            EventKind::RunResumed { .. } => self.resume(),
+            EventKind::BootsSeen { boots } => self.boots.clone_from(boots),
+            EventKind::JournalNoted {
+                phase,
+                host,
+                cursor,
+                since,
+            } => {
+                self.journals
+                    .insert((phase.clone(), host.clone()), (cursor.clone(), *since));
+            }
             EventKind::StopRequested => self.stop_requested = true,
             EventKind::HostExcluded { host, why, .. } => {
                 self.excluded.insert(host.clone(), why.clone());
@@ -118,7 +140,30 @@ impl RunState {
                 self.next.clone_from(next);
                 self.elapsed = Some(*elapsed);
             }
-            kind => self.apply_step(kind).unwrap_or_else(|| self.apply_phase(kind)),
+            kind => self
+                .apply_step(kind)
+                .unwrap_or_else(|| self.apply_phase(kind, event.at)),
+        }
+    }
+
+    /// The run is open again. What went wrong before is no longer the state of anything until it is looked at.
+    fn resume(&mut self) {
+        self.resumed += 1;
+        self.end = None;
+        self.stop_requested = false;
+        self.next.clear();
+        self.elapsed = None;
+        self.excluded.clear();
+        for phase in &mut self.phases {
+            phase.gate_reasons.clear();
+            if phase.status == PhaseStatus::GateFailed {
+                phase.status = PhaseStatus::Steps;
+            }
+            for state in phase.hosts.values_mut() {
+                if matches!(state, HostState::Failed | HostState::Unknown) {
+                    *state = HostState::Waiting;
+                }
+            }
         }
     }
 
@@ -131,12 +176,17 @@ impl RunState {
                 title,
                 ..
             } => {
+                let before = self.steps.get(step);
+                if let Some(StepStatus::Finished(outcome)) = before.map(|b| &b.status) {
+                    self.tally.uncount(outcome);
+                }
                 let record = StepRecord {
                     phase: phase.clone(),
                     host: host.clone(),
                     title: title.clone(),
                     status: StepStatus::Started,
                     elapsed: None,
+                    tries: before.map_or(0, |b| b.tries) + 1,
                 };
                 self.steps.insert(step.clone(), record);
                 self.set_host(phase, host, HostState::Running);
@@ -155,21 +205,33 @@ impl RunState {
                     title: step.clone(),
                     status: StepStatus::Started,
                     elapsed: None,
+                    tries: 0,
                 });
+                if let StepStatus::Finished(before) = &record.status {
+                    self.tally.uncount(before);
+                }
                 record.status = StepStatus::Finished(outcome.clone());
                 record.elapsed = Some(*elapsed);
                 self.set_host(phase, host, state_after(outcome));
             }
-            EventKind::CommandFinished { .. } | EventKind::StepRetried { .. } => {}
+            EventKind::StepRetried { step, .. } => {
+                if let Some(record) = self.steps.get_mut(step) {
+                    record.tries += 1;
+                }
+            }
+            EventKind::CommandFinished { .. } => {}
             _ => return None,
         }
         Some(())
     }
 
-    fn apply_phase(&mut self, kind: &EventKind) {
+    fn apply_phase(&mut self, kind: &EventKind, at: Timestamp) {
         match kind {
             EventKind::PhaseStarted { phase, hosts, outage } => {
-                self.phases.push(PhaseState::new(phase, hosts, *outage));
+                if *outage {
+                    self.away_since.get_or_insert(at);
+                }
+                self.open_phase(phase, hosts, *outage);
             }
             EventKind::GateStarted { phase, .. } => self.with_phase(phase, |p| p.status = PhaseStatus::Gate),
             EventKind::GateProgress {
@@ -186,9 +248,22 @@ impl RunState {
             EventKind::GateFailed { phase, reasons, .. } => self.with_phase(phase, |p| p.fail(reasons)),
             EventKind::PhaseFinished { phase, elapsed } => self.with_phase(phase, |p| {
                 p.status = PhaseStatus::Done;
+                p.finished = Some(at);
                 p.elapsed = Some(*elapsed);
             }),
             _ => {}
+        }
+    }
+
+    /// A resumed run begins a phase again with the hosts that still need it.
+    fn open_phase(&mut self, name: &str, hosts: &[HostName], outage: bool) {
+        let Some(phase) = self.phases.iter_mut().find(|p| p.name == name) else {
+            self.phases.push(PhaseState::new(name, hosts, outage));
+            return;
+        };
+        phase.status = PhaseStatus::Steps;
+        for host in hosts {
+            phase.hosts.insert(host.clone(), HostState::Waiting);
         }
     }
 
@@ -241,6 +316,7 @@ impl PhaseState {
             probes: BTreeMap::new(),
             gate_reasons: Vec::new(),
             elapsed: None,
+            finished: None,
         }
     }
 

@@ -145,6 +145,25 @@ impl Lab {
         });
     }
 
+    /// Restarts a machine at once, as a power cut does: what ran is gone, what is enabled starts again.
+    pub fn reboot(&self, host: &HostName) {
+        self.with(|w| {
+            let (moment, boot) = (w.moment(), w.rng.hex(32));
+            if let Some(node) = w.nodes.iter_mut().find(|n| n.name == *host) {
+                node.reboot(&moment, boot);
+            }
+        });
+    }
+
+    /// Fills, or empties, the disk of a machine.
+    pub fn fill_disk(&self, host: &HostName, full: bool) {
+        self.with(|w| {
+            if let Some(node) = w.nodes.iter_mut().find(|n| n.name == *host) {
+                node.disk_full = full;
+            }
+        });
+    }
+
     /// The certificate behind a port of a host, and whether a client certificate is demanded.
     fn served(&self, host: &HostName, address: &str, port: u16) -> Option<(Arc<Leaf>, bool)> {
         self.with(|w| super::ports::served(w, host, address, port))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::task::AbortHandle;
 
 use crate::model::facts::KubeVersion;
 use crate::model::{HostName, Role, RuntimeKind};
@@ -84,6 +85,17 @@ pub(super) struct Node {
     pub(super) ready_since: Millis,
     pub(super) disk_free: u64,
     pub(super) delay: Millis,
+    /// What the supervisor keeps below /run/certfleet, by job.
+    pub(super) jobs: BTreeMap<String, Job>,
+    /// Nothing can be written: every change fails that needs the disk.
+    pub(super) disk_full: bool,
+}
+
+/// A command below the supervisor.
+#[derive(Debug, Clone)]
+pub(super) enum Job {
+    Running(AbortHandle),
+    Exited { status: u32, out: Vec<u8>, err: Vec<u8> },
 }
 
 /// What a host needs to know of the world in one moment.
@@ -191,6 +203,31 @@ impl Node {
             message,
         };
         self.journal.push(entry);
+    }
+
+    /// A power cut: a new boot, empty /run, and the enabled units on their way.
+    pub(super) fn reboot(&mut self, moment: &Moment, boot_id: String) {
+        for (_, job) in std::mem::take(&mut self.jobs) {
+            if let Job::Running(task) = job {
+                task.abort();
+            }
+        }
+        self.boot_id = boot_id;
+        self.booted = moment.now;
+        self.containers.clear();
+        self.pending.clear();
+        self.crashes.clear();
+        self.kubelet = None;
+        let names: Vec<&'static str> = self.units.keys().copied().collect();
+        for name in &names {
+            if let Some(unit) = self.units.get_mut(name) {
+                unit.set(UnitState::Inactive, moment.now);
+                unit.active_since = None;
+                unit.restarts = 0;
+            }
+        }
+        self.start_unit(moment, self.runtime.service());
+        self.start_unit(moment, "kubelet.service");
     }
 
     /// Begins to start a unit; [`UnitState::Active`] follows when it is due. A running unit stays as it is.

@@ -165,6 +165,8 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
         ready_since: -UPTIME,
         disk_free: 38_654_705_664,
         delay: 0,
+        jobs: BTreeMap::new(),
+        disk_full: false,
     }
 }
 

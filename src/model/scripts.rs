@@ -65,8 +65,24 @@ pub const SERVED: Script = Script {
     text: include_str!("scripts/served.sh"),
 };
 
+/// Runs a changing command once, in a session of its own, and tells how it ended to whoever asks.
+pub const SUPERVISE: Script = Script {
+    name: "supervise",
+    text: include_str!("scripts/supervise.sh"),
+};
+/// One run per cluster: a directory on every master.
+pub const LOCK: Script = Script {
+    name: "lock",
+    text: include_str!("scripts/lock.sh"),
+};
+/// Puts a backup back.
+pub const RESTORE: Script = Script {
+    name: "restore",
+    text: include_str!("scripts/restore.sh"),
+};
+
 /// All scripts, for tests that hold each of them to the same rules.
-pub const ALL: [&Script; 8] = [
+pub const ALL: [&Script; 11] = [
     &FACTS,
     &READ_CERTIFICATES,
     &CONTAINERS,
@@ -75,4 +91,7 @@ pub const ALL: [&Script; 8] = [
     &BACKUP,
     &INSPECT,
     &SERVED,
+    &SUPERVISE,
+    &LOCK,
+    &RESTORE,
 ];

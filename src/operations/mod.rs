@@ -5,6 +5,7 @@ pub mod backup;
 pub mod renew_certificates;
 pub mod service;
 pub mod recycle_static_pods;
+pub mod restore;
 pub mod delete_pods;
 pub mod run;
 

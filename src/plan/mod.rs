@@ -6,10 +6,16 @@ mod planner;
 mod gates;
 mod forecast;
 pub mod lint;
+mod drift;
+mod rollback;
+mod saved;
 
 pub use crate::operations::types::{Expect, Planned, PodDeletion, PodQuery, Postcondition, SkippedPart, fill_run_id};
 pub use batch::batches;
+pub use drift::{Drift, drift, misfit};
 pub use planner::{PlanInput, plan};
+pub use rollback::{BackupContent, backup_look, with_restore};
+pub use saved::SavedPlan;
 pub use types::{
     Baseline, Note, OutageForecast, Plan, PlannedGate, PlannedHost, PlannedPhase, PlannedProbe, PlannedStep, Severity,
 };

@@ -24,6 +24,8 @@ pub mod held;
 mod inventory_text;
 pub mod fold_output;
 pub mod journal_text;
+pub mod run_report;
+pub mod runs_table;
 #[cfg(test)]
 mod fixtures;
 
@@ -39,6 +41,8 @@ pub use json::{event_line, plan_json};
 pub use line::LineReporter;
 pub use plan_text::plan_text;
 pub use progress::Progress;
+pub use run_report::{RunFiles, run_html, run_json, run_junit, run_report, run_text};
+pub use runs_table::{RunRow, runs_json, runs_table};
 pub use style::{Style, Tone};
 pub use summary::summary;
 pub use text::clean;

@@ -49,6 +49,11 @@ impl Narrator {
     pub(super) fn tell(&mut self, event: &Event) -> Option<Fact> {
         match &event.kind {
             EventKind::RunStarted { .. } => run_started(&event.kind),
+            EventKind::RunResumed { operator, notes, .. } => {
+                let mut told = fact("RESUMED", Tone::Heading, format!("by {operator}"));
+                told.more = notes.iter().map(|n| clean_line(n)).collect();
+                Some(told)
+            }
             EventKind::PhaseStarted { phase, hosts, outage } => Some(phase_started(phase, hosts, *outage)),
             EventKind::GateStarted { .. }
             | EventKind::GateProgress { .. }

@@ -68,6 +68,7 @@ async fn renew(target: &Target, global: &Global, terminal: Terminal) -> Result<E
     let options = RunOptions {
         target: target.clone(),
         dry_run: false,
+        out: None,
         yes: true,
         output: Output::Text,
         quiet: Some(QUIET),

@@ -10,7 +10,13 @@ mod journal_fleet;
 mod lab;
 mod man;
 mod playbooks;
+mod launch;
+mod recorded;
+mod resume;
+mod apply;
+mod rollback;
 mod run;
+mod unlock;
 mod schema;
 
 use super::args::{Cli, Commands, LabCommand};
@@ -40,6 +46,12 @@ pub(crate) async fn dispatch(cli: Cli, terminal: Terminal) -> Result<Exit, CliEr
             )
             .await
         }
+        Commands::Apply(args) => apply::run(&args, global, terminal).await,
+        Commands::Resume(args) => resume::run(&args, global, terminal).await,
+        Commands::Rollback(args) => rollback::run(&args, global, terminal).await,
+        Commands::Runs(args) => recorded::runs(&args, global, terminal),
+        Commands::Report(args) => recorded::report(&args, global, terminal),
+        Commands::Unlock(args) => unlock::run(&args, terminal).await,
         Commands::Run(args) => run::run(&args.playbook, &args.options, global, terminal).await,
         Commands::Check(args) => check::run(&args, terminal).await,
         Commands::Inventory(args) => inventory::run(&args, terminal),

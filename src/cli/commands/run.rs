@@ -1,27 +1,23 @@
 //! `certfleet renew`, `restart` and `run`: gather, plan, show, ask, execute, report.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::launch::{Facts, Launch, lock, new_run_id};
 use crate::cli::args::{Global, Output, RunOptions};
 use crate::cli::confirm::confirm;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::operator::operator;
-use crate::cli::screen::Screen;
-use crate::cli::session::{Session, state_directory};
+use crate::cli::session::Session;
 use crate::cli::signals;
 use crate::cli::terminal::{Terminal, print, print_err};
 use crate::config::load_playbook;
-use crate::engine::{self, Cancel, ClusterLock, Ledger, Recorder, Run};
-use crate::model::{HostFacts, HostName, Playbook, RunId};
-use crate::plan::{Plan, PlanInput, plan};
+use crate::engine;
+use crate::model::Playbook;
+use crate::plan::{Plan, PlanInput, SavedPlan, plan};
 use crate::report;
-
-/// What was found on every host.
-type Facts = BTreeMap<HostName, HostFacts>;
 
 /// The whole way for one playbook.
 pub(crate) async fn run(
@@ -43,29 +39,36 @@ pub(crate) async fn run_on(
     global: &Global,
     terminal: Terminal,
 ) -> Result<Exit, CliError> {
-    let id = new_run_id(playbook);
+    let id = new_run_id(&playbook.name);
     // Held from before the facts are gathered, so that no other run makes them old.
     let _lock = if options.dry_run {
         None
     } else {
-        Some(ClusterLock::acquire(
-            &state_directory(global)?,
-            &session.inventory.cluster,
-            &id,
-        )?)
+        Some(lock(global, &session.inventory.cluster, &id)?)
     };
     let (plan, facts) = tokio::select! {
         prepared = prepare(session, playbook, options, terminal) => prepared?,
         () = signals::told_to_stop() => return Err(interrupted(terminal)),
     };
     if options.dry_run {
+        if let Some(file) = &options.out {
+            save(file, &plan, &facts)?;
+        }
         return Ok(if plan.errors().next().is_some() {
             refusal(&plan).exit()
         } else {
             Exit::Done
         });
     }
-    execute(session, &plan, facts, id, options, global, terminal).await
+    let launch = Launch {
+        session,
+        plan: &plan,
+        output: options.output,
+        inventory: &options.target.inventory,
+        global,
+        terminal,
+    };
+    launch.fresh(id, facts).await
 }
 
 /// Everything before the first change: facts, plan, and a person's yes.
@@ -92,7 +95,22 @@ fn interrupted(terminal: Terminal) -> CliError {
     CliError::Declined("stopped before anything was changed".to_owned())
 }
 
-fn plan_with(session: &Session, playbook: &Playbook, facts: &Facts) -> Plan {
+/// Keeps the plan for `apply`, readable for its owner alone.
+fn save(file: &Path, plan: &Plan, facts: &Facts) -> Result<(), CliError> {
+    let (folder, name) = (file.parent(), file.file_name());
+    let folder = folder.filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let saved = SavedPlan::new(plan.clone(), facts.clone());
+    engine::ledger::keep_file(folder, &name, saved.to_json().as_bytes())?;
+    print_err(&format!(
+        "The plan is in {}; `certfleet apply {}` runs exactly it.\n",
+        file.display(),
+        file.display()
+    ));
+    Ok(())
+}
+
+pub(super) fn plan_with(session: &Session, playbook: &Playbook, facts: &Facts) -> Plan {
     plan(&PlanInput {
         inventory: &session.inventory,
         playbook,
@@ -103,7 +121,7 @@ fn plan_with(session: &Session, playbook: &Playbook, facts: &Facts) -> Plan {
 }
 
 /// With `--output json` a dry run prints the plan; a real run prints events only.
-fn show_plan(plan: &Plan, options: &RunOptions, terminal: Terminal) {
+pub(super) fn show_plan(plan: &Plan, options: &RunOptions, terminal: Terminal) {
     match (options.output, options.dry_run) {
         (Output::Json, true) => print(&format!("{}\n", report::plan_json(plan))),
         (Output::Json, false) => print_err(&report::plan_text(plan, &terminal.err_style())),
@@ -112,7 +130,7 @@ fn show_plan(plan: &Plan, options: &RunOptions, terminal: Terminal) {
 }
 
 /// Unreachable masters are exit code 5, everything else that forbids the plan is 2.
-fn refusal(plan: &Plan) -> CliError {
+pub(super) fn refusal(plan: &Plan) -> CliError {
     let codes: Vec<&str> = plan.errors().map(|n| n.code.as_str()).collect();
     let first: Vec<String> = plan
         .errors()
@@ -126,58 +144,6 @@ fn refusal(plan: &Plan) -> CliError {
         return CliError::Unreachable(format!("the plan must not run: {}", first.join(", ")));
     }
     CliError::PlanRefused(first.join(", "))
-}
-
-async fn execute(
-    session: &Session,
-    plan: &Plan,
-    facts: Arc<Facts>,
-    id: RunId,
-    options: &RunOptions,
-    global: &Global,
-    terminal: Terminal,
-) -> Result<Exit, CliError> {
-    let state = state_directory(global)?;
-    let ledger = Ledger::create(&state, &id)?;
-    ledger.keep("plan.json", report::plan_json(plan).as_bytes())?;
-    let directory = ledger.directory().to_owned();
-    let mut screen = Screen::start(options.output, global.verbose, terminal);
-    let recorder = Recorder::new(Some(ledger), screen.observers(), Arc::new(Timestamp::now));
-    let cancel = Cancel::new();
-    signals::listen(&cancel);
-    let run = Run {
-        id,
-        inventory: Arc::clone(&session.inventory),
-        facts,
-        transport: Arc::clone(&session.transport),
-        recorder: recorder.clone(),
-        cancel,
-    };
-    let end = engine::execute(&run, plan, &operator()).await?;
-    let final_state = recorder.state();
-    drop((run, recorder));
-    screen.finish().await;
-    if options.output == Output::Text {
-        print(&report::summary(
-            &final_state,
-            plan,
-            Some(&directory),
-            &terminal.out_style(),
-        ));
-    }
-    Ok(Exit::from(end))
-}
-
-/// `20201122T191500Z-renew-4f2a`: sortable, readable, unique enough for one machine (the directory must be new).
-fn new_run_id(playbook: &Playbook) -> RunId {
-    let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let playbook: String = playbook
-        .name
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-        .collect();
-    let noise = Timestamp::now().subsec_nanosecond().unsigned_abs() ^ std::process::id();
-    RunId::new(format!("{stamp}-{playbook}-{:04x}", noise & 0xffff))
 }
 
 /// `--quiet` shortens every gate's quiet period.

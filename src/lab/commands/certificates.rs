@@ -37,10 +37,12 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
         .trim_end_matches('/')
         .to_owned();
     let root = context.root;
+    // The script's own way to read a copy of a host.
+    let prefix = context.environment.get("CERTFLEET_ROOT").cloned().unwrap_or_default();
     let text: String = context.node(|n| {
         let rows = rows(n);
         rows.iter()
-            .map(|(name, path)| row(n, name, &absolute(&cert_dir, path), root))
+            .map(|(name, path)| row(n, name, &format!("{prefix}{}", absolute(&cert_dir, path)), root))
             .collect()
     });
     context.out(text);

@@ -94,7 +94,7 @@ fn runtime_endpoint(node: &Node) -> Option<&'static str> {
 }
 
 /// `/proc/sys/kernel/random/boot_id` has dashes, journald's form has none.
-fn uuid(hex: &str) -> String {
+pub(super) fn uuid(hex: &str) -> String {
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
     [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }

@@ -12,8 +12,10 @@ mod kubeadm_expiration;
 mod kubectl;
 mod kubectl_json;
 mod kubectl_table;
+mod lock;
 mod scripts;
 mod small;
+mod supervise;
 mod systemctl;
 
 use crate::model::ExitStatus;

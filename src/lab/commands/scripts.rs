@@ -6,7 +6,7 @@ use crate::lab::file_tree::{Content, File};
 use crate::lab::node::Node;
 use crate::model::ExitStatus;
 
-use super::{certificates, containers, etcd_health, facts, inspect};
+use super::{certificates, containers, etcd_health, facts, inspect, lock, supervise};
 
 /// Runs `certfleet:NAME ARGS…`.
 pub(in crate::lab) async fn script(context: &mut Context, name: &str, arguments: &[String]) -> ExitStatus {
@@ -19,6 +19,9 @@ pub(in crate::lab) async fn script(context: &mut Context, name: &str, arguments:
         "inspect" => inspect::inspect(context, arguments),
         "served" => inspect::served(context, arguments),
         "backup" => backup(context, arguments).await,
+        "supervise" => supervise::run(context, arguments).await,
+        "lock" => lock::run(context, arguments),
+        "restore" => restore(context, arguments).await,
         other => context.fail(127, format!("sh: 1: certfleet:{other}: not found")),
     }
 }
@@ -45,6 +48,12 @@ async fn backup(context: &mut Context, arguments: &[String]) -> ExitStatus {
         );
     }
     context.pause(COPY).await;
+    if context.node(|n| n.disk_full) {
+        return context.fail(
+            1,
+            format!("cannot copy /etc/kubernetes to {target}: No space left on device"),
+        );
+    }
     if !context.node(|n| n.files.is_folder(&target)) {
         context.record(format!("certfleet:backup {run}"));
         context.change(|n, _| copy(n, &target));
@@ -68,6 +77,29 @@ fn copy(node: &mut Node, target: &str) {
     for (path, file) in saved {
         node.files.insert(format!("{target}{path}"), file);
     }
+}
+
+/// `certfleet:restore RUN DIRECTORY CERT_DIR`: the copy back in its place.
+async fn restore(context: &mut Context, arguments: &[String]) -> ExitStatus {
+    let [run, directory, ..] = arguments else {
+        return context.fail(2, "certfleet: restore needs RUN DIRECTORY CERT_DIR");
+    };
+    let source = format!("{}/{run}", directory.trim_end_matches('/'));
+    if !context.node(|n| n.files.is_folder(&source)) {
+        return context.fail(3, format!("{source} is not there"));
+    }
+    context.pause(COPY).await;
+    context.record(format!("certfleet:restore {run}"));
+    let (files, _) = context.node(|n| measure(n, &source));
+    context.change(|n, _| {
+        let saved: Vec<(String, File)> = n.files.below(&source).map(|(p, f)| (p.clone(), f.clone())).collect();
+        for (path, file) in saved {
+            let target = path.trim_start_matches(source.as_str()).to_owned();
+            n.files.insert(target, file);
+        }
+    });
+    context.out(format!("restored\t{source}\t{files}\n"));
+    ExitStatus::Code(0)
 }
 
 /// Files and bytes of a backup, links not counted.

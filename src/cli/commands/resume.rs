@@ -1,0 +1,93 @@
+//! `certfleet resume [RUN]`: the rest of a run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::apply::refuse_drift;
+use super::launch::{Facts, INVENTORY_FILE, Launch, lock};
+use crate::cli::args::{Global, ResumeArgs, Target};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::session::{Session, state_directory};
+use crate::cli::terminal::{Terminal, print_err};
+use crate::engine::RunRecord;
+use crate::engine::runs::find;
+use crate::model::Selector;
+use crate::model::exit::RunEnd;
+use crate::plan::misfit;
+
+/// Folds the ledger, gathers fresh facts, and goes on.
+pub(crate) async fn run(args: &ResumeArgs, global: &Global, terminal: Terminal) -> Result<Exit, CliError> {
+    let record = open(args, global)?;
+    let plan = record.plan().map_err(|why| {
+        let hint = "Without its plan a run cannot go on. Start the playbook anew: it looks before it acts.";
+        CliError::usage(format!("the plan of {} cannot be read: {why}", record.id), hint)
+    })?;
+    if matches!(record.state().end, Some(RunEnd::Succeeded | RunEnd::NothingToDo)) {
+        print_err(&format!("Run {} ended well; there is nothing to resume.\n", record.id));
+        return Ok(Exit::Done);
+    }
+    let inventory = inventory_of(args, &record)?;
+    let target = Target {
+        inventory: inventory.clone(),
+        limit: Selector::all(),
+    };
+    let session = Session::open(&target, terminal)?;
+    let _lock = lock(global, &session.inventory.cluster, &record.id)?;
+    let facts = merged(session.gather().await, &record.facts().unwrap_or_default());
+    refuse_drift(&misfit(&plan, &session.inventory, &facts))?;
+    let launch = Launch {
+        session: &session,
+        plan: &plan,
+        output: args.output,
+        inventory: &inventory,
+        global,
+        terminal,
+    };
+    launch.again(&record, Arc::new(facts)).await
+}
+
+fn open(args: &ResumeArgs, global: &Global) -> Result<RunRecord, CliError> {
+    let hint = "`certfleet runs` lists the runs of this machine.";
+    let record = find(&state_directory(global)?, args.run.as_deref()).map_err(|why| CliError::usage(why, hint))?;
+    match &record.events {
+        Ok(events) if events.is_empty() => Err(CliError::usage(
+            format!("run {} did not begin anything", record.id),
+            "Start the playbook anew.",
+        )),
+        Ok(_) => Ok(record),
+        Err(damage) => Err(CliError::usage(
+            damage.to_string(),
+            "A damaged ledger is not resumed. Start the playbook anew: it looks before it acts.",
+        )),
+    }
+}
+
+fn inventory_of(args: &ResumeArgs, record: &RunRecord) -> Result<PathBuf, CliError> {
+    if let Some(file) = &args.inventory {
+        return Ok(file.clone());
+    }
+    let kept = std::fs::read_to_string(record.directory.join(INVENTORY_FILE)).ok();
+    kept.map(PathBuf::from).filter(|p| p.exists()).ok_or_else(|| {
+        CliError::usage(
+            format!("the inventory file of {} is gone", record.id),
+            "Name it with `--inventory`.",
+        )
+    })
+}
+
+/// What a host in mid-restart cannot tell (its runtime, when that is stopped) is as it was before.
+pub(super) fn merged(mut fresh: Facts, before: &Facts) -> Facts {
+    for (name, facts) in &mut fresh {
+        let Some(old) = before.get(name) else { continue };
+        facts.runtime = facts.runtime.or(old.runtime);
+        facts.live_restore = facts.live_restore.or(old.live_restore);
+        if facts.static_pods.is_empty() {
+            facts.static_pods.clone_from(&old.static_pods);
+        }
+        if facts.advertise_address.is_none() {
+            facts.advertise_address.clone_from(&old.advertise_address);
+        }
+    }
+    fresh
+}

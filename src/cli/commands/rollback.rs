@@ -1,0 +1,56 @@
+//! `certfleet rollback RUN`: the backup of a run is put back, and what reads it is restarted in order.
+
+use std::sync::Arc;
+
+use super::launch::{Launch, lock, new_run_id};
+use super::run::{plan_with, refusal, show_plan};
+use crate::cli::args::{Global, RollbackArgs};
+use crate::cli::confirm::confirm;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::session::Session;
+use crate::cli::terminal::Terminal;
+use crate::config::load_playbook;
+use crate::engine::backups;
+use crate::model::RunId;
+use crate::plan::{PlanInput, with_restore};
+
+/// Looks at the backups, plans, shows, asks, runs.
+pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal) -> Result<Exit, CliError> {
+    let session = Session::open(&args.options.target, terminal)?;
+    let id = new_run_id("rollback");
+    let _lock = lock(global, &session.inventory.cluster, &id)?;
+    let facts = Arc::new(session.gather().await);
+    let playbook = load_playbook("restart")?;
+    let of = RunId::new(args.run.clone());
+    let kept = backups::look(&session.transport, &session.hosts(), &of).await;
+    let plan = with_restore(
+        plan_with(&session, &playbook, &facts),
+        &PlanInput {
+            inventory: &session.inventory,
+            playbook: &playbook,
+            facts: &facts,
+            limit: &session.limit,
+            now: jiff::Timestamp::now(),
+        },
+        &of,
+        &kept,
+    );
+    show_plan(&plan, &args.options, terminal);
+    if plan.errors().next().is_some() {
+        return Err(refusal(&plan));
+    }
+    if args.options.dry_run {
+        return Ok(Exit::Done);
+    }
+    confirm(&plan, args.options.yes, terminal).await?;
+    let launch = Launch {
+        session: &session,
+        plan: &plan,
+        output: args.options.output,
+        inventory: &args.options.target.inventory,
+        global,
+        terminal,
+    };
+    launch.fresh(id, facts).await
+}

@@ -120,9 +120,10 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     while !left.is_empty() && !right.is_empty() {
         let (head, other) = (chunk(left), chunk(right));
-        let order = match (head.0.parse::<u64>(), other.0.parse::<u64>()) {
-            (Ok(number), Ok(than)) => number.cmp(&than),
-            _ => head.0.cmp(other.0),
+        let order = if is_number(head.0) && is_number(other.0) {
+            cmp_digits(head.0, other.0)
+        } else {
+            head.0.cmp(other.0)
         };
         if order != Ordering::Equal {
             return order;
@@ -130,6 +131,16 @@ pub fn natural_order(a: &str, b: &str) -> Ordering {
         (left, right) = (head.1, other.1);
     }
     left.len().cmp(&right.len()).then_with(|| a.cmp(b))
+}
+
+fn is_number(chunk: &str) -> bool {
+    chunk.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// By value, however long.
+fn cmp_digits(a: &str, b: &str) -> Ordering {
+    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
 /// Leading digits, or everything up to the next digit.
@@ -201,6 +212,14 @@ mod tests {
             let all: Vec<HostName> = names.iter().map(|n| HostName::from(n.as_str())).collect();
             let want: BTreeSet<String> = names.into_iter().collect();
             prop_assert_eq!(expand(&fold_hosts(&all)), want);
+        }
+
+        #[test]
+        fn natural_order_is_an_order(a in "[a-b0-9-]{0,6}", b in "[a-b0-9-]{0,6}", c in "[a-b0-9-]{0,24}") {
+            prop_assert_eq!(natural_order(&a, &b), natural_order(&b, &a).reverse());
+            if natural_order(&a, &b).is_le() && natural_order(&b, &c).is_le() {
+                prop_assert!(natural_order(&a, &c).is_le());
+            }
         }
     }
 }

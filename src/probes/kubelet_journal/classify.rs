@@ -1,14 +1,13 @@
 //! One message to one verdict: who speaks, whole statements, whose trouble, cause; then a small matrix.
 
-use super::causes::{CAUSES, Cause};
+use super::causes::Cause;
 use super::class::{Class, Clears, Effect, Verdict};
 use super::component::{Who, who};
-use super::facts::{FACTS, Mask};
+use super::facts::{FACTS, Found};
 use super::klog::{self, Klog};
-use super::phrases::phrases;
 use super::record::{Kind, Record};
 use super::remedy;
-use super::scopes::{Scope, scopes};
+use super::scopes::Scope;
 use super::text;
 
 /// Judges a message without its syslog prefix, as from a kubelet journal of which nothing else is known.
@@ -50,7 +49,7 @@ fn judge(ident: Option<&str>, message: &str) -> Verdict {
 struct Line<'a> {
     who: Who,
     klog: Option<Klog<'a>>,
-    facts: Mask,
+    facts: Found,
     text: &'a str,
 }
 
@@ -72,10 +71,7 @@ fn judge_one(ident: Option<&str>, message: &str, klog: Option<Klog<'_>>) -> Verd
 }
 
 fn by_phrase(line: &Line<'_>) -> Option<Verdict> {
-    let row = phrases()
-        .zip(&FACTS.phrases)
-        .find(|(row, bits)| row.by.admits(line.who) && bits.hold(&line.facts))?
-        .0;
+    let row = FACTS.phrases(&line.facts).find(|row| row.by.admits(line.who))?;
     Some(Verdict {
         class: row.class,
         effect: row.effect,
@@ -86,20 +82,15 @@ fn by_phrase(line: &Line<'_>) -> Option<Verdict> {
     })
 }
 
-fn cause_of(facts: &Mask) -> Option<&'static Cause> {
-    CAUSES
-        .iter()
-        .zip(&FACTS.causes)
-        .find(|(_, bits)| bits.hold(facts))
-        .map(|(row, _)| row)
+fn cause_of(line: &Line<'_>) -> Option<&'static Cause> {
+    FACTS.cause(&line.facts)
 }
 
 fn scope_of(line: &Line<'_>) -> (Scope, &'static str) {
     let file = line.klog.map_or("", |klog| klog.file);
-    scopes()
-        .zip(&FACTS.scopes)
-        .find(|(row, bits)| bits.hold(&line.facts) || row.files.contains(&file))
-        .map_or((Scope::General, "general"), |(row, _)| (row.scope, row.rule))
+    FACTS
+        .scope(&line.facts, file)
+        .map_or((Scope::General, "general"), |row| (row.scope, row.rule))
 }
 
 fn severity(line: &Line<'_>) -> Option<u8> {
@@ -108,7 +99,7 @@ fn severity(line: &Line<'_>) -> Option<u8> {
 
 /// A line of the kubelet itself.
 fn kubelet(line: &Line<'_>) -> Verdict {
-    let cause = cause_of(&line.facts);
+    let cause = cause_of(line);
     let (scope, rule) = scope_of(line);
     match scope {
         Scope::Serving => serving(cause),
@@ -246,7 +237,7 @@ fn foreign(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &
 /// A line that does not say who speaks: the kubelet's if its text is, else somebody else's.
 fn unknown(line: &Line<'_>) -> Verdict {
     let (scope, rule) = scope_of(line);
-    let cause = cause_of(&line.facts);
+    let cause = cause_of(line);
     match (scope, cause) {
         (Scope::General, Some(cause)) if cause.class == Class::NodeNotFound => own(line, scope, Some(cause), rule),
         (Scope::General, None) if line.klog.is_some() => kubelet(line),
@@ -282,13 +273,13 @@ fn event(line: &Line<'_>) -> Verdict {
         return Verdict::neutral("event");
     }
     let (scope, _) = scope_of(line);
-    foreign(line, scope, cause_of(&line.facts), "event")
+    foreign(line, scope, cause_of(line), "event")
 }
 
 /// Another component.
 fn other(line: &Line<'_>) -> Verdict {
-    let cause = cause_of(&line.facts);
-    let noise = line.text.contains("TLS handshake error") && !cause.is_some_and(is_trust);
+    let cause = cause_of(line);
+    let noise = is_chatter(line.text) && !cause.is_some_and(is_trust);
     if noise || (cause.is_none() && !is_error(line)) {
         return Verdict::neutral("other-component");
     }
@@ -301,6 +292,11 @@ fn other(line: &Line<'_>) -> Verdict {
         ambiguous_with: cause.and_then(|cause| cause.ambiguous_with),
         ..verdict(cause_class(cause), Effect::Foreign, clears, None, "other-component")
     }
+}
+
+/// What every server and every client logs all day.
+fn is_chatter(text: &str) -> bool {
+    text.contains("TLS handshake error") || (text.contains("watch of ") && text.contains(" ended with"))
 }
 
 fn is_error(line: &Line<'_>) -> bool {

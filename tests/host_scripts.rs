@@ -15,6 +15,10 @@ mod backup;
 mod facts;
 #[path = "host_scripts/etcd.rs"]
 mod etcd;
+#[path = "host_scripts/inspect.rs"]
+mod inspect;
+#[path = "host_scripts/served.rs"]
+mod served;
 #[path = "host_scripts/supervise.rs"]
 mod supervise;
 

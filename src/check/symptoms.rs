@@ -86,7 +86,7 @@ pub(super) fn of_row(view: &View<'_>, cures: &Cures, row: &Row) -> Option<Sympto
             cure::manual("make `ssh` to it work from here, then check again"),
         ),
         Subject::File => file(view, cures, row),
-        Subject::Served => served(cures, row),
+        Subject::Served => served(view, cures, row),
         Subject::Held => held(cures, row),
         Subject::Copy => (Kind::Copy, format!("{} ({})", row.name, row.place), copy_cure(row)),
         Subject::Token => (token_kind(row), "the CNI's token".to_owned(), token_cure()),
@@ -125,7 +125,7 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
     let cure = match row.name.as_str() {
         _ if authority => cure::new_authority(),
         "kubelet-client" | "kubelet.conf" => cure::kubelet_client(),
-        "kubelet-serving" => cure::kubelet_serving(),
+        "kubelet-serving" => cure::kubelet_serving(&row.place),
         _ if without_key(view, row) => cure::external_authority(),
         _ => cures.renew(),
     };
@@ -189,13 +189,13 @@ fn missing_cure(row: &Row, otherwise: Cure) -> Cure {
     ))
 }
 
-fn served(cures: &Cures, row: &Row) -> Named {
+fn served(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
     let process = row.process.clone().unwrap_or_default();
     if process == "kubelet" && row.verdict != Verdict::Unknown {
         return (
             Kind::KubeletServing,
             "kubelet-serving".to_owned(),
-            cure::kubelet_serving(),
+            cure::kubelet_serving(serving_file(view, row)),
         );
     }
     let ended = row.not_after.is_some() && row.level == Level::Critical;
@@ -213,6 +213,13 @@ fn served(cures: &Cures, row: &Row) -> Named {
             (kind, format!("{process} ({})", row.place), cures.journal())
         }
     }
+}
+
+/// The file that the kubelet of the row's host serves, as far as it is known.
+fn serving_file<'a>(view: &View<'a>, row: &Row) -> &'a str {
+    let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
+    host.and_then(|h| h.file("kubelet-serving"))
+        .map_or("/var/lib/kubelet/pki/kubelet.crt", |f| f.path.as_str())
 }
 
 fn held(cures: &Cures, row: &Row) -> Named {

@@ -3,6 +3,7 @@
 use super::fixtures::*;
 use super::*;
 use crate::model::certificate::CertificateState;
+use crate::model::facts::ListenFacts;
 use crate::model::{CertificateFact, HostFacts, KeyMatch, Role};
 use crate::probes::fixtures::at;
 use crate::probes::recent_journal::JournalSummary;
@@ -447,4 +448,20 @@ fn dial_targets_cover_every_port_and_the_kubelets_endpoint() {
         .map(|e| e.port)
         .collect();
     assert_eq!(ports, [6443, 2379, 2380, 10250, 10257, 10259, 8443]);
+    for (server, port) in [
+        ("kube-apiserver", 7443),
+        ("etcd-peer", 12380),
+        ("kubelet", 10260),
+        ("kube-scheduler", 11259),
+    ] {
+        facts.listens.push(ListenFacts {
+            server: server.to_owned(),
+            address: (server == "etcd-peer").then(|| "10.9.9.9".to_owned()),
+            port,
+        });
+    }
+    let told = dial_targets(&host, &facts, inspected.surroundings.as_ref());
+    let ports: Vec<u16> = told.iter().map(|e| e.port).collect();
+    assert_eq!(ports, [7443, 2379, 12380, 10260, 10257, 11259, 8443]);
+    assert_eq!(told[2].address, "10.9.9.9");
 }

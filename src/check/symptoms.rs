@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::model::HostName;
+use crate::probes::served::ServedAnswer;
 
 use super::View;
 use super::cure::{self, Cure, Cures};
@@ -76,7 +77,7 @@ impl Symptom {
 
 /// The trouble in a row, if there is any.
 pub(super) fn of_row(view: &View<'_>, cures: &Cures, row: &Row) -> Option<Symptom> {
-    if !row.is_problem() {
+    if !row.is_problem() || (row.subject == Subject::Held && is_down(view, row)) {
         return None;
     }
     let (kind, subject, cure) = match row.subject {
@@ -220,6 +221,14 @@ fn serving_file<'a>(view: &View<'a>, row: &Row) -> &'a str {
     let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
     host.and_then(|h| h.file("kubelet-serving"))
         .map_or("/var/lib/kubelet/pki/kubelet.crt", |f| f.path.as_str())
+}
+
+/// Nobody knows what a process holds that does not run; that its port is closed is said already.
+fn is_down(view: &View<'_>, row: &Row) -> bool {
+    let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
+    let shown = host.into_iter().flat_map(|h| &h.handshakes);
+    let mut own = shown.filter(|h| row.process.as_deref() == Some(h.served.endpoint.server.process()));
+    row.verdict == Verdict::Unknown && own.any(|h| h.served.answer == ServedAnswer::Closed)
 }
 
 fn held(cures: &Cures, row: &Row) -> Named {

@@ -310,6 +310,18 @@ fn ages_tell_what_no_handshake_shows() {
 }
 
 #[test]
+fn a_process_that_is_down_is_said_once() {
+    let mut host = master("m1", 1);
+    host.facts.containers.retain(|c| c.name != "kube-scheduler");
+    host.handshakes
+        .push(served(Server::Scheduler, 10259, ServedAnswer::Closed));
+    let (rows, diagnoses) = judged(&fleet(vec![host]));
+    assert_eq!(find(&rows, Subject::Held, "scheduler.conf").verdict, Verdict::Unknown);
+    let said: Vec<&str> = diagnoses.iter().map(|d| d.sentence.as_str()).collect();
+    assert_eq!(said, ["kube-scheduler (127.0.0.1:10259) on m1: nothing listens there"]);
+}
+
+#[test]
 fn kube_vip_holds_what_it_mounts() {
     let vip = |h: &mut Inspection| {
         let around = h.surroundings.as_mut().expect("set");

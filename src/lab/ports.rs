@@ -51,7 +51,7 @@ fn etcd(world: &World, there: usize, port: u16) -> Option<Arc<Leaf>> {
     let container = node.container("etcd")?;
     let up = world.now >= container.started + world.config.timings.etcd_up;
     let file = if port == 2380 { "peer" } else { "server" };
-    let leaf = node.files.leaf(&format!("/etc/kubernetes/pki/etcd/{file}.crt"));
+    let leaf = node.files.leaf(&node.pki(&format!("etcd/{file}.crt")));
     leaf.filter(|_| up)
 }
 

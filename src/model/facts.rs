@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::certificate::CertificateFact;
 use super::ids::HostName;
+use super::shape::ShapeFacts;
 
 /// Everything known about one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,9 @@ pub struct HostFacts {
     pub disk_free: Option<u64>,
     /// crictl is in PATH.
     pub crictl: Option<bool>,
+    /// What only some clusters have.
+    #[serde(default)]
+    pub shape: ShapeFacts,
 }
 
 impl HostFacts {
@@ -81,6 +85,7 @@ impl HostFacts {
             kubelet_server: None,
             disk_free: None,
             crictl: None,
+            shape: ShapeFacts::default(),
         }
     }
 

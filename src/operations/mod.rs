@@ -8,6 +8,7 @@ pub mod recycle_static_pods;
 pub mod restore;
 pub mod delete_pods;
 pub mod run;
+pub mod external_ca;
 
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -147,7 +147,7 @@ pub(super) fn refusal(plan: &Plan) -> CliError {
 }
 
 /// `--quiet` shortens every gate's quiet period.
-fn with_quiet(mut playbook: Playbook, options: &RunOptions) -> Playbook {
+pub(super) fn with_quiet(mut playbook: Playbook, options: &RunOptions) -> Playbook {
     if let Some(quiet) = options.quiet {
         for gate in playbook.phases.iter_mut().filter_map(|p| p.gate.as_mut()) {
             gate.quiet = gate.quiet.min(quiet);

@@ -138,6 +138,20 @@ impl Lab {
         self.with(|w| w.faults.add(rule));
     }
 
+    /// Takes back everything that was arranged with [`Lab::inject`].
+    pub fn mend(&self) {
+        self.with(|w| w.faults.clear());
+    }
+
+    /// Sets the clock of a machine: milliseconds ahead of the true time.
+    pub fn set_clock(&self, host: &HostName, ahead_ms: i64) {
+        self.with(|w| {
+            if let Some(node) = w.nodes.iter_mut().find(|n| n.name == *host) {
+                node.offset = ahead_ms;
+            }
+        });
+    }
+
     /// The next `starts` starts of a unit fail.
     pub fn fail_starts(&self, host: &HostName, unit: &str, starts: u32) {
         self.with(|w| {

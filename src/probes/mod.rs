@@ -4,6 +4,7 @@ pub mod error;
 pub mod verdict;
 pub mod clock;
 pub mod units;
+pub mod uptime;
 pub mod host_facts;
 pub mod x509;
 pub mod certificates_on_disk;

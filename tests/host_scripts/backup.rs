@@ -156,7 +156,8 @@ fn kubeadms_configuration_is_kept_when_the_api_answers_and_found_when_it_does_no
                 .unwrap()
                 .contains("certificatesDir: /srv/pki")
         );
-        assert!(!kept("20200401T000000Z-renew-0003").exists(), "{shell:?}");
+        let handed_on = fs::read_to_string(kept("20200401T000000Z-renew-0003")).unwrap();
+        assert!(handed_on.contains("certificatesDir: /srv/pki"), "an older backup may be removed: {shell:?}");
         tree.write("/etc/kubernetes/admin.conf", "    server: https://10.0.0.100:6443\n");
         tree.stub("curl", r#"[ -e "$STATE/down" ] && { printf 000; exit 7; }; case $* in *"https://10.0.0.100:6443/healthz") printf 401 ;; esac"#);
         let ask = || {
@@ -164,7 +165,7 @@ fn kubeadms_configuration_is_kept_when_the_api_answers_and_found_when_it_does_no
                 .stdout_text()
                 .into_owned()
         };
-        let line = format!("kubeadm-config\t{DIRECTORY}/20200301T000000Z-renew-0002/kubeadm-config.yaml\n");
+        let line = format!("kubeadm-config\t{DIRECTORY}/20200401T000000Z-renew-0003/kubeadm-config.yaml\n");
         assert!(ask().contains(&line), "{shell:?}: {}", ask());
         fs::remove_file(tree.state("down")).unwrap();
         assert!(

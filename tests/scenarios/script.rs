@@ -171,6 +171,7 @@ fn fault(value: &str) -> Result<FaultRule, String> {
     let kind = match kind {
         "refuse" => Fault::RefuseConnection,
         "drop-before" => Fault::DropBefore,
+        "drop-during" => Fault::DropDuring,
         "drop-after" => Fault::DropAfter,
         "hang" => Fault::Hang,
         _ => return Err("refuse, drop-before, drop-after or hang".to_owned()),

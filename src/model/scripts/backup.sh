@@ -80,6 +80,14 @@ if [ -n "$kubectl" ] && command -v "$kubectl" >/dev/null 2>&1 && [ -f "$R/etc/ku
 	config=$(ask_config 2>/dev/null </dev/null) || config=
 	case $config in
 	*'kind: ClusterConfiguration'*) printf '%s\n' "$config" >"$partial/kubeadm-config.yaml" || give_up 'cannot write kubeadm-config.yaml' ;;
+	*)
+		# What an earlier backup kept is handed on: that one may be removed some day. Names begin with their time.
+		kept=
+		for f in "$R$directory"/*/kubeadm-config.yaml; do
+			case $f in *.partial/*) ;; *) [ ! -s "$f" ] || kept=$f ;; esac
+		done
+		[ -z "$kept" ] || cp -p "$kept" "$partial/kubeadm-config.yaml" || give_up 'cannot copy kubeadm-config.yaml'
+		;;
 	esac
 fi
 

@@ -181,9 +181,13 @@ fn source<'a>(input: &PlanInput<'a>, planned: &PlannedPhase) -> Option<&'a Phase
     input.playbook.phases.iter().find(|p| p.name == planned.name)
 }
 
-/// Without a gate nothing proves that a change helped. A backup changes nothing that a process reads.
+/// Without a gate nothing proves that a change helped. Making and removing backups changes nothing that a process reads.
 pub(super) fn no_gate(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
-    let changes = |p: &Phase| p.steps.iter().any(|op| !matches!(op, Operation::Backup));
+    let changes = |p: &Phase| {
+        p.steps
+            .iter()
+            .any(|op| !matches!(op, Operation::Backup | Operation::PruneBackups { .. }))
+    };
     let busy = |p: &&PlannedPhase| p.steps.iter().any(|s| s.planned.skip.is_none());
     let ungated = |p: &&PlannedPhase| p.gate.as_ref().is_none_or(|g| g.probes.is_empty());
     let open = plan.phases.iter().filter(busy).filter(ungated);

@@ -83,9 +83,14 @@ pub const RESTORE: Script = Script {
     name: "restore",
     text: include_str!("scripts/restore.sh"),
 };
+/// Removes old backups, never the newest whole ones.
+pub const PRUNE_BACKUPS: Script = Script {
+    name: "prune-backups",
+    text: include_str!("scripts/prune-backups.sh"),
+};
 
 /// All scripts, for tests that hold each of them to the same rules.
-pub const ALL: [&Script; 11] = [
+pub const ALL: [&Script; 12] = [
     &FACTS,
     &READ_CERTIFICATES,
     &CONTAINERS,
@@ -97,4 +102,5 @@ pub const ALL: [&Script; 11] = [
     &SUPERVISE,
     &LOCK,
     &RESTORE,
+    &PRUNE_BACKUPS,
 ];

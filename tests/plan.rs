@@ -6,5 +6,9 @@
 mod fleet;
 #[path = "plan/lint.rs"]
 mod lint;
+#[path = "plan/choice.rs"]
+mod choice;
+#[path = "plan/needed.rs"]
+mod needed;
 #[path = "plan/order.rs"]
 mod order;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::certificate::CertificateFact;
 use super::ids::HostName;
+use super::live::LiveFacts;
 
 /// Everything known about one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,9 @@ pub struct HostFacts {
     pub disk_free: Option<u64>,
     /// crictl is in PATH.
     pub crictl: Option<bool>,
+    /// What runs there now; `None`: not looked at (`engine::look_alive`).
+    #[serde(default)]
+    pub live: Option<LiveFacts>,
 }
 
 impl HostFacts {
@@ -81,6 +85,7 @@ impl HostFacts {
             kubelet_server: None,
             disk_free: None,
             crictl: None,
+            live: None,
         }
     }
 

@@ -17,6 +17,7 @@ pub mod command;
 pub mod scripts;
 pub mod certificate;
 pub mod facts;
+pub mod live;
 pub mod outcome;
 pub mod exit;
 
@@ -27,6 +28,7 @@ pub use gate::{Gate, ProbeSpec};
 pub use host::{BecomeSettings, Host, KubernetesSettings, Role, SshSettings};
 pub use ids::{HostName, RunId};
 pub use inventory::Inventory;
+pub use live::{CertificateInUse, Health, LiveFacts, Use};
 pub use outcome::{Outcome, SkipReason};
 pub use playbook::{Operation, Phase, Playbook};
 pub use selector::Selector;

@@ -12,6 +12,8 @@ use crate::model::gate::ProbeSpec;
 use crate::model::{HostName, Role, duration};
 use crate::operations::types::Planned;
 
+use super::strategy::Choice;
+
 /// The form of the JSON; counts up when a reader must change.
 pub(super) const PLAN_FORMAT: u32 = 1;
 
@@ -25,6 +27,9 @@ pub struct Plan {
     pub created: Timestamp,
     pub hosts: Vec<PlannedHost>,
     pub phases: Vec<PlannedPhase>,
+    /// The strategy and its reasons; `None` when a playbook was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
     pub outage: Option<OutageForecast>,
     /// Errors first. An error means that the plan must not run.
     pub notes: Vec<Note>,

@@ -14,13 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use certfleet::config::load_playbook;
 use certfleet::engine::run::Operator;
-use certfleet::engine::{Cancel, Ledger, Recorder, Run, execute, gather};
+use certfleet::engine::{Cancel, Ledger, Recorder, Run, execute, gather, look_alive};
 use certfleet::event::{Event, EventKind, RunState};
 use certfleet::lab::{Lab, LabConfig, MemoryFleet};
 use certfleet::model::exit::RunEnd;
 use certfleet::model::{HostFacts, HostName, Inventory, Outcome, Playbook, RunId, Selector};
-use certfleet::plan::{Plan, PlanInput, plan};
+use certfleet::plan::{Plan, PlanInput, Strategy, choose, plan, plan_chosen};
 use certfleet::remote::Transport;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -137,6 +138,57 @@ impl Story {
             now: clock(),
         });
         (facts, plan)
+    }
+
+    /// As `certfleet renew`: what runs is looked at, and a strategy is chosen, or followed as asked.
+    pub async fn plan_strategy(&self, asked: Option<Strategy>, limit: &str) -> (Facts, Plan) {
+        let facts = self.alive(limit).await;
+        let (limit, now): (Selector, _) = (limit.parse().expect("a selector"), self.lab.wall_clock());
+        let choice = choose(&self.inventory, &facts, &limit, now, asked);
+        let mut playbook = load_playbook(choice.strategy.playbook()).expect("built in");
+        if asked == Some(Strategy::StopAll) {
+            playbook = playbook.without_exceptions();
+        }
+        let input = PlanInput {
+            inventory: &self.inventory,
+            playbook: &playbook,
+            facts: &facts,
+            limit: &limit,
+            now,
+        };
+        let plan = plan_chosen(&input, choice);
+        (facts, plan)
+    }
+
+    /// As `certfleet renew --playbook`: what runs is looked at where the playbook spares what is not needed.
+    pub async fn plan_alive(&self, playbook: &Playbook, limit: &str) -> (Facts, Plan) {
+        if !playbook.asks_what_runs() {
+            return self.plan(playbook, limit).await;
+        }
+        let facts = self.alive(limit).await;
+        let plan = plan(&PlanInput {
+            inventory: &self.inventory,
+            playbook,
+            facts: &facts,
+            limit: &limit.parse().expect("a selector"),
+            now: self.lab.wall_clock(),
+        });
+        (facts, plan)
+    }
+
+    /// What is found on the hosts of a limit, and what runs there.
+    async fn alive(&self, limit: &str) -> Facts {
+        let clock = self.clock();
+        let limit: Selector = limit.parse().expect("a selector");
+        let hosts: Vec<_> = self
+            .inventory
+            .hosts
+            .iter()
+            .filter(|h| limit.matches(h))
+            .cloned()
+            .collect();
+        let facts = gather(&self.transport, &hosts, &*clock).await;
+        look_alive(&self.transport, &self.inventory, facts, clock).await
     }
 
     /// Gathers, plans and runs.

@@ -12,3 +12,5 @@ mod choice;
 mod needed;
 #[path = "plan/order.rs"]
 mod order;
+#[path = "plan/shapes.rs"]
+mod shapes;

@@ -18,16 +18,18 @@ pub(super) enum StepFile {
     RenewCertificates(RenewFile),
     Service(ServiceFile),
     RecycleStaticPods,
+    PruneBackups(PruneBackupsFile),
     DeletePods(DeletePodsFile),
     Run(RunFile),
 }
 
 /// The steps as a person writes them.
-pub(super) const STEPS: [&str; 6] = [
+pub(super) const STEPS: [&str; 7] = [
     "backup",
     "renew-certificates",
     "service",
     "recycle-static-pods",
+    "prune-backups",
     "delete-pods",
     "run",
 ];
@@ -59,6 +61,15 @@ pub(super) struct ServiceFile {
     pub(super) unit: Sp<String>,
     /// The state afterwards.
     pub(super) state: ServiceState,
+}
+
+/// Remove old backups of the host; the newest whole ones stay.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "PruneBackups")]
+pub(super) struct PruneBackupsFile {
+    /// How many stay. Default: 5.
+    pub(super) keep: Option<Sp<u32>>,
 }
 
 /// Delete the pods of the network plugin that deletion can cure, one node at a time.
@@ -103,12 +114,13 @@ pub(super) enum ProbeFile {
 }
 
 /// The probes as a person writes them.
-pub(super) const PROBES: [&str; 9] = [
+pub(super) const PROBES: [&str; 10] = [
     "certificates-on-disk",
     "certificates-in-use",
     "kubelet-journal",
     "unit",
     "api-server",
+    "endpoint",
     "etcd",
     "nodes",
     "pods",
@@ -149,6 +161,7 @@ impl Item for StepFile {
             "backup" => Some(Self::Backup),
             "renew-certificates" => Some(Self::RenewCertificates(RenewFile::default())),
             "recycle-static-pods" => Some(Self::RecycleStaticPods),
+            "prune-backups" => Some(Self::PruneBackups(PruneBackupsFile::default())),
             "delete-pods" => Some(Self::DeletePods(DeletePodsFile::default())),
             _ => None,
         }
@@ -159,6 +172,7 @@ impl Item for StepFile {
             "backup" => map.next_value::<Option<Nothing>>().map(|_| Self::Backup)?,
             "recycle-static-pods" => map.next_value::<Option<Nothing>>().map(|_| Self::RecycleStaticPods)?,
             "renew-certificates" => Self::RenewCertificates(map.next_value::<Option<RenewFile>>()?.unwrap_or_default()),
+            "prune-backups" => Self::PruneBackups(map.next_value::<Option<PruneBackupsFile>>()?.unwrap_or_default()),
             "delete-pods" => Self::DeletePods(map.next_value::<Option<DeletePodsFile>>()?.unwrap_or_default()),
             "service" => Self::Service(map.next_value()?),
             _ => Self::Run(map.next_value()?),
@@ -268,6 +282,7 @@ impl JsonSchema for StepFile {
             keyed_schema("renew-certificates", &generator.subschema_for::<RenewFile>()),
             keyed_schema("service", &generator.subschema_for::<ServiceFile>()),
             keyed_schema("recycle-static-pods", &generator.subschema_for::<Nothing>()),
+            keyed_schema("prune-backups", &generator.subschema_for::<PruneBackupsFile>()),
             keyed_schema("delete-pods", &generator.subschema_for::<DeletePodsFile>()),
             keyed_schema("run", &generator.subschema_for::<RunFile>()),
         ];

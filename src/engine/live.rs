@@ -14,18 +14,18 @@ use crate::model::{
     CertificateInUse, Health, Host, HostFacts, HostName, Inventory, LiveFacts, ProbeSpec, Role, RunId, Use,
 };
 use crate::plan::{Baseline, PlannedProbe};
-use crate::probes::etcd;
-use crate::probes::served::{self, InUse, InUseRow, ServedAnswer};
+use crate::probes::served::{InUse, InUseRow};
+use crate::probes::{endpoint, etcd};
 use crate::remote::Transport;
 
 use super::cancel::Cancel;
 use super::context::Run;
-use super::handshake::shake;
-use super::looks::{ClusterViews, look, now_on_host};
+use super::in_use;
+use super::looks::{ClusterViews, look};
 use super::recorder::{Recorder, WallClock};
 
-/// Handshakes in flight, all hosts together: each costs some 50 kB.
-const HANDSHAKES: usize = 64;
+/// Hosts at whose ports is looked at the same time: each handshake costs some 50 kB.
+const HANDSHAKES: usize = 32;
 /// One question: a dead API must not hold up a plan that is made to cure it.
 const QUESTION: Duration = Duration::from_secs(30);
 
@@ -141,12 +141,9 @@ async fn certificates(run: &Run, host: &Host, facts: &HostFacts, turns: &Semapho
     if host.role == Role::Worker {
         return Vec::new();
     }
-    let looks = served::endpoints(host, facts).into_iter().map(|endpoint| async move {
-        let _turn = turns.acquire().await;
-        shake(run.transport.as_ref(), host, endpoint).await.served
-    });
-    let served = join_all(looks).await;
-    served::in_use(facts, &served).into_iter().filter_map(row).collect()
+    let _turn = turns.acquire().await;
+    let rows = in_use::rows(run, host, facts).await.unwrap_or_default();
+    rows.into_iter().filter_map(row).collect()
 }
 
 fn row(row: InUseRow) -> Option<CertificateInUse> {
@@ -166,24 +163,8 @@ fn row(row: InUseRow) -> Option<CertificateInUse> {
     })
 }
 
-/// What answers where this kubelet asks, by the host's own clock.
+/// What answers where this kubelet asks.
 async fn endpoint(run: &Run, host: &Host, facts: &HostFacts, turns: &Semaphore) -> Option<Health> {
-    let server = facts.kubelet_server.as_deref()?;
-    let endpoint = served::kubelet_endpoint(server)?;
     let _turn = turns.acquire().await;
-    let answer = shake(run.transport.as_ref(), host, endpoint).await.served.answer;
-    let now = now_on_host(run, &host.name);
-    Some(match answer {
-        ServedAnswer::Certificate(x509) if x509.expired(now) => Health::Ill(format!(
-            "{server} serves a certificate that expired on {}",
-            x509.not_after
-        )),
-        ServedAnswer::Certificate(x509) if x509.not_yet_valid(now) => Health::Ill(format!(
-            "{server} serves a certificate that is valid from {} only",
-            x509.not_before
-        )),
-        ServedAnswer::Certificate(_) => Health::Well,
-        ServedAnswer::Closed => Health::Ill(format!("nobody answers at {server}")),
-        ServedAnswer::Unknown(why) => Health::Ill(format!("{server}: {why}")),
-    })
+    ask(run, host, ProbeSpec::Endpoint, endpoint::target(facts).is_some()).await
 }

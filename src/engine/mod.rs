@@ -25,6 +25,7 @@ mod in_use;
 mod journal_watch;
 mod looks;
 mod phase;
+mod quorum;
 mod pods_view;
 mod redact;
 mod settle;

@@ -13,6 +13,7 @@ use crate::plan::{PlannedPhase, PlannedStep};
 use super::context::Run;
 use super::gate::{GateEnd, Watch};
 use super::made::Made;
+use super::quorum;
 use super::step::run_step;
 
 /// How a phase ended.
@@ -36,10 +37,7 @@ pub(super) async fn run_phase(run: &Run, phase: &PlannedPhase, members: &BTreeSe
     if run.recorder.record(announced).is_err() {
         return PhaseEnd::Stopped(RunEnd::StepFailed);
     }
-    let mut budget = Budget {
-        left: phase.max_failures,
-        excluded: BTreeSet::new(),
-    };
+    let mut budget = Budget::of(run, phase);
     for batch in &phase.batches {
         let batch: Vec<HostName> = batch.iter().filter(|h| members.contains(h)).cloned().collect();
         if let Err(end) = run_batch(run, phase, &batch, (&mut budget, made)).await {
@@ -70,6 +68,9 @@ async fn run_batch(
     if run.cancel.stopping() {
         return Err(RunEnd::Aborted);
     }
+    if batch.iter().any(|h| has_work(phase, h, made)) {
+        quorum::keep(run, phase, batch).await?;
+    }
     // The journal cursors are taken before the first step, so that no line of a restarted kubelet is missed.
     let mut watch = match &phase.gate {
         Some(gate) => Some(Watch::prepare(run, &phase.name, gate, batch).await),
@@ -97,6 +98,12 @@ async fn run_batch(
         Some(watch) => prove(run, phase, watch, budget).await,
         None => Ok(()),
     }
+}
+
+/// Something is still to be done on the host.
+fn has_work(phase: &PlannedPhase, host: &HostName, made: &Made) -> bool {
+    let open = |s: &PlannedStep| s.planned.skip.is_none() && made.outcome(&s.id).is_none();
+    phase.steps_of(host).any(open)
 }
 
 /// The gate. Hosts that may fail within the budget are taken out, and the others still have to be proven.
@@ -174,6 +181,20 @@ impl Trouble for GateReason {
 }
 
 impl Budget {
+    /// Each host counts once: one that was lost before has spent its part already.
+    fn of(run: &Run, phase: &PlannedPhase) -> Self {
+        let state = run.recorder.state();
+        let hosts = phase.hosts();
+        let lost = hosts
+            .iter()
+            .chain(phase.missing.keys())
+            .filter(|h| state.excluded.contains_key(*h));
+        Self {
+            left: phase.max_failures.saturating_sub(lost.count()),
+            excluded: BTreeSet::new(),
+        }
+    }
+
     /// Takes the host out, or ends the run: a master always ends it.
     fn spend(&mut self, run: &Run, phase: &PlannedPhase, host: &HostName, trouble: &dyn Trouble) -> Result<(), RunEnd> {
         let worker = run.inventory.host(host).is_some_and(|h| h.role == Role::Worker);

@@ -116,6 +116,11 @@ pub enum Operation {
     Service { unit: String, state: ServiceState },
     /// Stop the control-plane containers, so that new processes load the new files. Needs a stopped kubelet.
     RecycleStaticPods,
+    /// Remove old backups; the newest whole ones stay.
+    PruneBackups {
+        /// How many stay; at least 1.
+        keep: u32,
+    },
     /// Delete the CNI pods that deletion can cure, one node at a time.
     DeletePods {
         /// How long a pod may be not ready after its node became Ready before it counts as stuck.
@@ -142,6 +147,7 @@ impl Operation {
             Operation::RenewCertificates { .. } => "renew-certificates",
             Operation::Service { .. } => "service",
             Operation::RecycleStaticPods => "recycle-static-pods",
+            Operation::PruneBackups { .. } => "prune-backups",
             Operation::DeletePods { .. } => "delete-pods",
             Operation::Run { .. } => "run",
         }

@@ -7,8 +7,10 @@ pub mod renew_certificates;
 pub mod service;
 pub mod recycle_static_pods;
 pub mod restore;
+pub mod prune_backups;
 pub mod delete_pods;
 pub mod run;
+pub mod external_ca;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -37,6 +39,7 @@ pub fn plan(
         }
         Operation::Service { unit, state } => service::plan(unit, *state, host, facts),
         Operation::RecycleStaticPods => recycle_static_pods::plan(host, facts, context),
+        Operation::PruneBackups { keep } => Ok(prune_backups::plan(*keep)),
         Operation::DeletePods { grace } => Ok(delete_pods::plan(*grace, host, context)),
         Operation::Run {
             command,

@@ -188,7 +188,7 @@ fn part(host: &Host, facts: &HostFacts, step: &PlannedStep) -> Part {
         }
     };
     match (step.operation.as_str(), &step.planned.postcondition) {
-        ("backup", _) => Part::Backup,
+        ("backup" | "prune-backups" | "refresh-kubeconfig-copies", _) => Part::Backup,
         ("recycle-static-pods", _) => Part::ControlPlane,
         ("service", Postcondition::UnitState { unit, .. }) => of_unit(unit),
         ("service", Postcondition::UnitsStopped { units }) => units.last().map_or(Part::Other, |u| of_unit(u)),

@@ -13,6 +13,7 @@ use super::batch::batches;
 use super::forecast::forecast_outage;
 use super::gates::{Place, plan_gate};
 use super::lint;
+use super::lint::order_rules::quorum_to_keep;
 use super::lint::strategy_rules::rolling_cannot_work;
 use super::needed;
 use super::strategy::Choice;
@@ -142,13 +143,16 @@ fn finish_phase(input: &PlanInput<'_>, draft: Draft<'_>, spared: &BTreeSet<(usiz
         phase: draft.index,
         spared,
     };
+    let missing = input.missing(phase);
     let names = |hosts: &[&Host]| -> Vec<HostName> { hosts.iter().map(|h| h.name.clone()).collect() };
     let mut cut = batches(&names(&busy), &phase.waves, phase.max_parallel);
     cut.extend(Some(names(&idle)).filter(|i| !i.is_empty()));
     PlannedPhase {
         name: phase.name.clone(),
         outage: phase.outage_accepted,
-        max_failures: phase.max_failures.of(draft.hosts.len()),
+        max_failures: phase.max_failures.of(draft.hosts.len() + missing.len()),
+        missing,
+        quorum: quorum_to_keep(input, phase),
         batches: cut,
         gate: phase
             .gate
@@ -193,6 +197,13 @@ impl<'a> PlanInput<'a> {
         let facts = self.facts;
         self.members()
             .filter(move |h| facts.get(&h.name).is_some_and(|f| f.unreachable.is_none()))
+    }
+
+    /// Hosts of a phase that did not answer, and why.
+    pub(super) fn missing(&self, phase: &Phase) -> BTreeMap<HostName, String> {
+        let silent = |h: &Host| self.facts.get(&h.name).and_then(|f| f.unreachable.clone());
+        let members = self.members().filter(|h| phase.hosts.matches(h));
+        members.filter_map(|h| Some((h.name.clone(), silent(h)?))).collect()
     }
 
     /// The facts of a host that answered. (`reachable` gives no others.)

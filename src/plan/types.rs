@@ -1,5 +1,6 @@
 //! A plan as a value: printable, serialisable, hashable. What `--dry-run` prints is what would run.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -54,6 +55,13 @@ pub struct PlannedPhase {
     pub outage: bool,
     /// Workers that may fail before the run stops.
     pub max_failures: usize,
+    /// Hosts of the phase that did not answer when the plan was made, and why. They count against `max_failures`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<HostName, String>,
+    /// etcd members that are asked before each batch: none is touched while that would cost the quorum. Empty where the
+    /// phase touches none, or accepts the outage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quorum: Vec<HostName>,
     /// Hosts that work at the same time; the gate is passed after each batch.
     pub batches: Vec<Vec<HostName>>,
     pub steps: Vec<PlannedStep>,

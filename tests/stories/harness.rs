@@ -11,17 +11,18 @@ pub mod meddler;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use certfleet::config::load_playbook;
 use certfleet::engine::run::Operator;
-use certfleet::engine::{Cancel, Ledger, Recorder, Run, execute, gather, look_alive};
+use certfleet::engine::{Cancel, Ledger, Recorder, Run, execute, gather, look_alive, shake};
 use certfleet::event::{Event, EventKind, RunState};
 use certfleet::lab::{Lab, LabConfig, MemoryFleet};
 use certfleet::model::exit::RunEnd;
-use certfleet::model::{HostFacts, HostName, Inventory, Outcome, Playbook, RunId, Selector};
+use certfleet::model::{Command, HostFacts, HostName, Inventory, Outcome, Playbook, RunId, Selector};
 use certfleet::plan::{Plan, PlanInput, Strategy, choose, plan, plan_chosen};
+use certfleet::probes::served::{Endpoint, ServedAnswer, Server};
 use certfleet::remote::Transport;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -85,6 +86,20 @@ impl Press {
             }
         });
         sender
+    }
+}
+
+/// A client that keeps asking.
+pub struct Poll {
+    stop: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<Vec<ServedAnswer>>,
+}
+
+impl Poll {
+    /// Every answer, in order.
+    pub async fn answers(self) -> Vec<ServedAnswer> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.expect("it only asks")
     }
 }
 
@@ -191,6 +206,33 @@ impl Story {
         look_alive(&self.transport, &self.inventory, facts, clock).await
     }
 
+    /// Asks the address that kubelets use every 100 ms, from a worker, until the guard is dropped or read.
+    pub fn poll_endpoint(&self, from: &str) -> Poll {
+        let (transport, stop) = (Arc::clone(&self.transport), Arc::new(AtomicBool::new(false)));
+        let host = self.inventory.host(&from.into()).expect("a host").clone();
+        let endpoint = Endpoint {
+            server: Server::Endpoint,
+            address: "192.168.140.100".to_owned(),
+            port: 6443,
+        };
+        let told = Arc::clone(&stop);
+        let task = tokio::spawn(async move {
+            let mut answers = Vec::new();
+            while !told.load(Ordering::Relaxed) {
+                answers.push(shake(transport.as_ref(), &host, endpoint.clone()).await.served.answer);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            answers
+        });
+        Poll { stop, task }
+    }
+
+    /// Somebody else runs a command on a host.
+    pub async fn on(&self, host: &str, line: &str) {
+        let output = self.transport.run(&host.into(), &Command::root(line.split(' '))).await;
+        assert!(output.expect("it is sent").status.success(), "{host}: {line}");
+    }
+
     /// Gathers, plans and runs.
     pub async fn run(&self, playbook: &Playbook) -> Told {
         self.run_with(playbook, Wish::default()).await
@@ -213,7 +255,7 @@ impl Story {
             observers.push(press.listen(&cancel));
         }
         let run = Run {
-            id: RunId::new(format!("story-{}", self.runs.fetch_add(1, Ordering::Relaxed))),
+            id: run_id(self.runs.fetch_add(1, Ordering::Relaxed)),
             inventory: Arc::clone(&self.inventory),
             facts: Arc::new(facts),
             transport: Arc::clone(&self.transport),
@@ -265,6 +307,11 @@ impl Story {
         assert!(last(all("systemctl stop docker")) <= first(all("systemctl start docker")));
         assert!(last(times("systemctl start kubelet", 'm')) <= first(times("systemctl start docker", 'w')));
     }
+}
+
+/// The id of the nth run of a story, counted from 1.
+pub fn run_id(number: u32) -> RunId {
+    RunId::new(format!("20201122T1915{number:02}Z-story-{number:04x}"))
 }
 
 impl Told {

@@ -13,6 +13,7 @@ mod kubectl;
 mod kubectl_json;
 mod kubectl_table;
 mod lock;
+mod prune_backups;
 mod scripts;
 mod small;
 mod supervise;

@@ -60,7 +60,7 @@ fn parked(cures: &Cures, host: &Inspection) -> Option<Symptom> {
         "the control plane",
         cures.restart(),
     );
-    symptom.detail = crate::model::shape::PARKED.to_owned();
+    crate::model::shape::PARKED.clone_into(&mut symptom.detail);
     Some(symptom)
 }
 

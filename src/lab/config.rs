@@ -148,6 +148,7 @@ impl Default for Timings {
 
 /// The fleet to build. Start from [`LabConfig::new`] and change fields.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct LabConfig {
     pub masters: usize,
     pub workers: usize,

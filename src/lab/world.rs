@@ -69,7 +69,7 @@ impl World {
     /// What the hosts see of each other right now.
     pub(super) fn moment(&self) -> Moment {
         let apis: Vec<Api> = self.nodes.iter().filter_map(|n| self.api(n)).collect();
-        let endpoint_up = !self.config.kube_vip || self.nodes.iter().any(|n| self.holds_vip(n, &apis));
+        let endpoint_up = !self.config.kube_vip || self.nodes.iter().any(|n| holds_vip(n, &apis));
         Moment {
             now: self.now,
             clock: self.clock,
@@ -78,13 +78,6 @@ impl World {
             apis,
             endpoint_up,
         }
-    }
-
-    /// kube-vip is elected through the API server beside it, with the certificate it read at its start.
-    fn holds_vip(&self, node: &Node, apis: &[Api]) -> bool {
-        let client = node.container(static_pods::KUBE_VIP).and_then(|c| c.client.as_ref());
-        let api = apis.iter().find(|a| a.master == node.index && a.ready);
-        client.zip(api).is_some_and(|(leaf, api)| leaf.valid(api.wall))
     }
 
     fn api(&self, node: &Node) -> Option<Api> {
@@ -263,6 +256,13 @@ impl World {
     pub(super) fn node_ready(&self, node: &Node) -> bool {
         self.now - node.last_status < self.config.timings.node_grace
     }
+}
+
+/// kube-vip is elected through the API server beside it, with the certificate it read at its start.
+fn holds_vip(node: &Node, apis: &[Api]) -> bool {
+    let client = node.container(static_pods::KUBE_VIP).and_then(|c| c.client.as_ref());
+    let api = apis.iter().find(|a| a.master == node.index && a.ready);
+    client.zip(api).is_some_and(|(leaf, api)| leaf.valid(api.wall))
 }
 
 /// Units that were on their way arrive.

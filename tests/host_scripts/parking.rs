@@ -97,7 +97,9 @@ impl Bare {
             let until = Instant::now() + Duration::from_secs(20);
             while manifests.iter().any(|m| m.exists()) {
                 if Instant::now() > until {
-                    children.iter_mut().for_each(|c| drop((c.kill(), c.wait())));
+                    for child in &mut children {
+                        drop((child.kill(), child.wait()));
+                    }
                     return false;
                 }
                 thread::sleep(Duration::from_millis(5));

@@ -112,7 +112,7 @@ fn renewed_may_end_earlier_but_not_begin_earlier() {
     let month = begun("2", "2020-11-22T18:00:00Z", "2020-12-22T18:00:00Z");
     let older = begun("2", "2020-03-22T00:00:00Z", "2021-03-22T00:00:00Z");
     let before = [old.before().unwrap()];
-    assert!(judge(&before, &[month.clone()], now).passed());
+    assert!(judge(&before, std::slice::from_ref(&month), now).passed());
     assert!(!judge(&before, &[older], now).passed());
     // A plan of before does not know the beginning: then only a later end counts.
     let bare = [CertificateBefore {

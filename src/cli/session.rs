@@ -53,6 +53,12 @@ impl Session {
     pub(crate) async fn gather(&self) -> BTreeMap<HostName, HostFacts> {
         engine::gather(&self.transport, &self.hosts(), &Timestamp::now).await
     }
+
+    /// As [`Session::gather`], and what runs there now.
+    pub(crate) async fn gather_alive(&self) -> BTreeMap<HostName, HostFacts> {
+        let clock = Arc::new(Timestamp::now);
+        engine::look_alive(&self.transport, &self.inventory, self.gather().await, clock).await
+    }
 }
 
 /// Reads an inventory and checks that the limit means something.

@@ -2,6 +2,7 @@
 
 pub mod types;
 pub mod backup;
+mod fresh;
 pub mod renew_certificates;
 pub mod service;
 pub mod recycle_static_pods;
@@ -32,7 +33,10 @@ pub fn plan(
 ) -> Result<Planned, OperationError> {
     match operation {
         Operation::Backup => Ok(backup::plan(host)),
-        Operation::RenewCertificates { names } => renew_certificates::plan(names, host, facts),
+        Operation::RenewCertificates { names, force } => {
+            let fresh_before = (!force).then_some(context.now);
+            renew_certificates::plan(names, host, facts, fresh_before)
+        }
         Operation::Service { unit, state } => service::plan(unit, *state, host, facts),
         Operation::RecycleStaticPods => recycle_static_pods::plan(host, facts, context),
         Operation::PruneBackups { keep } => Ok(prune_backups::plan(*keep)),

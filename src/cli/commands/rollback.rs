@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::launch::{Launch, lock, new_run_id};
-use super::run::{plan_with, refusal, show_plan, with_quiet};
+use super::run::{plan_with, refusal, show_plan};
+use super::way::Tuning;
 use crate::cli::args::{Global, RollbackArgs};
 use crate::cli::confirm::confirm;
 use crate::cli::error::CliError;
@@ -22,7 +23,7 @@ pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal
     let id = new_run_id("rollback");
     let _lock = lock(global, &session.inventory.cluster, &id)?;
     let facts = Arc::new(session.gather().await);
-    let playbook = with_quiet(load_playbook("restart")?, &args.options);
+    let playbook = Tuning::of(&args.options, false).apply(load_playbook("restart")?);
     let of = run_of(args, global)?;
     let kept = backups::look(&session.transport, &session.hosts(), &of).await;
     let plan = with_restore(

@@ -15,6 +15,10 @@ mod backup;
 mod facts;
 #[path = "host_scripts/etcd.rs"]
 mod etcd;
+#[path = "host_scripts/kubelet_client.rs"]
+mod kubelet_client;
+#[path = "host_scripts/copies.rs"]
+mod copies;
 #[path = "host_scripts/supervise.rs"]
 mod supervise;
 

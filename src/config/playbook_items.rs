@@ -18,16 +18,22 @@ pub(super) enum StepFile {
     RenewCertificates(RenewFile),
     Service(ServiceFile),
     RecycleStaticPods,
+    ReissueKubeletClient,
+    ApproveKubeletServing,
+    RefreshKubeconfigCopies,
     DeletePods(DeletePodsFile),
     Run(RunFile),
 }
 
 /// The steps as a person writes them.
-pub(super) const STEPS: [&str; 6] = [
+pub(super) const STEPS: [&str; 9] = [
     "backup",
     "renew-certificates",
     "service",
     "recycle-static-pods",
+    "reissue-kubelet-client",
+    "approve-kubelet-serving",
+    "refresh-kubeconfig-copies",
     "delete-pods",
     "run",
 ];
@@ -137,24 +143,37 @@ trait Item: Sized {
     fn example(word: &str) -> &'static str;
 }
 
+impl StepFile {
+    /// Steps that have no settings at all.
+    fn plain(word: &str) -> Option<Self> {
+        match word {
+            "backup" => Some(Self::Backup),
+            "recycle-static-pods" => Some(Self::RecycleStaticPods),
+            "reissue-kubelet-client" => Some(Self::ReissueKubeletClient),
+            "approve-kubelet-serving" => Some(Self::ApproveKubeletServing),
+            "refresh-kubeconfig-copies" => Some(Self::RefreshKubeconfigCopies),
+            _ => None,
+        }
+    }
+}
+
 impl Item for StepFile {
     const WORDS: &'static [&'static str] = &STEPS;
     const WHAT: &'static str = "step";
 
     fn bare(word: &'static str) -> Option<Self> {
         match word {
-            "backup" => Some(Self::Backup),
             "renew-certificates" => Some(Self::RenewCertificates(RenewFile::default())),
-            "recycle-static-pods" => Some(Self::RecycleStaticPods),
             "delete-pods" => Some(Self::DeletePods(DeletePodsFile::default())),
-            _ => None,
+            _ => Self::plain(word),
         }
     }
 
     fn keyed<'de, A: MapAccess<'de>>(word: &'static str, map: &mut A) -> Result<Self, A::Error> {
+        if let Some(plain) = Self::plain(word) {
+            return map.next_value::<Option<Nothing>>().map(|_| plain);
+        }
         Ok(match word {
-            "backup" => map.next_value::<Option<Nothing>>().map(|_| Self::Backup)?,
-            "recycle-static-pods" => map.next_value::<Option<Nothing>>().map(|_| Self::RecycleStaticPods)?,
             "renew-certificates" => Self::RenewCertificates(map.next_value::<Option<RenewFile>>()?.unwrap_or_default()),
             "delete-pods" => Self::DeletePods(map.next_value::<Option<DeletePodsFile>>()?.unwrap_or_default()),
             "service" => Self::Service(map.next_value()?),
@@ -265,6 +284,9 @@ impl JsonSchema for StepFile {
             keyed_schema("renew-certificates", &generator.subschema_for::<RenewFile>()),
             keyed_schema("service", &generator.subschema_for::<ServiceFile>()),
             keyed_schema("recycle-static-pods", &generator.subschema_for::<Nothing>()),
+            keyed_schema("reissue-kubelet-client", &generator.subschema_for::<Nothing>()),
+            keyed_schema("approve-kubelet-serving", &generator.subschema_for::<Nothing>()),
+            keyed_schema("refresh-kubeconfig-copies", &generator.subschema_for::<Nothing>()),
             keyed_schema("delete-pods", &generator.subschema_for::<DeletePodsFile>()),
             keyed_schema("run", &generator.subschema_for::<RunFile>()),
         ];

@@ -5,6 +5,7 @@
 //! Commands are answered in `commands/`, one file a program; anything unknown is `not found` (127).
 
 pub mod alarm;
+mod asked_key;
 mod calico;
 mod clock;
 mod cni_token;
@@ -31,6 +32,7 @@ mod scenario_pods;
 mod shell;
 mod speech;
 pub mod ssh_server;
+mod serving_requests;
 mod static_pods;
 pub mod status;
 mod sudo;

@@ -46,7 +46,7 @@ impl Story {
                     on_disk: None,
                 }
             }
-            Scenario::Expired => {
+            Scenario::Expired | Scenario::KubeletExpired | Scenario::KubeletEmbedded => {
                 let from = shift(now, -365 * DAY - 3600);
                 Self {
                     created: from,
@@ -91,6 +91,7 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
         alarms: Vec::new(),
         history: Vec::new(),
         faults: FaultPlan::default(),
+        serving_requests: Vec::new(),
         config,
     };
     for authority in [&world.pki.ca, &world.pki.etcd, &world.pki.front_proxy] {
@@ -213,9 +214,24 @@ fn start_everything(world: &mut World, story: &Story) -> Result<(), LabError> {
         }
         give_operator_a_kubeconfig(world, index);
     }
+    if world.config.scenario == Scenario::KubeletExpired {
+        power_on(world);
+        return Ok(());
+    }
     link_etcd(world);
     start_kubelets(world);
     Ok(())
+}
+
+/// The machines were off: no container of before runs, and systemd starts a kubelet that ends at once.
+fn power_on(world: &mut World) {
+    let now = world.now;
+    for node in &mut world.nodes {
+        node.containers.clear();
+        if let Some(unit) = node.unit_mut("kubelet") {
+            unit.set(UnitState::AutoRestart { due: now }, now);
+        }
+    }
 }
 
 /// `~/.kube/config` as people make it: root follows admin.conf, the login user has a copy.

@@ -16,6 +16,7 @@ use super::file_tree::Content;
 use super::node::{Api, Moment, Node};
 use super::pki::{LabError, Leaf, LeafSpec, Pki, Signer};
 use super::rng::Rng;
+use super::serving_requests::ServingRequest;
 use super::{kubelet, static_pods, units};
 
 /// A state-changing command that was run on a host.
@@ -47,6 +48,7 @@ pub(super) struct World {
     pub(super) alarms: Vec<Alarm>,
     pub(super) history: Vec<HistoryItem>,
     pub(super) faults: FaultPlan,
+    pub(super) serving_requests: Vec<ServingRequest>,
 }
 
 /// One step, milliseconds; long silences take bigger ones.

@@ -52,6 +52,18 @@ pub struct HostFacts {
     pub disk_free: Option<u64>,
     /// crictl is in PATH.
     pub crictl: Option<bool>,
+    /// The kubelet's `--hostname-override`, if it has one.
+    #[serde(default)]
+    pub hostname_override: Option<String>,
+    /// Name of the user in kubelet.conf: `system:node:NAME` where kubeadm wrote it for this very node.
+    #[serde(default)]
+    pub kubelet_user: Option<String>,
+    /// `serverTLSBootstrap`: the kubelet's serving certificate is requested from the API, and somebody must approve it.
+    #[serde(default)]
+    pub serving_requested: Option<bool>,
+    /// Addresses of the host's own interfaces, without those of pods and services.
+    #[serde(default)]
+    pub addresses: Vec<String>,
 }
 
 impl HostFacts {
@@ -81,6 +93,10 @@ impl HostFacts {
             kubelet_server: None,
             disk_free: None,
             crictl: None,
+            hostname_override: None,
+            kubelet_user: None,
+            serving_requested: None,
+            addresses: Vec::new(),
         }
     }
 

@@ -54,6 +54,10 @@ fn fill(facts: &mut HostFacts, key: &str, value: &str) {
         "kubelet-server" => facts.kubelet_server = text(),
         "disk-free" => facts.disk_free = value.parse().ok(),
         "live-restore" => facts.live_restore = Some(value == "true"),
+        "hostname-override" => facts.hostname_override = text(),
+        "kubelet-user" => facts.kubelet_user = text(),
+        "serving-requested" => facts.serving_requested = Some(value == "true"),
+        "address" => facts.addresses.push(value.to_owned()),
         "crictl" => facts.crictl = Some(value == "present"),
         _ => {}
     }

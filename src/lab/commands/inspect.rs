@@ -15,6 +15,7 @@ const FIRST_PID: usize = 2000;
 
 /// `certfleet:inspect CERT_DIR LOGIN_USER [PATH…]`.
 pub(super) fn inspect(context: &mut Context, arguments: &[String]) -> ExitStatus {
+    let asks = context.with(|w| w.config.server_tls_bootstrap);
     let text = context.change(|n, moment| {
         let mut text = processes(n, moment);
         text.push_str(&format!("address\t127.0.0.1\naddress\t{}\n", n.address));
@@ -24,7 +25,12 @@ pub(super) fn inspect(context: &mut Context, arguments: &[String]) -> ExitStatus
         }
         text.push_str(&mounts(n));
         text.push_str(&token(n));
-        text.push_str("rotate-certificates\ttrue\nserver-tls-bootstrap\tunset\n");
+        text.push_str("rotate-certificates\ttrue\n");
+        text.push_str(if asks {
+            "server-tls-bootstrap\ttrue\n"
+        } else {
+            "server-tls-bootstrap\tunset\n"
+        });
         text
     });
     context.out(text);

@@ -6,7 +6,7 @@ use crate::lab::file_tree::{Content, File};
 use crate::lab::node::Node;
 use crate::model::ExitStatus;
 
-use super::{certificates, containers, etcd_health, facts, inspect, lock, supervise};
+use super::{certificates, containers, copies, etcd_health, facts, inspect, kubelet_client, lock, supervise};
 
 /// Runs `certfleet:NAME ARGS…`.
 pub(in crate::lab) async fn script(context: &mut Context, name: &str, arguments: &[String]) -> ExitStatus {
@@ -22,6 +22,9 @@ pub(in crate::lab) async fn script(context: &mut Context, name: &str, arguments:
         "supervise" => supervise::run(context, arguments).await,
         "lock" => lock::run(context, arguments),
         "restore" => restore(context, arguments).await,
+        "kubelet-client" => kubelet_client::run(context, arguments).await,
+        "sign-kubelet-client" => kubelet_client::sign(context, arguments).await,
+        "refresh-copies" => copies::refresh(context, arguments),
         other => context.fail(127, format!("sh: 1: certfleet:{other}: not found")),
     }
 }

@@ -69,14 +69,17 @@ earlier() {
 # COPY ORIGINAL OLD: the new certificate and key in place of the old ones. The key goes from file to file.
 swap() {
 	awk -v old="$3" '
-		function value(text) { gsub(/["\r]/, "", text); return text }
+		{
+			value = $2
+			gsub(/["\r]/, "", value)
+		}
 		FNR == NR {
-			if ($1 == "client-certificate-data:" && certificate == "") certificate = value($2)
-			if ($1 == "client-key-data:" && key == "") key = value($2)
+			if ($1 == "client-certificate-data:" && certificate == "") certificate = value
+			if ($1 == "client-key-data:" && key == "") key = value
 			next
 		}
 		$1 == "client-certificate-data:" {
-			armed = (value($2) == old)
+			armed = (value == old)
 			if (armed) { print substr($0, 1, index($0, $1) - 1) $1 " " certificate; next }
 		}
 		$1 == "client-key-data:" && armed {

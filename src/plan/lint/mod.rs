@@ -2,6 +2,7 @@
 
 mod facts_rules;
 mod identity_rules;
+mod kubelet_rules;
 mod order_rules;
 
 use super::planner::PlanInput;
@@ -16,7 +17,7 @@ pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
         facts_rules::ca_key_missing,
         identity_rules::copied_certificates,
         facts_rules::clock_skew,
-        facts_rules::kubelet_client_expired,
+        kubelet_rules::kubelet_client_expired,
         facts_rules::disk_space,
         facts_rules::problems,
         order_rules::workers_before_masters,

@@ -62,6 +62,7 @@ struct Case {
     /// The event at which it strikes.
     at: u64,
     host: usize,
+    scenario: Scenario,
 }
 
 impl Case {
@@ -77,6 +78,11 @@ impl Case {
             trouble: TROUBLES[usize::try_from(seed % 8).expect("small")],
             at: 2 + draw(150),
             host: usize::try_from(draw(5)).expect("small"),
+            scenario: if (seed + seed / 8) % 4 == 3 {
+                Scenario::KubeletExpired
+            } else {
+                Scenario::Seed
+            },
         }
     }
 }
@@ -99,8 +105,8 @@ enum Part {
 }
 
 impl World {
-    async fn new() -> Self {
-        let config = LabConfig::new(Scenario::Seed).sized(3, 2);
+    async fn new(scenario: Scenario) -> Self {
+        let config = LabConfig::new(scenario).sized(3, 2);
         let lab = Lab::new(config).expect("a fleet");
         let inventory = Arc::new(lab.inventory());
         let transport: Arc<dyn Transport> = match lab.inventory_hosts().iter().find_map(|h| lab.sudo_password(h)) {
@@ -220,6 +226,7 @@ impl World {
             "certfleet:backup",
             "kubeadm",
             "systemctl stop docker",
+            "certfleet:kubelet-client",
         ];
         let line = lines[usize::try_from(case.at).expect("small") % lines.len()];
         match case.trouble {
@@ -238,7 +245,7 @@ impl World {
 
 /// A whole case; `Err` is what is wrong.
 async fn play(case: Case) -> Result<(), String> {
-    let world = World::new().await;
+    let world = World::new(case.scenario).await;
     world.inject(case);
     let mut part = world.begin(case).await;
     world.lab.fill_disk(&world.lab.inventory_hosts()[case.host], false);
@@ -379,14 +386,20 @@ async fn seeds() {
 async fn killed_at_events() {
     let stride = if number("CERTFLEET_SEEDS").is_some() { 1 } else { 57 };
     let mut failed = Vec::new();
-    for at in (1..=170).step_by(stride) {
+    let seed = (1..=170).step_by(stride).map(|at| (at, Scenario::Seed));
+    // Within the reissue of five kubelets' certificates.
+    let kubelets = (60..=110)
+        .step_by(stride / 2 + 1)
+        .map(|at| (at, Scenario::KubeletExpired));
+    for (at, scenario) in seed.chain(kubelets) {
         let case = Case {
             trouble: Trouble::Kill,
             at,
             host: 0,
+            scenario,
         };
         if let Err(why) = play(case).await {
-            failed.push(format!("killed at event {at}: {why}"));
+            failed.push(format!("{scenario:?} killed at event {at}: {why}"));
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));

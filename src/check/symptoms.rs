@@ -88,7 +88,11 @@ pub(super) fn of_row(view: &View<'_>, cures: &Cures, row: &Row) -> Option<Sympto
         Subject::File => file(view, cures, row),
         Subject::Served => served(cures, row),
         Subject::Held => held(cures, row),
-        Subject::Copy => (Kind::Copy, format!("{} ({})", row.name, row.place), copy_cure(row)),
+        Subject::Copy => (
+            Kind::Copy,
+            format!("{} ({})", row.name, row.place),
+            copy_cure(view, cures, row),
+        ),
         Subject::Token => (token_kind(row), "the CNI's token".to_owned(), token_cure()),
     };
     let mut symptom = Symptom::new(kind, row.level, &row.host, &subject, cure);
@@ -228,7 +232,13 @@ fn held(cures: &Cures, row: &Row) -> Named {
     (Kind::Unseen, process, cures.journal())
 }
 
-fn copy_cure(row: &Row) -> Cure {
+/// A copy of an admin.conf that has expired itself is refreshed by its renewal.
+fn copy_cure(view: &View<'_>, cures: &Cures, row: &Row) -> Cure {
+    let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
+    let admin = host.and_then(|h| h.x509("admin.conf").map(|x| x.expired(view.now(h))));
+    if row.verdict == Verdict::Expired && admin == Some(true) && host.is_some_and(|h| h.facts.ca_key == Some(true)) {
+        return cures.renew();
+    }
     cure::manual(format!(
         "copy the renewed one over it: `sudo cp /etc/kubernetes/admin.conf {}` on a master, or fetch it from there; keep its owner",
         row.place

@@ -177,10 +177,9 @@ pub struct LabConfig {
     pub calico: Vec<(String, CalicoTrouble)>,
     /// Kubelet client certificates have expired as well, on these hosts.
     pub expired_kubelets: Vec<String>,
-    /// Kubelets ask the API for their serving certificates, and somebody must approve them.
-    pub server_tls_bootstrap: bool,
-    /// With `server_tls_bootstrap`: a request with the rights of this host's node, for this name besides its own.
-    pub foreign_requests: Vec<(String, String)>,
+    /// Kubelets ask the API for their serving certificates, and somebody must approve them. Each pair is one request more,
+    /// with the rights of that host's node, for a name besides its own. `None`: kubelets sign their own.
+    pub serving_requests: Option<Vec<(String, String)>>,
     /// ca.key is absent (external CA).
     pub external_ca: bool,
     /// The fleet's wall clock at its start; `None` = now.
@@ -213,8 +212,7 @@ impl LabConfig {
             operator_calico: scenario == Scenario::CalicoToken,
             calico: default_trouble(scenario),
             expired_kubelets: Vec::new(),
-            server_tls_bootstrap: false,
-            foreign_requests: Vec::new(),
+            serving_requests: None,
             external_ca: false,
             wall_clock: None,
             clock_offsets: Vec::new(),

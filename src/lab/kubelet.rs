@@ -117,7 +117,7 @@ fn boot(node: &mut Node, kubelet: &mut Kubelet, moment: &Moment) -> bool {
     let words = speech(name.as_str(), node.kube, &moment.endpoint);
     say(node, moment, kubelet.pid, &words.starting());
     let now = node.wall(moment);
-    kubelet.client = node.kubelet_client(now);
+    kubelet.client = super::kubelet_files::client(&node.files, now);
     let fatal = match &kubelet.client {
         Some(leaf) if leaf.expired(now) => words.bootstrap_failed(leaf),
         None => vec![words.fatal("unable to load bootstrap kubeconfig: stat /etc/kubernetes/bootstrap-kubelet.conf: no such file or directory")],

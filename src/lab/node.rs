@@ -123,21 +123,10 @@ pub(super) struct Api {
 
 /// Where kubeadm puts the static pod manifests.
 pub(super) const MANIFESTS: &str = "/etc/kubernetes/manifests";
-/// The kubelet's kubeconfig.
-pub(super) const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 /// The kubelet's client certificate, a symlink.
 pub(super) const KUBELET_CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 
 impl Node {
-    /// The client certificate that a kubelet starts with: what kubelet.conf holds must be valid, then the link counts.
-    pub(super) fn kubelet_client(&self, now: Timestamp) -> Option<Arc<Leaf>> {
-        let inside = self.files.leaf(KUBELET_CONF);
-        match inside {
-            Some(leaf) if leaf.expired(now) => Some(leaf),
-            inside => self.files.leaf(KUBELET_CLIENT).or(inside),
-        }
-    }
-
     /// The host's own wall clock.
     pub(super) fn wall(&self, moment: &Moment) -> Timestamp {
         moment.clock.wall(moment.now + self.offset)
@@ -223,6 +212,7 @@ impl Node {
                 task.abort();
             }
         }
+        self.files.remove(super::kubelet_files::PENDING_KEY);
         self.boot_id = boot_id;
         self.booted = moment.now;
         self.containers.clear();

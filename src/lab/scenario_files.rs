@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use super::clock::{DAY, shift};
 use super::config::Scenario;
 use super::file_tree::Content;
-use super::node::{KUBELET_CLIENT, KUBELET_CONF};
+use super::kubelet_files::KUBELET_CONF;
+use super::node::KUBELET_CLIENT;
 use super::pki::{LabError, Leaf, LeafSpec, Signer};
-use super::scenario::Story;
 use super::static_pods::{COMPONENTS, PKI, manifest};
+use super::story::Story;
 use super::world::World;
 
 /// What every node has.

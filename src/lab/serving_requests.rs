@@ -37,9 +37,9 @@ fn spec(node: &str, names: Vec<String>) -> LeafSpec {
 impl World {
     /// Kubelets with a connection ask as long as they have none; somebody with a node's rights may ask for more.
     pub(super) fn ask_for_serving(&mut self) -> Result<(), LabError> {
-        if !self.config.server_tls_bootstrap {
+        let Some(odd) = self.config.serving_requests.clone() else {
             return Ok(());
-        }
+        };
         for index in 0..self.nodes.len() {
             let node = &self.nodes[index];
             let connected = node.kubelet.as_ref().is_some_and(|k| k.connection.is_some());
@@ -51,7 +51,7 @@ impl World {
                 self.add_serving_request(name, index, names)?;
             }
         }
-        for (host, wanted) in self.config.foreign_requests.clone() {
+        for (host, wanted) in odd {
             if let Some(index) = self.nodes.iter().position(|n| n.name.as_str() == host) {
                 self.add_serving_request(format!("csr-odd-{host}"), index, vec![host, wanted])?;
             }

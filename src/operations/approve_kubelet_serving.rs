@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::node_identity::NodeIdentity;
-use crate::model::{CertificateFact, Host, HostFacts, Role};
+use crate::model::{CertificateFact, Host, HostFacts, Role, X509Facts};
 
 use super::exchange::{REQUEST_PLACEHOLDER, ServingApproval};
 use super::node_name::likely_name;
@@ -14,6 +14,8 @@ use super::types::{Expect, Planned, Postcondition, RunContext};
 
 /// A kubelet asks within seconds of its start.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A kubelet asks for the next certificate when 10 to 30 % of the life of the present one are left.
+const ROTATION_PERCENT: i64 = 30;
 
 /// Asked and done on one master.
 pub fn plan(host: &Host, context: RunContext<'_>) -> Planned {
@@ -32,12 +34,16 @@ pub fn plan(host: &Host, context: RunContext<'_>) -> Planned {
             "no kubelet requests its serving certificate (serverTLSBootstrap)",
         );
     }
-    let due = asking.iter().filter(|(_, f)| is_due(f, context.now));
+    let (now, due) = (context.now, |(_, f): &&(&Host, &HostFacts)| is_due(f, context.now));
+    if !asking.iter().any(|asker| due(&asker)) {
+        return Planned::skipped(title, "those that kubelets requested are valid for long enough");
+    }
+    let silent = asking.iter().filter(|(_, f)| has_none(f, now));
     let approval = ServingApproval {
         requests: host.kubectl(["get", "certificatesigningrequests", "--output=json"]),
         approve: host.kubectl(["certificate", "approve", REQUEST_PLACEHOLDER]),
         nodes: fleet().filter_map(|(h, f)| identity(h, f)).collect(),
-        expected: due.filter_map(|(h, f)| likely_name(h, f)).collect(),
+        expected: silent.filter_map(|(h, f)| likely_name(h, f)).collect(),
         patience: PATIENCE,
     };
     let commands = vec![approval.requests.clone(), approval.approve.clone()];
@@ -46,11 +52,24 @@ pub fn plan(host: &Host, context: RunContext<'_>) -> Planned {
     Planned::work(title, commands, Postcondition::ServingApproved, expect).with_forecast(Some(forecast))
 }
 
-/// Its serving certificate has ended, or the API never gave it one.
-fn is_due(facts: &HostFacts, now: Timestamp) -> bool {
+/// The certificate that the API gave it, if it ever did.
+fn requested(facts: &HostFacts) -> Option<&X509Facts> {
     let row = facts.certificate("kubelet-serving");
     let signed = row.filter(|c| c.path.ends_with("kubelet-server-current.pem"));
-    signed.and_then(CertificateFact::x509).is_none_or(|x| x.expired(now))
+    signed.and_then(CertificateFact::x509)
+}
+
+/// Its serving certificate has ended, or the API never gave it one: it asks as soon as it runs.
+fn has_none(facts: &HostFacts, now: Timestamp) -> bool {
+    requested(facts).is_none_or(|x| x.expired(now))
+}
+
+/// So little of its life is left that the kubelet may have asked for the next one.
+fn is_due(facts: &HostFacts, now: Timestamp) -> bool {
+    requested(facts).is_none_or(|x| {
+        let seconds = |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs();
+        seconds(now, x.not_after) * 100 < seconds(x.not_before, x.not_after) * ROTATION_PERCENT
+    })
 }
 
 /// The node's name, the host's names and its own addresses. An address that several hosts call their own is nobody's.
@@ -134,6 +153,30 @@ mod tests {
                 .to_string()
                 .ends_with("certificate approve csr-7")
         );
+    }
+
+    #[test]
+    fn requests_are_looked_for_when_there_may_be_one() {
+        let day = |n: i64| Timestamp::from_second(n * 86_400).unwrap();
+        for (from, to, due, none) in [
+            (0, 100, false, false),
+            (-69, 31, false, false),
+            (-71, 29, true, false),
+            (-100, -1, true, true),
+        ] {
+            let mut row = fixtures::certificate("kubelet-serving", crate::model::KeyMatch::Match);
+            "/var/lib/kubelet/pki/kubelet-server-current.pem".clone_into(&mut row.path);
+            if let crate::model::CertificateState::Present(x509) = &mut row.state {
+                (x509.not_before, x509.not_after) = (day(from), day(to));
+            }
+            let mut facts = fixtures::facts("w1");
+            facts.certificates.push(row);
+            assert_eq!(
+                (is_due(&facts, day(0)), has_none(&facts, day(0))),
+                (due, none),
+                "{from}..{to}"
+            );
+        }
     }
 
     #[test]

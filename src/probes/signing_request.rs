@@ -40,8 +40,9 @@ pub fn parse_der(der: &[u8]) -> Result<SigningRequest, ProbeError> {
     for extension in request.requested_extensions().into_iter().flatten() {
         match extension {
             ParsedExtension::SubjectAlternativeName(names) => {
-                names.general_names.iter().for_each(|n| add(&mut read, n))
+                names.general_names.iter().for_each(|n| add(&mut read, n));
             }
+
             ParsedExtension::BasicConstraints(basic) => read.odd |= basic.ca,
             ParsedExtension::KeyUsage(_) | ParsedExtension::ExtendedKeyUsage(_) => {}
             _ => read.odd = true,

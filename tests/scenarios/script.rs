@@ -75,10 +75,11 @@ impl Script {
             "runtime" => fleet.runtime = runtime(value)?,
             "live-restore" => fleet.live_restore = yes(value)?,
             "operator-calico" => fleet.operator_calico = yes(value)?,
-            "server-tls-bootstrap" => fleet.server_tls_bootstrap = yes(value)?,
+            "server-tls-bootstrap" => fleet.serving_requests = yes(value)?.then(Vec::new),
             "foreign-request" => {
                 let (host, name) = value.split_once(' ').ok_or("HOST NAME")?;
-                fleet.foreign_requests.push((host.to_owned(), name.to_owned()));
+                let more = fleet.serving_requests.get_or_insert_default();
+                more.push((host.to_owned(), name.to_owned()));
             }
             "external-ca" => fleet.external_ca = yes(value)?,
             "expired-kubelet" => fleet.expired_kubelets.push(value.to_owned()),

@@ -3,7 +3,8 @@
 use crate::lab::context::Context;
 use crate::lab::file_tree::{Content, File, Found};
 use crate::lab::fleet::is_master;
-use crate::lab::node::{KUBELET_CLIENT, KUBELET_CONF, Node};
+use crate::lab::kubelet_files::KUBELET_CONF;
+use crate::lab::node::{KUBELET_CLIENT, Node};
 use crate::lab::serving_requests::SERVING as REQUESTED;
 use crate::model::ExitStatus;
 

@@ -2,7 +2,8 @@
 
 use crate::lab::context::Context;
 use crate::lab::fleet::is_master;
-use crate::lab::node::{KUBELET_CONF, Node};
+use crate::lab::kubelet_files::KUBELET_CONF;
+use crate::lab::node::Node;
 use crate::model::{ExitStatus, RuntimeKind};
 
 /// One `KEY<TAB>VALUE` line per answer.
@@ -14,7 +15,7 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
     let uid = if context.root { "0" } else { "1000" };
     let (lines, endpoint, asks) = context.with(|w| {
         let lines = answers(&w.nodes[context.index], &cert_dir);
-        (lines, w.endpoint.to_string(), w.config.server_tls_bootstrap)
+        (lines, w.endpoint.to_string(), w.config.serving_requests.is_some())
     });
     let mut text = format!("uid\t{uid}\n");
     for (key, value) in lines

@@ -15,7 +15,7 @@ const FIRST_PID: usize = 2000;
 
 /// `certfleet:inspect CERT_DIR LOGIN_USER [PATH…]`.
 pub(super) fn inspect(context: &mut Context, arguments: &[String]) -> ExitStatus {
-    let asks = context.with(|w| w.config.server_tls_bootstrap);
+    let asks = context.with(|w| w.config.serving_requests.is_some());
     let text = context.change(|n, moment| {
         let mut text = processes(n, moment);
         text.push_str(&format!("address\t127.0.0.1\naddress\t{}\n", n.address));

@@ -9,13 +9,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::lab::clock::{DAY, Millis, shift};
 use crate::lab::context::Context;
 use crate::lab::file_tree::Content;
-use crate::lab::node::{KUBELET_CLIENT, KUBELET_CONF, Moment, Node};
+use crate::lab::kubelet_files::{KUBELET_CONF, PENDING_KEY as KEY};
+use crate::lab::node::{KUBELET_CLIENT, Moment, Node};
 use crate::lab::pki::{Leaf, LeafSpec, Signer};
 use crate::lab::{asked_key, scenario_files};
 use crate::model::ExitStatus;
 
 const FINE: ExitStatus = ExitStatus::Code(0);
-const KEY: &str = "/run/certfleet/kubelet-client/key";
 const SERVING: &str = "/var/lib/kubelet/pki/kubelet";
 /// Making a key takes a moment.
 const WORK: Millis = 80;

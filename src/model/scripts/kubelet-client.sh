@@ -166,7 +166,8 @@ store() {
 	mkdir -p "$R$pki" || give_up "cannot create $pki"
 	printf '%s\n' "$target" >"$work/target" || give_up 'cannot write below /run/certfleet'
 	cat "$work/certificate" "$work/key" >"$R$pki/.certfleet-new.pem" || give_up "cannot write to $pki"
-	sync
+	# Old versions write everything out, whatever they are told.
+	sync "$R$pki/.certfleet-new.pem" 2>/dev/null || sync
 	mv -f "$R$pki/.certfleet-new.pem" "$R$target" || give_up "cannot write $target"
 }
 

@@ -11,6 +11,8 @@ mod ends;
 mod gates;
 #[path = "engine/recorder.rs"]
 mod recorder;
+#[path = "engine/rollback.rs"]
+mod rollback;
 #[path = "engine/wire.rs"]
 mod wire;
 

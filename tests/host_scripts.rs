@@ -1,7 +1,11 @@
 //! The scripts of `docs/reference/host-commands.md`, run for real by every POSIX shell that is here, on a tree of files
 //! that looks like a kubeadm host. Programs that a host may have (docker, crictl, systemctl …) are small stubs.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, outside of #[test] functions")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests, outside of #[test] functions"
+)]
 
 #[path = "host_scripts/tree.rs"]
 mod tree;
@@ -9,8 +13,12 @@ mod tree;
 mod certificates;
 #[path = "host_scripts/containers.rs"]
 mod containers;
+#[path = "host_scripts/parking.rs"]
+mod parking;
 #[path = "host_scripts/backup.rs"]
 mod backup;
+#[path = "host_scripts/prune_backups.rs"]
+mod prune_backups;
 #[path = "host_scripts/facts.rs"]
 mod facts;
 #[path = "host_scripts/etcd.rs"]
@@ -19,6 +27,10 @@ mod etcd;
 mod kubelet_client;
 #[path = "host_scripts/copies.rs"]
 mod copies;
+#[path = "host_scripts/inspect.rs"]
+mod inspect;
+#[path = "host_scripts/served.rs"]
+mod served;
 #[path = "host_scripts/supervise.rs"]
 mod supervise;
 

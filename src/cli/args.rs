@@ -103,7 +103,8 @@ pub struct Target {
     /// The inventory file
     #[arg(short, long, env = "CERTFLEET_INVENTORY", value_name = "FILE")]
     pub inventory: PathBuf,
-    /// Only these hosts: names, globs, masters, workers, etcd; `!x` takes x out
+    /// Only these hosts: names, globs, masters, workers, etcd; `!x` takes x out; `@failed` (`@failed:RUN`) are those that
+    /// the last run left behind
     #[arg(short, long, default_value = "all", value_name = "PATTERN")]
     pub limit: Selector,
 }

@@ -54,7 +54,7 @@ impl From<RunEnd> for Exit {
     fn from(end: RunEnd) -> Self {
         match end {
             RunEnd::Succeeded | RunEnd::NothingToDo => Exit::Done,
-            RunEnd::StepFailed => Exit::StepFailed,
+            RunEnd::StepFailed | RunEnd::LeftBehind => Exit::StepFailed,
             RunEnd::GateFailed => Exit::GateFailed,
             RunEnd::Unreachable => Exit::Unreachable,
             RunEnd::Aborted => Exit::Aborted,
@@ -79,6 +79,7 @@ mod tests {
         let ends = [
             RunEnd::Succeeded,
             RunEnd::NothingToDo,
+            RunEnd::LeftBehind,
             RunEnd::StepFailed,
             RunEnd::GateFailed,
             RunEnd::Unreachable,

@@ -5,6 +5,7 @@ mod commands;
 mod confirm;
 mod error;
 mod exit;
+mod failed;
 mod operator;
 mod screen;
 mod secrets;

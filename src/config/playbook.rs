@@ -10,7 +10,7 @@ use super::located::{DurationText, Sp};
 use super::names;
 use super::playbook_checks as checks;
 use super::playbook_file::{GateFile, PhaseFile, PlaybookFile, ShareText};
-use super::playbook_items::{ProbeFile, RenewFile, RunAsFile, RunFile, StepFile};
+use super::playbook_items::{ProbeFile, PruneBackupsFile, RenewFile, RunAsFile, RunFile, StepFile};
 use super::settings::Context;
 use super::source::Source;
 use super::suggest::nearest;
@@ -23,6 +23,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const GATE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// BIRD reports not ready for two to three minutes while its peers return.
 const GRACE: Duration = Duration::from_secs(3 * 60);
+const BACKUPS_KEPT: u32 = 5;
 const RUN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// Reads a playbook: a built-in one by its name, any other by its path.
@@ -127,7 +128,12 @@ fn lower_phase(cx: &mut Context<'_>, phase: &Sp<PhaseFile>) -> Phase {
 }
 
 fn lower_hosts(cx: &mut Context<'_>, text: &Sp<String>) -> Selector {
-    text.parse().unwrap_or_else(|why: String| {
+    let parsed: Result<Selector, String> = text.parse();
+    if parsed.as_ref().is_ok_and(Selector::names_a_run) {
+        let message = "`@failed` depends on what happened before; a playbook says the same every time";
+        cx.complain(text.at, message, "give it on the command line: `--limit @failed`");
+    }
+    parsed.unwrap_or_else(|why| {
         let (message, hint) = why
             .split_once("; ")
             .unwrap_or((&why, "write for example `hosts: masters`"));
@@ -177,11 +183,20 @@ fn lower_step(cx: &mut Context<'_>, step: &Sp<StepFile>) -> Operation {
                 state: service.state,
             }
         }
+        StepFile::PruneBackups(prune) => lower_prune(cx, prune),
         StepFile::DeletePods(delete) => Operation::DeletePods {
             grace: optional(cx, delete.grace.as_ref(), GRACE),
         },
         StepFile::Run(run) => lower_run(cx, run),
     }
+}
+
+fn lower_prune(cx: &mut Context<'_>, prune: &PruneBackupsFile) -> Operation {
+    let keep = prune.keep.as_ref().map_or(BACKUPS_KEPT, |k| k.value);
+    if let Some(written) = prune.keep.as_ref().filter(|k| k.value == 0) {
+        cx.complain(written.at, "the last backup always stays", "write `keep: 1` or more");
+    }
+    Operation::PruneBackups { keep: keep.max(1) }
 }
 
 fn lower_run(cx: &mut Context<'_>, run: &RunFile) -> Operation {
@@ -250,6 +265,7 @@ fn plain_probe(word: &str) -> ProbeSpec {
         "certificates-in-use" => ProbeSpec::CertificatesInUse,
         "kubelet-journal" => ProbeSpec::KubeletJournal,
         "api-server" => ProbeSpec::ApiServer,
+        "endpoint" => ProbeSpec::Endpoint,
         "etcd" => ProbeSpec::Etcd,
         "nodes" => ProbeSpec::Nodes,
         "pods" => ProbeSpec::Pods,

@@ -21,12 +21,13 @@ pub(super) enum StepFile {
     ReissueKubeletClient,
     ApproveKubeletServing,
     RefreshKubeconfigCopies,
+    PruneBackups(PruneBackupsFile),
     DeletePods(DeletePodsFile),
     Run(RunFile),
 }
 
 /// The steps as a person writes them.
-pub(super) const STEPS: [&str; 9] = [
+pub(super) const STEPS: [&str; 10] = [
     "backup",
     "renew-certificates",
     "service",
@@ -34,6 +35,7 @@ pub(super) const STEPS: [&str; 9] = [
     "reissue-kubelet-client",
     "approve-kubelet-serving",
     "refresh-kubeconfig-copies",
+    "prune-backups",
     "delete-pods",
     "run",
 ];
@@ -62,6 +64,15 @@ pub(super) struct ServiceFile {
     pub(super) unit: Sp<String>,
     /// The state afterwards.
     pub(super) state: ServiceState,
+}
+
+/// Remove old backups of the host; the newest whole ones stay.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "PruneBackups")]
+pub(super) struct PruneBackupsFile {
+    /// How many stay. Default: 5.
+    pub(super) keep: Option<Sp<u32>>,
 }
 
 /// Delete the pods of the network plugin that deletion can cure, one node at a time.
@@ -106,12 +117,13 @@ pub(super) enum ProbeFile {
 }
 
 /// The probes as a person writes them.
-pub(super) const PROBES: [&str; 9] = [
+pub(super) const PROBES: [&str; 10] = [
     "certificates-on-disk",
     "certificates-in-use",
     "kubelet-journal",
     "unit",
     "api-server",
+    "endpoint",
     "etcd",
     "nodes",
     "pods",
@@ -164,6 +176,7 @@ impl Item for StepFile {
     fn bare(word: &'static str) -> Option<Self> {
         match word {
             "renew-certificates" => Some(Self::RenewCertificates(RenewFile::default())),
+            "prune-backups" => Some(Self::PruneBackups(PruneBackupsFile::default())),
             "delete-pods" => Some(Self::DeletePods(DeletePodsFile::default())),
             _ => Self::plain(word),
         }
@@ -175,6 +188,7 @@ impl Item for StepFile {
         }
         Ok(match word {
             "renew-certificates" => Self::RenewCertificates(map.next_value::<Option<RenewFile>>()?.unwrap_or_default()),
+            "prune-backups" => Self::PruneBackups(map.next_value::<Option<PruneBackupsFile>>()?.unwrap_or_default()),
             "delete-pods" => Self::DeletePods(map.next_value::<Option<DeletePodsFile>>()?.unwrap_or_default()),
             "service" => Self::Service(map.next_value()?),
             _ => Self::Run(map.next_value()?),
@@ -287,6 +301,7 @@ impl JsonSchema for StepFile {
             keyed_schema("reissue-kubelet-client", &generator.subschema_for::<Nothing>()),
             keyed_schema("approve-kubelet-serving", &generator.subschema_for::<Nothing>()),
             keyed_schema("refresh-kubeconfig-copies", &generator.subschema_for::<Nothing>()),
+            keyed_schema("prune-backups", &generator.subschema_for::<PruneBackupsFile>()),
             keyed_schema("delete-pods", &generator.subschema_for::<DeletePodsFile>()),
             keyed_schema("run", &generator.subschema_for::<RunFile>()),
         ];

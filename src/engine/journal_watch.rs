@@ -11,9 +11,9 @@ use crate::event::EventKind;
 use crate::model::gate::ProbeSpec;
 use crate::model::{Command, Host, HostName};
 use crate::plan::{Baseline, PlannedProbe};
-use crate::probes::journal_cursor;
 use crate::probes::kubelet_journal::{GateJournal, GateView, Kind, parse_line};
 use crate::probes::verdict::Verdict;
+use crate::probes::{journal_cursor, units, uptime};
 use crate::remote::{Line, LineStream};
 
 use super::context::Run;
@@ -46,12 +46,17 @@ struct Start {
 }
 
 impl Start {
-    /// Now, or in a resumed run before the first step of the phase, so that no line is missed.
-    async fn of(run: &Run, phase: &str, host: &HostName) -> Self {
+    /// Now, or in a resumed run before the first step of the phase, so that no line is missed. A kubelet that is up
+    /// already as a new process (its host was restarted meanwhile) has said what counts: from its start on, then.
+    async fn of(run: &Run, phase: &str, unit: &PlannedProbe) -> Self {
+        let host = &unit.host;
         if let Some((cursor, since)) = run.recorder.journal_start(phase, host) {
             return Self { cursor, since };
         }
-        let start = Self::now(run, host).await;
+        let start = match already_up(run, unit).await {
+            Some(since) => Self { cursor: None, since },
+            None => Self::now(run, host).await,
+        };
         // Unrecorded, a resumed run reads from its own start: it may wait longer for a sign.
         let _ = run.recorder.record(EventKind::JournalNoted {
             phase: phase.to_owned(),
@@ -85,6 +90,26 @@ impl Start {
     }
 }
 
+/// By the host's clock, since when its kubelet is up, if that is a new process already; a host that cannot tell is none.
+async fn already_up(run: &Run, unit: &PlannedProbe) -> Option<Timestamp> {
+    let Baseline::Unit {
+        units: names,
+        since_us: Some(_),
+        ..
+    } = &unit.baseline
+    else {
+        return None;
+    };
+    if !look(run, unit, &ClusterViews::default()).await.passed() {
+        return None;
+    }
+    let output = run.ask(&unit.host, &units::command(names)).await.ok()?;
+    let since_boot = units::parse(names, &output).ok()?.get(names.last()?)?.active_since_us;
+    let uptime = uptime::parse(&run.ask(&unit.host, &uptime::command()).await.ok()?).ok()?;
+    let age = uptime.saturating_sub(Duration::from_micros(since_boot));
+    now_on_host(run, &unit.host).checked_sub(age).ok()
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     journal: GateJournal,
@@ -96,19 +121,20 @@ impl JournalWatch {
     /// Notes where the journal ends now.
     pub(super) async fn prepare(run: &Run, phase: &str, probe: &PlannedProbe, quiet: Duration) -> Self {
         let (host, baseline) = (&probe.host, &probe.baseline);
-        let from = Start::of(run, phase, host).await;
         let unit = ProbeSpec::Unit {
             name: "kubelet".to_owned(),
             state: crate::model::gate::UnitState::Active,
         };
+        let unit = PlannedProbe {
+            host: host.clone(),
+            probe: unit,
+            baseline: baseline.clone(),
+        };
+        let from = Start::of(run, phase, &unit).await;
         Self {
             host: host.clone(),
             quiet,
-            unit: PlannedProbe {
-                host: host.clone(),
-                probe: unit,
-                baseline: baseline.clone(),
-            },
+            unit,
             restarted: matches!(baseline, Baseline::Unit { since_us: Some(_), .. }),
             from,
             shared: Arc::default(),

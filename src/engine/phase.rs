@@ -36,10 +36,7 @@ pub(super) async fn run_phase(run: &Run, phase: &PlannedPhase, members: &BTreeSe
     if run.recorder.record(announced).is_err() {
         return PhaseEnd::Stopped(RunEnd::StepFailed);
     }
-    let mut budget = Budget {
-        left: phase.max_failures,
-        excluded: BTreeSet::new(),
-    };
+    let mut budget = Budget::of(run, phase);
     for batch in &phase.batches {
         let batch: Vec<HostName> = batch.iter().filter(|h| members.contains(h)).cloned().collect();
         if let Err(end) = run_batch(run, phase, &batch, (&mut budget, made)).await {
@@ -174,6 +171,20 @@ impl Trouble for GateReason {
 }
 
 impl Budget {
+    /// Each host counts once: one that was lost before has spent its part already.
+    fn of(run: &Run, phase: &PlannedPhase) -> Self {
+        let state = run.recorder.state();
+        let hosts = phase.hosts();
+        let lost = hosts
+            .iter()
+            .chain(phase.missing.keys())
+            .filter(|h| state.excluded.contains_key(*h));
+        Self {
+            left: phase.max_failures.saturating_sub(lost.count()),
+            excluded: BTreeSet::new(),
+        }
+    }
+
     /// Takes the host out, or ends the run: a master always ends it.
     fn spend(&mut self, run: &Run, phase: &PlannedPhase, host: &HostName, trouble: &dyn Trouble) -> Result<(), RunEnd> {
         let worker = run.inventory.host(host).is_some_and(|h| h.role == Role::Worker);

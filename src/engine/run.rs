@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::event::{EventKind, HostState, RunState};
+use crate::model::HostName;
 use crate::model::exit::RunEnd;
 use crate::model::gate::ProbeSpec;
-use crate::model::{HostName, Role};
 use crate::plan::{Plan, PlannedPhase};
 
 use super::context::Run;
@@ -47,8 +47,14 @@ fn record_boots(run: &Run) {
 /// The phases, and the last event.
 pub(super) async fn run_to_the_end(run: &Run, plan: &Plan, made: Made) -> RunEnd {
     let started = Instant::now();
+    let missing = left_out(run, plan);
     let mut course = Course {
-        members: plan.hosts.iter().map(|h| h.name.clone()).collect(),
+        members: plan
+            .hosts
+            .iter()
+            .map(|h| h.name.clone())
+            .filter(|h| !missing.contains(h))
+            .collect(),
         outage: Outage::known(run),
         made,
     };
@@ -64,6 +70,22 @@ pub(super) async fn run_to_the_end(run: &Run, plan: &Plan, made: Made) -> RunEnd
     // The ledger may be what failed; the end is then known from the exit status and the screen.
     let _ = run.recorder.record(kind);
     end
+}
+
+/// Hosts that did not answer when the plan was made have no steps; they are told, and counted, as left behind.
+fn left_out(run: &Run, plan: &Plan) -> BTreeSet<HostName> {
+    let mut out = BTreeSet::new();
+    for (phase, (host, why)) in plan.phases.iter().flat_map(|p| p.missing.iter().map(move |m| (p, m))) {
+        if out.insert(host.clone()) {
+            // Told again at the end; a full disk shows itself at the first phase.
+            let _ = run.recorder.record(EventKind::HostExcluded {
+                phase: phase.name.clone(),
+                host: host.clone(),
+                why: format!("it could not be reached when the plan was made: {why}"),
+            });
+        }
+    }
+    out
 }
 
 /// All phases; a person's wish to stop is an event of its own, at its time.
@@ -104,7 +126,7 @@ struct Course {
 impl Course {
     async fn run_phases(&mut self, run: &Run, plan: &Plan) -> RunEnd {
         if plan.work().next().is_none() && plan.phases.iter().all(|p| p.gate.is_none()) {
-            return RunEnd::NothingToDo;
+            return Self::end_of_last_phase(run, plan);
         }
         for phase in &plan.phases {
             let todo = self.todo(phase);
@@ -143,7 +165,7 @@ impl Course {
             {
                 RunEnd::Stuck
             }
-            (true, _) => RunEnd::StepFailed,
+            (true, _) => RunEnd::LeftBehind,
             (false, true) => RunEnd::NothingToDo,
             (false, false) => RunEnd::Succeeded,
         }
@@ -212,33 +234,46 @@ fn proves_the_api(phase: &PlannedPhase) -> bool {
 fn next_steps(run: &Run, end: RunEnd) -> Vec<String> {
     let state = run.recorder.state();
     let failed: Vec<String> = state.failed_hosts().iter().map(ToString::to_string).collect();
-    let hosts = failed.join(",");
-    let masters = state
-        .failed_hosts()
-        .iter()
-        .any(|h| run.inventory.host(h).is_some_and(|h| h.role == Role::ControlPlane));
     if let Some(why) = run.recorder.broken() {
         return vec![
             format!("The record of the run cannot be written ({why})."),
             FREE_THE_DISK.to_owned(),
         ];
     }
+    let resume = format!("`certfleet resume {}`", run.id);
     match end {
         RunEnd::Succeeded | RunEnd::NothingToDo => vec!["Verify with `certfleet check`.".to_owned()],
-        RunEnd::StepFailed | RunEnd::GateFailed if !hosts.is_empty() && !masters => {
-            vec![format!("Mend {hosts} as shown above, then run the playbook again with `--limit {hosts}`.")]
-        }
-        RunEnd::StepFailed | RunEnd::GateFailed => vec![
-            "Mend what is shown above, then start the same command again: steps that are done are recognised and not repeated.".to_owned(),
+        RunEnd::LeftBehind => vec![
+            format!("Mend {} as shown above.", failed.join(", ")),
+            format!(
+                "Then bring them along: `{} --limit @failed`, with the same inventory.",
+                verb(&state.playbook)
+            ),
         ],
+        RunEnd::StepFailed | RunEnd::GateFailed => vec![format!(
+            "Mend what is shown above, then {resume}: steps that are done are recognised and not repeated."
+        )],
         RunEnd::Unreachable => vec!["Nothing was changed. Make the host reachable, then start again.".to_owned()],
-        RunEnd::Aborted => vec!["Hosts stay as they are now; units that were stopped stay stopped. Start the same command again to go on.".to_owned()],
+        RunEnd::Aborted => vec![format!(
+            "Hosts stay as they are now; units that were stopped stay stopped. {resume} goes on."
+        )],
         RunEnd::Stuck => {
             let unsettled: Vec<String> = state.unsettled().map(|(id, _)| id.clone()).collect();
+            let places = if unsettled.is_empty() { failed } else { unsettled };
             vec![format!(
-                "Look at the named hosts by hand ({}), then start the same command again: it looks before it acts.",
-                if unsettled.is_empty() { hosts } else { unsettled.join(", ") }
+                "Look at the named hosts by hand ({}), then {resume}: it looks before it acts.",
+                places.join(", ")
             )]
         }
+    }
+}
+
+/// How a person starts this playbook.
+fn verb(playbook: &str) -> String {
+    match playbook {
+        "renew" | "restart" => format!("certfleet {playbook}"),
+        // Its files are back on the masters; what is left is to restart the others.
+        "rollback" => "certfleet restart".to_owned(),
+        other => format!("certfleet run {other}"),
     }
 }

@@ -34,9 +34,28 @@ const HEAD: usize = 16;
 
 /// Knows the secrets of the fleet by a piece of each. By the head of each piece, since a fleet of 300 hosts has a
 /// thousand of them, and every byte of every output is looked at.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Watch {
     pieces: HashMap<[u8; HEAD], Vec<String>>,
+    /// One bit per hash of a head: most places of most outputs are none, and need no look into the map.
+    heads: Vec<u64>,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            pieces: HashMap::new(),
+            heads: vec![0; 1024],
+        }
+    }
+}
+
+/// Word and bit of a head in `Watch::heads`.
+fn slot(head: &[u8; HEAD]) -> (usize, u64) {
+    let (low, high) = head.split_at(8);
+    let number = |half: &[u8]| half.iter().fold(0_u64, |n, b| (n << 8) | u64::from(*b));
+    let hash = (number(low) ^ number(high).rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (usize::try_from(hash >> 54).unwrap_or(0), 1 << ((hash >> 48) & 63))
 }
 
 impl Watch {
@@ -63,8 +82,17 @@ impl Watch {
     /// Keys and tokens are longer than a head; anything shorter would be seen everywhere.
     fn add(&mut self, piece: &str) {
         if let Some(head) = piece.as_bytes().first_chunk() {
+            let (word, bit) = slot(head);
+            self.heads[word] |= bit;
             self.pieces.entry(*head).or_default().push(piece.to_owned());
         }
+    }
+
+    fn may_know(&self, rest: &[u8]) -> bool {
+        rest.first_chunk().is_some_and(|head| {
+            let (word, bit) = slot(head);
+            self.heads[word] & bit != 0
+        })
     }
 
     fn knows(&self, rest: &[u8]) -> bool {
@@ -77,8 +105,15 @@ impl Watch {
             return Some("a private key block");
         }
         let bytes = text.as_bytes();
-        let known = (0..bytes.len()).any(|at| self.knows(&bytes[at..]));
-        known.then_some("bytes of a private key or token")
+        // Keys and tokens have no blanks: only words as long as a head are looked at.
+        let mut word = 0;
+        for (at, byte) in bytes.iter().enumerate() {
+            word = if *byte > b' ' { word + 1 } else { 0 };
+            if word >= HEAD && self.may_know(&bytes[at + 1 - HEAD..]) && self.knows(&bytes[at + 1 - HEAD..]) {
+                return Some("bytes of a private key or token");
+            }
+        }
+        None
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Fault {
     RefuseConnection,
     /// The connection ends before the command is sent.
     DropBefore,
+    /// The command is sent; the connection ends while it runs.
+    DropDuring,
     /// The command runs; the connection ends before its exit status arrives.
     DropAfter,
     /// The command never ends.
@@ -37,9 +39,14 @@ impl FaultPlan {
         self.rules.push(rule);
     }
 
+    /// Everything works again.
+    pub(super) fn clear(&mut self) {
+        self.rules.clear();
+    }
+
     /// Takes the fault of the wire that strikes this line now.
     pub(super) fn on_line(&mut self, host: &HostName, line: &str) -> Option<Fault> {
-        let wire = |f| matches!(f, Fault::DropBefore | Fault::DropAfter);
+        let wire = |f| matches!(f, Fault::DropBefore | Fault::DropDuring | Fault::DropAfter);
         self.take(|r| r.host == *host && wire(r.fault) && line.contains(&r.line))
     }
 

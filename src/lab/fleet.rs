@@ -93,7 +93,10 @@ impl Lab {
                 ..SshSettings::default()
             },
             r#become: BecomeSettings::default(),
-            kubernetes: KubernetesSettings::default(),
+            kubernetes: KubernetesSettings {
+                cert_dir: n.cert_dir.clone(),
+                ..KubernetesSettings::default()
+            },
         };
         Inventory {
             cluster: "lab".to_owned(),
@@ -135,6 +138,20 @@ impl Lab {
         self.with(|w| w.faults.add(rule));
     }
 
+    /// Takes back everything that was arranged with [`Lab::inject`].
+    pub fn mend(&self) {
+        self.with(|w| w.faults.clear());
+    }
+
+    /// Sets the clock of a machine: milliseconds ahead of the true time.
+    pub fn set_clock(&self, host: &HostName, ahead_ms: i64) {
+        self.with(|w| {
+            if let Some(node) = w.nodes.iter_mut().find(|n| n.name == *host) {
+                node.offset = ahead_ms;
+            }
+        });
+    }
+
     /// The next `starts` starts of a unit fail.
     pub fn fail_starts(&self, host: &HostName, unit: &str, starts: u32) {
         self.with(|w| {
@@ -151,6 +168,15 @@ impl Lab {
             let (moment, boot) = (w.moment(), w.rng.hex(32));
             if let Some(node) = w.nodes.iter_mut().find(|n| n.name == *host) {
                 node.reboot(&moment, boot);
+            }
+        });
+    }
+
+    /// Leaves the control plane's manifests where a run that was cut short parks them.
+    pub fn park_manifests(&self, host: &HostName) {
+        self.with(|w| {
+            if let Some(node) = w.nodes.iter_mut().find(|n| n.name == *host) {
+                super::static_pods::park(node, "20200809T120000Z-renew-0000");
             }
         });
     }

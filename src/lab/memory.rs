@@ -1,5 +1,7 @@
 //! The fleet without a wire: `Transport` straight onto the machines, for tests under paused time.
 
+use std::time::Duration;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
@@ -18,6 +20,8 @@ use super::machine::{ExecIo, Machine};
 #[derive(Debug, Clone)]
 pub struct MemoryFleet {
     lab: Lab,
+    /// They never change.
+    hosts: Vec<HostName>,
     password: Option<String>,
 }
 
@@ -42,20 +46,26 @@ fn pipes() -> (ExecIo, Pipes) {
     )
 }
 
+/// How long a command has run when its connection is lost.
+const BEGUN: Duration = Duration::from_millis(30);
 /// As `remote::ssh` does.
 const CONNECT_ATTEMPTS: usize = 8;
 
 impl MemoryFleet {
     /// For hosts whose sudo wants no password.
     pub fn new(lab: Lab) -> Self {
-        Self { lab, password: None }
+        Self {
+            hosts: lab.inventory_hosts(),
+            lab,
+            password: None,
+        }
     }
 
     /// Answers sudo's question with this password.
     pub fn with_password(lab: Lab, password: impl Into<String>) -> Self {
         Self {
-            lab,
             password: Some(password.into()),
+            ..Self::new(lab)
         }
     }
 
@@ -66,7 +76,7 @@ impl MemoryFleet {
 
     /// Who runs the command, and the line of the exec request.
     fn prepare(&self, host: &HostName, command: &Command) -> Result<(&'static str, String), RemoteError> {
-        if !self.lab.inventory_hosts().contains(host) {
+        if !self.hosts.contains(host) {
             return Err(RemoteError::NoSuchHost(host.to_string()));
         }
         // Refused connections are tried again, as `remote::ssh` does before anything is sent.
@@ -103,6 +113,11 @@ impl MemoryFleet {
         }
         let started = Instant::now();
         let (io, mut pipes) = pipes();
+        if fault == Some(Fault::DropDuring) {
+            // Long enough to have begun; what is not supervised ends with its caller.
+            let _ = timeout(BEGUN, self.lab.exec(host, user, line, io)).await;
+            return Err(RemoteError::Lost { sent: true });
+        }
         let status = self.lab.exec(host, user, line, io).await;
         if fault == Some(Fault::DropAfter) {
             return Err(RemoteError::Lost { sent: true });
@@ -169,7 +184,7 @@ impl Transport for MemoryFleet {
         port: u16,
     ) -> BoxFuture<'a, Result<Box<dyn Duplex>, RemoteError>> {
         async move {
-            if !self.lab.inventory_hosts().contains(host) {
+            if !self.hosts.contains(host) {
                 return Err(RemoteError::NoSuchHost(host.to_string()));
             }
             let refused = |reason| RemoteError::TunnelRefused {

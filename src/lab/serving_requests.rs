@@ -60,12 +60,12 @@ impl World {
     }
 
     fn add_serving_request(&mut self, name: String, node: usize, names: Vec<String>) -> Result<(), LabError> {
-        if self.serving_requests.iter().any(|r| r.name == name) {
+        if self.csr_objects.iter().any(|r| r.name == name) {
             return Ok(());
         }
         let (leaf, der) = asked_key::make(spec(self.nodes[node].name.as_str(), names.clone()))?;
         self.watch.learn(&Arc::new(leaf));
-        self.serving_requests.push(ServingRequest {
+        self.csr_objects.push(ServingRequest {
             name,
             node,
             created: self.now,
@@ -78,11 +78,7 @@ impl World {
 
     /// `kubectl get certificatesigningrequests --output=json`.
     pub(super) fn serving_requests_json(&self) -> String {
-        let items: Vec<Value> = self
-            .serving_requests
-            .iter()
-            .map(|r| self.serving_request_json(r))
-            .collect();
+        let items: Vec<Value> = self.csr_objects.iter().map(|r| self.serving_request_json(r)).collect();
         format!("{:#}\n", json!({"apiVersion": "v1", "kind": "List", "items": items}))
     }
 
@@ -108,7 +104,7 @@ impl World {
 
     /// `kubectl certificate approve NAME`: the controller signs, the kubelet fetches. False: there is no such request.
     pub(super) fn approve_serving(&mut self, name: &str) -> Result<bool, LabError> {
-        let Some(request) = self.serving_requests.iter_mut().find(|r| r.name == name) else {
+        let Some(request) = self.csr_objects.iter_mut().find(|r| r.name == name) else {
             return Ok(false);
         };
         request.approved = true;

@@ -6,6 +6,7 @@ use super::calico::PodState;
 use super::config::CalicoTrouble;
 use super::fleet::is_master;
 use super::node::{KUBELET_CLIENT, Node};
+use super::static_pods::{COMPONENTS, KUBE_VIP};
 use super::world::World;
 
 /// A snapshot.
@@ -102,6 +103,7 @@ impl NodeStatus {
         // A kubelet's earlier certificates stay beside the one that its link leads to.
         let current = node.files.leaf(KUBELET_CLIENT).map(|l| l.serial);
         let earlier = |path: &str, serial| path.contains("/kubelet-client-2") && Some(serial) != current;
+        let leaves = leaves.chain(node.files.below(&node.cert_dir));
         let disk_valid = leaves
             .filter_map(|(path, f)| f.content.leaf().filter(|l| !earlier(path, l.serial)))
             .all(|leaf| leaf.valid(wall));
@@ -116,6 +118,7 @@ impl NodeStatus {
             containers: node
                 .containers
                 .iter()
+                .filter(|c| COMPONENTS.contains(&c.component.as_str()))
                 .map(|c| (c.component.clone(), c.id.clone()))
                 .collect(),
         }
@@ -144,9 +147,10 @@ impl NodeStatus {
 
 fn served_is_disk(node: &Node) -> bool {
     let on_disk = |component: &str| match component {
-        "kube-apiserver" => node.files.leaf("/etc/kubernetes/pki/apiserver.crt"),
+        "kube-apiserver" => node.files.leaf(&node.pki("apiserver.crt")),
         "kube-controller-manager" => node.files.leaf("/etc/kubernetes/controller-manager.conf"),
         "kube-scheduler" => node.files.leaf("/etc/kubernetes/scheduler.conf"),
+        KUBE_VIP => node.files.leaf("/etc/kubernetes/admin.conf"),
         _ => None,
     };
     node.containers.iter().all(|c| {

@@ -48,7 +48,10 @@ pub(super) struct World {
     pub(super) alarms: Vec<Alarm>,
     pub(super) history: Vec<HistoryItem>,
     pub(super) faults: FaultPlan,
-    pub(super) serving_requests: Vec<ServingRequest>,
+    /// Requests of kubelets for serving certificates, as objects of the API.
+    pub(super) csr_objects: Vec<ServingRequest>,
+    /// Kubelets that wait for the approval of their serving certificate.
+    pub(super) serving_requests: Vec<HostName>,
 }
 
 /// One step, milliseconds; long silences take bigger ones.
@@ -68,13 +71,15 @@ impl World {
 
     /// What the hosts see of each other right now.
     pub(super) fn moment(&self) -> Moment {
-        let apis = self.nodes.iter().filter_map(|n| self.api(n)).collect();
+        let apis: Vec<Api> = self.nodes.iter().filter_map(|n| self.api(n)).collect();
+        let endpoint_up = !self.config.kube_vip || self.nodes.iter().any(|n| holds_vip(n, &apis));
         Moment {
             now: self.now,
             clock: self.clock,
             timings: self.config.timings,
             endpoint: Arc::clone(&self.endpoint),
             apis,
+            endpoint_up,
         }
     }
 
@@ -132,7 +137,7 @@ impl World {
 
     fn acceptable_member<'a>(&self, node: &'a Node) -> Option<&'a str> {
         let container = node.container("etcd")?;
-        let peer = node.files.leaf("/etc/kubernetes/pki/etcd/peer.crt")?;
+        let peer = node.files.leaf(&node.pki("etcd/peer.crt"))?;
         let up = self.now >= container.started + self.config.timings.etcd_up;
         let valid = peer.valid(self.clock.wall(self.now + node.offset));
         (up && valid).then_some(container.id.as_str())
@@ -161,7 +166,7 @@ impl World {
             let etcd_up = node
                 .container("etcd")
                 .is_some_and(|c| now >= c.started + self.config.timings.etcd_up);
-            let server = node.files.leaf("/etc/kubernetes/pki/etcd/server.crt");
+            let server = node.files.leaf(&node.pki("etcd/server.crt"));
             let server_valid = server.is_some_and(|leaf| leaf.valid(wall));
             let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
                 continue;
@@ -256,6 +261,13 @@ impl World {
     }
 }
 
+/// kube-vip is elected through the API server beside it, with the certificate it read at its start.
+fn holds_vip(node: &Node, apis: &[Api]) -> bool {
+    let client = node.container(static_pods::KUBE_VIP).and_then(|c| c.client.as_ref());
+    let api = apis.iter().find(|a| a.master == node.index && a.ready);
+    client.zip(api).is_some_and(|(leaf, api)| leaf.valid(api.wall))
+}
+
 /// Units that were on their way arrive.
 fn units_tick(node: &mut Node, moment: &Moment) {
     let names: Vec<&'static str> = node.units.keys().copied().collect();
@@ -324,7 +336,7 @@ fn reload_api(node: &mut Node, moment: &Moment) {
     if node.kube.minor < 17 {
         return;
     }
-    let leaf = node.files.leaf(&format!("{}/apiserver.crt", static_pods::PKI));
+    let leaf = node.files.leaf(&node.pki("apiserver.crt"));
     let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
         return;
     };

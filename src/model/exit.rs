@@ -10,6 +10,8 @@ pub enum RunEnd {
     Succeeded,
     /// The plan had nothing to change.
     NothingToDo,
+    /// Everything else was done and proven; some workers were left behind within the failure budget.
+    LeftBehind,
     /// A step said no.
     StepFailed,
     /// A gate was not passed in time, or saw a sign that never clears.

@@ -75,6 +75,11 @@ pub enum Operation {
     ApproveKubeletServing,
     /// Give copies of admin.conf the renewed certificate.
     RefreshKubeconfigCopies,
+    /// Remove old backups; the newest whole ones stay.
+    PruneBackups {
+        /// How many stay; at least 1.
+        keep: u32,
+    },
     /// Delete the CNI pods that deletion can cure, one node at a time.
     DeletePods {
         /// How long a pod may be not ready after its node became Ready before it counts as stuck.
@@ -104,6 +109,7 @@ impl Operation {
             Operation::ReissueKubeletClient => "reissue-kubelet-client",
             Operation::ApproveKubeletServing => "approve-kubelet-serving",
             Operation::RefreshKubeconfigCopies => "refresh-kubeconfig-copies",
+            Operation::PruneBackups { .. } => "prune-backups",
             Operation::DeletePods { .. } => "delete-pods",
             Operation::Run { .. } => "run",
         }

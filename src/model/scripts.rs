@@ -25,7 +25,10 @@ pub const FACTS: Script = Script {
 /// Public parts of every certificate.
 pub const READ_CERTIFICATES: Script = Script {
     name: "read-certificates",
-    text: include_str!("scripts/read-certificates.sh"),
+    text: concat!(
+        include_str!("scripts/pem.sh"),
+        include_str!("scripts/read-certificates.sh")
+    ),
 };
 /// Running control-plane containers.
 pub const CONTAINERS: Script = Script {
@@ -57,7 +60,7 @@ pub const BACKUP: Script = Script {
 /// What decides whether a renewed certificate is in use: process starts, copies of kubeconfigs, tokens, settings.
 pub const INSPECT: Script = Script {
     name: "inspect",
-    text: include_str!("scripts/inspect.sh"),
+    text: concat!(include_str!("scripts/pem.sh"), include_str!("scripts/inspect.sh")),
 };
 /// The chain that a TLS server shows, by openssl on the host.
 pub const SERVED: Script = Script {
@@ -80,6 +83,11 @@ pub const RESTORE: Script = Script {
     name: "restore",
     text: include_str!("scripts/restore.sh"),
 };
+/// Removes old backups, never the newest whole ones.
+pub const PRUNE_BACKUPS: Script = Script {
+    name: "prune-backups",
+    text: include_str!("scripts/prune-backups.sh"),
+};
 
 /// The node's half of a new client certificate for its kubelet: key and request, installation.
 pub const KUBELET_CLIENT: Script = Script {
@@ -98,7 +106,7 @@ pub const REFRESH_COPIES: Script = Script {
 };
 
 /// All scripts, for tests that hold each of them to the same rules.
-pub const ALL: [&Script; 14] = [
+pub const ALL: [&Script; 15] = [
     &FACTS,
     &READ_CERTIFICATES,
     &CONTAINERS,
@@ -113,4 +121,5 @@ pub const ALL: [&Script; 14] = [
     &KUBELET_CLIENT,
     &SIGN_KUBELET_CLIENT,
     &REFRESH_COPIES,
+    &PRUNE_BACKUPS,
 ];

@@ -6,8 +6,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::host::{Host, Role};
+use super::ids::HostName;
 
-/// `all`, `masters`, `workers`, `etcd`, a host name, a glob (`worker*`), a list `a,b`, and `!x` to take hosts out.
+/// `all`, `masters`, `workers`, `etcd`, a host name, a glob (`worker*`), a list `a,b`, and `!x` to take hosts out; on the
+/// command line also `@failed` and `@failed:RUN`, which whoever reads the ledgers resolves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Selector {
@@ -26,6 +28,8 @@ enum What {
     All,
     Role(Role),
     Glob(String),
+    /// The hosts that a run left behind: the last one, or this one. Means no host until it is resolved.
+    Failed(Option<String>),
 }
 
 impl Selector {
@@ -45,6 +49,36 @@ impl Selector {
         let mut positives = self.terms.iter().filter(|t| !t.negated).peekable();
         let wanted = positives.peek().is_none() || positives.any(|t| t.what.matches(host));
         wanted && !self.terms.iter().any(|t| t.negated && t.what.matches(host))
+    }
+
+    /// Whether a ledger must be asked which hosts are meant.
+    pub fn names_a_run(&self) -> bool {
+        self.terms.iter().any(|t| matches!(t.what, What::Failed(_)))
+    }
+
+    /// Replaces `@failed` by the hosts that `lookup` gives for it. A run that left none behind means no host.
+    ///
+    /// # Errors
+    /// Those of `lookup`.
+    pub fn resolved<E>(&self, mut lookup: impl FnMut(Option<&str>) -> Result<Vec<HostName>, E>) -> Result<Self, E> {
+        let mut terms = Vec::new();
+        for term in &self.terms {
+            let What::Failed(run) = &term.what else {
+                terms.push(term.clone());
+                continue;
+            };
+            let hosts = lookup(run.as_deref())?;
+            terms.extend(hosts.iter().map(|h| Term {
+                negated: term.negated,
+                what: What::Glob(h.to_string()),
+            }));
+            if hosts.is_empty() && !term.negated {
+                // A list without any positive term would mean everybody.
+                terms.push(term.clone());
+            }
+        }
+        let text = self.text.clone();
+        Ok(Self { text, terms })
     }
 
     /// Terms that match no host at all: most likely a typing error.
@@ -70,6 +104,7 @@ impl What {
             What::All => true,
             What::Role(role) => host.role == *role,
             What::Glob(glob) => glob_match(glob, host.name.as_str()),
+            What::Failed(_) => false,
         }
     }
 }
@@ -122,7 +157,12 @@ fn parse_term(term: &str) -> Result<Term, String> {
         "masters" => What::Role(Role::ControlPlane),
         "workers" => What::Role(Role::Worker),
         "etcd" => What::Role(Role::Etcd),
-        glob => What::Glob(glob.to_owned()),
+        "@failed" => What::Failed(None),
+        other => match (other.strip_prefix("@failed:"), other.starts_with('@')) {
+            (Some(run), _) if !run.is_empty() => What::Failed(Some(run.to_owned())),
+            (_, true) => return Err(format!("`{other}` means nothing; there is `@failed` and `@failed:RUN`")),
+            _ => What::Glob(other.to_owned()),
+        },
     };
     Ok(Term { negated, what })
 }
@@ -144,5 +184,39 @@ impl From<Selector> for String {
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(run: Option<&str>) -> Result<Vec<HostName>, String> {
+        match run {
+            None => Ok(vec!["w1".into(), "w2".into()]),
+            Some("r1") => Ok(vec!["m1".into()]),
+            Some(other) => Err(format!("no run {other}")),
+        }
+    }
+
+    fn words(selector: &Selector) -> Vec<String> {
+        let word = |t: &Term| match &t.what {
+            What::Glob(g) => format!("{}{g}", if t.negated { "!" } else { "" }),
+            other => format!("{other:?}"),
+        };
+        selector.terms.iter().map(word).collect()
+    }
+
+    #[test]
+    fn failed_is_replaced_by_the_hosts_of_a_run() {
+        let resolved = |text: &str| {
+            let selector: Selector = text.parse().expect("a selector");
+            assert!(selector.names_a_run(), "{text}");
+            selector.resolved(failed).map(|s| words(&s))
+        };
+        assert_eq!(resolved("@failed,x*"), Ok(vec!["w1".into(), "w2".into(), "x*".into()]));
+        assert_eq!(resolved("!@failed:r1"), Ok(vec!["!m1".into()]));
+        assert!(resolved("@failed:r9").is_err());
+        assert!("@failing".parse::<Selector>().is_err() && "@failed:".parse::<Selector>().is_err());
     }
 }

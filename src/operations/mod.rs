@@ -12,8 +12,10 @@ pub mod reissue_kubelet_client;
 pub mod approve_kubelet_serving;
 pub mod refresh_kubeconfig_copies;
 pub mod restore;
+pub mod prune_backups;
 pub mod delete_pods;
 pub mod run;
+pub mod external_ca;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -43,6 +45,7 @@ pub fn plan(
         Operation::ReissueKubeletClient => Ok(reissue_kubelet_client::plan(host, facts, context)),
         Operation::ApproveKubeletServing => Ok(approve_kubelet_serving::plan(host, context)),
         Operation::RefreshKubeconfigCopies => Ok(refresh_kubeconfig_copies::plan(host)),
+        Operation::PruneBackups { keep } => Ok(prune_backups::plan(*keep)),
         Operation::DeletePods { grace } => Ok(delete_pods::plan(*grace, host, context)),
         Operation::Run {
             command,

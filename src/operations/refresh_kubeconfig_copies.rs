@@ -42,7 +42,7 @@ mod tests {
         assert_eq!(
             plan(&host).commands[0].to_string(),
             "certfleet:refresh-copies /etc/kubernetes/pki ops '/var/lib/certfleet/backups/{run-id}' \
-             '/var/lib/certfleet/backups/{run-id}.replaced' /srv/ci/config"
+             '/var/lib/certfleet/replaced/{run-id}' /srv/ci/config"
         );
         assert!(plan(&fixtures::host("w1", Role::Worker)).skip.is_some());
     }

@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::certificate::{CertificateState, KeyMatch};
 use crate::model::{CertificateFact, Command, Host, HostFacts, HostName, Role, scripts};
 
-use super::backup::BACKUP_DIRECTORY;
 use super::exchange::{CERTIFICATE_PLACEHOLDER, NODE_PLACEHOLDER, REQUEST_PLACEHOLDER, Relay};
 use super::node_name::node_name;
 use super::types::{Expect, Planned, Postcondition, RUN_ID_PLACEHOLDER, RunContext};
@@ -129,9 +128,9 @@ fn goal(node: String, serving: bool) -> Postcondition {
     }
 }
 
-/// Where what is replaced is kept: beside the run's backup, which may have been made after it.
+/// Where what is replaced is kept on the host: beside the backups, which are pruned.
 pub(super) fn keep() -> String {
-    format!("{BACKUP_DIRECTORY}/{RUN_ID_PLACEHOLDER}.replaced")
+    format!("/var/lib/certfleet/replaced/{RUN_ID_PLACEHOLDER}")
 }
 
 fn node_command(words: &[&str]) -> Command {

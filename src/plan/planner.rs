@@ -85,10 +85,12 @@ fn plan_phase(input: &PlanInput<'_>, index: usize, notes: &mut Vec<Note>) -> Opt
             }
         }
     }
+    let missing = input.missing(phase);
     Some(PlannedPhase {
         name: phase.name.clone(),
         outage: phase.outage_accepted,
-        max_failures: phase.max_failures.of(hosts.len()),
+        max_failures: phase.max_failures.of(hosts.len() + missing.len()),
+        missing,
         batches: batches(&names, phase.max_parallel),
         gate: phase
             .gate
@@ -133,6 +135,13 @@ impl<'a> PlanInput<'a> {
         let facts = self.facts;
         self.members()
             .filter(move |h| facts.get(&h.name).is_some_and(|f| f.unreachable.is_none()))
+    }
+
+    /// Hosts of a phase that did not answer, and why.
+    pub(super) fn missing(&self, phase: &Phase) -> BTreeMap<HostName, String> {
+        let silent = |h: &Host| self.facts.get(&h.name).and_then(|f| f.unreachable.clone());
+        let members = self.members().filter(|h| phase.hosts.matches(h));
+        members.filter_map(|h| Some((h.name.clone(), silent(h)?))).collect()
     }
 
     /// The facts of a host that answered. (`reachable` gives no others.)

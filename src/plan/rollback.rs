@@ -54,6 +54,7 @@ fn phase(hosts: &[&Host], run: &RunId) -> PlannedPhase {
         name: "restore".to_owned(),
         outage: false,
         max_failures: 0,
+        missing: BTreeMap::new(),
         batches: vec![hosts.iter().map(|h| h.name.clone()).collect()],
         steps: steps.collect(),
         gate: None,

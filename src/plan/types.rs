@@ -1,5 +1,6 @@
 //! A plan as a value: printable, serialisable, hashable. What `--dry-run` prints is what would run.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -49,6 +50,9 @@ pub struct PlannedPhase {
     pub outage: bool,
     /// Workers that may fail before the run stops.
     pub max_failures: usize,
+    /// Hosts of the phase that did not answer when the plan was made, and why. They count against `max_failures`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<HostName, String>,
     /// Hosts that work at the same time; the gate is passed after each batch.
     pub batches: Vec<Vec<HostName>>,
     pub steps: Vec<PlannedStep>,

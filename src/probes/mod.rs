@@ -4,10 +4,12 @@ pub mod error;
 pub mod verdict;
 pub mod clock;
 pub mod units;
+pub mod uptime;
 pub mod host_facts;
 pub mod x509;
 pub mod certificates_on_disk;
 pub mod served;
+pub mod endpoint;
 pub mod containers;
 pub mod etcd;
 pub mod api_server;
@@ -22,6 +24,7 @@ pub mod serving_requests;
 pub mod signing_request;
 pub mod serving_approval;
 pub mod kubelet_client;
+pub mod typha;
 pub mod recent_journal;
 
 #[cfg(test)]

@@ -215,6 +215,7 @@ fn run_finished(end: RunEnd, tally: Tally, elapsed: Duration) -> Fact {
     let (words, tone) = match end {
         RunEnd::Succeeded => ("SUCCEEDED", Tone::Good),
         RunEnd::NothingToDo => ("NOTHING TO DO", Tone::Good),
+        RunEnd::LeftBehind => ("SUCCEEDED, WITHOUT SOME HOSTS", Tone::Warn),
         RunEnd::StepFailed => ("A STEP FAILED", Tone::Bad),
         RunEnd::GateFailed => ("A GATE FAILED", Tone::Bad),
         RunEnd::Unreachable => ("A HOST IS UNREACHABLE", Tone::Bad),

@@ -42,7 +42,7 @@ fn headline(page: &mut Page<'_>, state: &RunState, plan: &Plan) {
 fn verdict(state: &RunState) -> (String, Tone) {
     let plain = |words: &str, tone| (words.to_owned(), tone);
     match state.end {
-        Some(RunEnd::Succeeded) if !state.excluded.is_empty() => {
+        Some(RunEnd::LeftBehind) => {
             let left = hosts_and_count(&excluded(state));
             (format!("SUCCEEDED, WITHOUT {left}"), Tone::Warn)
         }
@@ -60,10 +60,8 @@ fn verdict(state: &RunState) -> (String, Tone) {
 fn meaning(state: &RunState) -> String {
     let place = stopped_in(state).map_or_else(String::new, |p| format!(" in phase `{p}`"));
     match state.end {
-        Some(RunEnd::Succeeded) if state.excluded.is_empty() => {
-            "Everything planned was done, and every gate proved it.".to_owned()
-        }
-        Some(RunEnd::Succeeded) => {
+        Some(RunEnd::Succeeded) => "Everything planned was done, and every gate proved it.".to_owned(),
+        Some(RunEnd::LeftBehind) => {
             "Everything else was done and proven. What was left behind is named below and still needs you.".to_owned()
         }
         Some(RunEnd::NothingToDo) => {

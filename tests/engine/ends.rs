@@ -4,6 +4,7 @@ use certfleet::event::EventKind;
 use certfleet::lab::{Fault, LabConfig, Scenario};
 use certfleet::model::RuntimeKind;
 use certfleet::model::exit::RunEnd;
+use certfleet::model::playbook::Share;
 
 use crate::harness::{Press, Story, Wish};
 use crate::{fault, ran, renew, small};
@@ -89,12 +90,48 @@ async fn clocks_that_disagree_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_does_not_answer_is_left_out() {
-    let story = Story::new(LabConfig::new(Scenario::Seed).sized(1, 2));
+async fn a_worker_that_does_not_answer_counts_against_the_budget_and_is_told() {
+    let story = Story::new(LabConfig::new(Scenario::Seed).sized(1, 3));
     fault(&story.lab, "w2", "", Fault::RefuseConnection, 1_000_000);
-    let told = story.run(&renew()).await;
-    let warned = told.plan.notes.iter().any(|n| n.code == "worker-unreachable");
-    assert!(warned, "{:?}", told.plan.notes);
-    assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
+    let (_, refused) = story.plan(&renew(), "all").await;
+    assert_eq!(codes(&refused), ["worker-unreachable"], "10% of 4 hosts is none");
+    assert!(refused.notes[0].message.contains("stop-kubelet"), "{:?}", refused.notes);
+
+    let mut playbook = renew();
+    for phase in &mut playbook.phases {
+        phase.max_failures = Share::Count(1);
+    }
+    let told = story.run(&playbook).await;
+    assert_eq!(told.end, RunEnd::LeftBehind, "{}", told.text());
     assert!(!told.text().contains("start-workers/w2"), "{}", told.text());
+    assert!(
+        told.excluded()["w2"].contains("could not be reached"),
+        "{:?}",
+        told.excluded()
+    );
+    assert!(
+        told.next().contains("certfleet renew --limit @failed"),
+        "{}",
+        told.next()
+    );
+
+    // It has spent the budget: the next one that fails ends the run.
+    story.lab.fail_starts(&"w1".into(), "docker", 9);
+    story.lab.reboot(&"w1".into());
+    let told = story.run(&playbook).await;
+    assert_eq!(told.end, RunEnd::StepFailed, "{}", told.text());
+    assert!(told.next().contains("certfleet resume"), "{}", told.next());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_who_answers_is_a_refusal() {
+    let story = Story::new(small());
+    fault(&story.lab, "w1", "", Fault::RefuseConnection, 1_000_000);
+    let mut playbook = renew();
+    playbook
+        .phases
+        .iter_mut()
+        .for_each(|p| p.max_failures = Share::Count(9));
+    let (_, plan) = story.plan(&playbook, "w1").await;
+    assert_eq!(codes(&plan), ["worker-unreachable"], "{:?}", plan.notes);
 }

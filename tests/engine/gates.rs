@@ -102,9 +102,9 @@ async fn within_the_budget_a_broken_worker_is_taken_out_and_the_others_are_still
         phase.max_parallel = None;
     }
     let told = story.run(&playbook).await;
-    assert_eq!(told.end, RunEnd::StepFailed, "{}", told.text());
+    assert_eq!(told.end, RunEnd::LeftBehind, "{}", told.text());
     assert_eq!(told.excluded().keys().collect::<Vec<_>>(), ["w1"], "{}", told.text());
-    assert!(told.next().contains("--limit w1"), "{}", told.next());
+    assert!(told.next().contains("--limit @failed"), "{}", told.next());
     for phase in ["start-workers", "nodes-ready", "delete-stuck-pods"] {
         assert!(gate_passed(&told, phase), "{phase}: {}", told.text());
     }
@@ -112,7 +112,7 @@ async fn within_the_budget_a_broken_worker_is_taken_out_and_the_others_are_still
 
 #[tokio::test(start_paused = true)]
 async fn a_step_that_fails_on_a_worker_spends_the_budget_and_beyond_it_ends_the_run() {
-    for (budget, end) in [(1, RunEnd::StepFailed), (0, RunEnd::StepFailed)] {
+    for (budget, end) in [(1, RunEnd::LeftBehind), (0, RunEnd::StepFailed)] {
         let story = Story::new(LabConfig::new(Scenario::Seed).sized(1, 2));
         story.lab.fail_starts(&"w2".into(), "docker", 9);
         let mut playbook = renew();

@@ -14,7 +14,7 @@ const ADMIN: &str = "/etc/kubernetes/admin.conf";
 const ROOT: &str = "/root/.kube/config";
 const OPS: &str = "/home/ops/.kube/config";
 const BACKUP: &str = "/var/lib/certfleet/backups/run-1";
-const KEEP: &str = "/var/lib/certfleet/backups/run-1.replaced";
+const KEEP: &str = "/var/lib/certfleet/replaced/run-1";
 
 fn kubeconfig(server: &str, users: &[(&str, &Pair)]) -> String {
     let user = |(name, pair): &(&str, &Pair)| {

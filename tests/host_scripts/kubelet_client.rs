@@ -16,7 +16,7 @@ const PKI: &str = "/etc/kubernetes/pki";
 const KUBELET: &str = "/var/lib/kubelet/pki";
 const CURRENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 const CONF: &str = "/etc/kubernetes/kubelet.conf";
-const KEEP: &str = "/var/lib/certfleet/backups/run-1.replaced";
+const KEEP: &str = "/var/lib/certfleet/replaced/run-1";
 const SUBJECT: &str = "/O=system:nodes/CN=system:node:w1";
 
 /// A CA, a master that holds its key, and a node.

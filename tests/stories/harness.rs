@@ -161,7 +161,7 @@ impl Story {
             observers.push(press.listen(&cancel));
         }
         let run = Run {
-            id: RunId::new(format!("story-{}", self.runs.fetch_add(1, Ordering::Relaxed))),
+            id: run_id(self.runs.fetch_add(1, Ordering::Relaxed)),
             inventory: Arc::clone(&self.inventory),
             facts: Arc::new(facts),
             transport: Arc::clone(&self.transport),
@@ -213,6 +213,11 @@ impl Story {
         assert!(last(all("systemctl stop docker")) <= first(all("systemctl start docker")));
         assert!(last(times("systemctl start kubelet", 'm')) <= first(times("systemctl start docker", 'w')));
     }
+}
+
+/// The id of the nth run of a story, counted from 1.
+pub fn run_id(number: u32) -> RunId {
+    RunId::new(format!("20201122T1915{number:02}Z-story-{number:04x}"))
 }
 
 impl Told {

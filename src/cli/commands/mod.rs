@@ -22,11 +22,13 @@ mod schema;
 use super::args::{Cli, Commands, LabCommand};
 use super::error::CliError;
 use super::exit::Exit;
+use super::failed;
 use super::terminal::Terminal;
 
 /// Runs the verb.
-pub(crate) async fn dispatch(cli: Cli, terminal: Terminal) -> Result<Exit, CliError> {
+pub(crate) async fn dispatch(mut cli: Cli, terminal: Terminal) -> Result<Exit, CliError> {
     let global = &cli.global;
+    failed::resolve(&mut cli.command, global)?;
     match cli.command {
         Commands::Renew(args) => {
             run::run(

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use super::launch::{Launch, lock, new_run_id};
-use super::run::{plan_with, refusal, show_plan};
+use super::run::{plan_with, refusal, show_plan, with_quiet};
 use crate::cli::args::{Global, RollbackArgs};
 use crate::cli::confirm::confirm;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::session::Session;
+use crate::cli::session::{Session, state_directory};
 use crate::cli::terminal::Terminal;
 use crate::config::load_playbook;
 use crate::engine::backups;
+use crate::engine::runs::find;
 use crate::model::RunId;
 use crate::plan::{PlanInput, with_restore};
 
@@ -21,8 +22,8 @@ pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal
     let id = new_run_id("rollback");
     let _lock = lock(global, &session.inventory.cluster, &id)?;
     let facts = Arc::new(session.gather().await);
-    let playbook = load_playbook("restart")?;
-    let of = RunId::new(args.run.clone());
+    let playbook = with_quiet(load_playbook("restart")?, &args.options);
+    let of = run_of(args, global)?;
     let kept = backups::look(&session.transport, &session.hosts(), &of).await;
     let plan = with_restore(
         plan_with(&session, &playbook, &facts),
@@ -53,4 +54,10 @@ pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal
         terminal,
     };
     launch.fresh(id, facts).await
+}
+
+/// The beginning or the end of an id is enough for a run of this machine; any other machine's is written whole.
+fn run_of(args: &RollbackArgs, global: &Global) -> Result<RunId, CliError> {
+    let known = find(&state_directory(global)?, Some(&args.run));
+    Ok(known.map_or_else(|_| RunId::new(args.run.clone()), |record| record.id))
 }

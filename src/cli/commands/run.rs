@@ -129,7 +129,7 @@ pub(super) fn show_plan(plan: &Plan, options: &RunOptions, terminal: Terminal) {
     }
 }
 
-/// Unreachable masters are exit code 5, everything else that forbids the plan is 2.
+/// Unreachable hosts are exit code 5, everything else that forbids the plan is 2.
 pub(super) fn refusal(plan: &Plan) -> CliError {
     let codes: Vec<&str> = plan.errors().map(|n| n.code.as_str()).collect();
     let first: Vec<String> = plan
@@ -140,14 +140,14 @@ pub(super) fn refusal(plan: &Plan) -> CliError {
                 .map_or_else(|| n.code.clone(), |h| format!("{} on {h}", n.code))
         })
         .collect();
-    if codes.contains(&"master-unreachable") {
+    if codes.iter().any(|c| c.ends_with("-unreachable")) {
         return CliError::Unreachable(format!("the plan must not run: {}", first.join(", ")));
     }
     CliError::PlanRefused(first.join(", "))
 }
 
 /// `--quiet` shortens every gate's quiet period.
-fn with_quiet(mut playbook: Playbook, options: &RunOptions) -> Playbook {
+pub(super) fn with_quiet(mut playbook: Playbook, options: &RunOptions) -> Playbook {
     if let Some(quiet) = options.quiet {
         for gate in playbook.phases.iter_mut().filter_map(|p| p.gate.as_mut()) {
             gate.quiet = gate.quiet.min(quiet);

@@ -4,7 +4,10 @@ use crate::lab::context::Context;
 use crate::lab::fleet::is_master;
 use crate::lab::kubelet_files::KUBELET_CONF;
 use crate::lab::node::Node;
+use crate::lab::static_pods;
 use crate::model::{ExitStatus, RuntimeKind};
+
+use super::kubeadm;
 
 /// One `KEY<TAB>VALUE` line per answer.
 pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
@@ -12,6 +15,11 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
         .first()
         .map_or("/etc/kubernetes/pki", String::as_str)
         .to_owned();
+    let kept = if kubeadm::api_answers(context) {
+        None
+    } else {
+        context.node(kubeadm::kept_config)
+    };
     let uid = if context.root { "0" } else { "1000" };
     let (lines, endpoint, asks) = context.with(|w| {
         let lines = answers(&w.nodes[context.index], &cert_dir);
@@ -22,6 +30,7 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
         .into_iter()
         .chain([("kubelet-server", format!("https://{endpoint}"))])
         .chain(asks.then(|| ("serving-requested", "true".to_owned())))
+        .chain(kept.map(|path| ("kubeadm-config", path)))
     {
         text += &[key, "\t", &value, "\n"].concat();
     }
@@ -48,16 +57,27 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
             present(node.files.entry(&format!("{cert_dir}/ca.crt")).is_some()),
         ),
         ("disk-free", node.disk_free.to_string()),
-        ("crictl", present(!docker)),
+        ("crictl", present(!docker && !node.without_client)),
         ("curl", present(true)),
         ("openssl", present(true)),
     ];
     lines.extend(node.manifests().into_iter().map(|name| ("static-pod", name)));
     lines.push(("kubelet-user", kubelet_user(node)));
     lines.push(("address", node.address.clone()));
+    for path in static_pods::parked(node) {
+        let name = path
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(".yaml")
+            .to_owned();
+        lines.extend([("parked", path), ("static-pod", name)]);
+    }
     if is_master(node) {
         lines.push(("advertise-address", node.address.clone()));
     }
+    let told = crate::lab::listens::all(node).into_iter();
+    lines.extend(told.map(|(server, address, port)| ("listen", format!("{server}\t{address}\t{port}"))));
     if docker {
         lines.push(("live-restore", node.live_restore.to_string()));
     }

@@ -15,6 +15,7 @@ mod kubectl_json;
 mod kubectl_table;
 mod kubelet_client;
 mod lock;
+mod prune_backups;
 mod scripts;
 mod small;
 mod supervise;

@@ -26,6 +26,10 @@ pub(super) async fn run(context: &mut Context, name: &str, arguments: &[String])
             " 13:46:38 up 157 days,  3:12,  1 user,  load average: 0.52, 0.58, 0.59",
         ),
         "sleep" => sleep(context, arguments).await,
+        "cat" if arguments == ["/proc/uptime"] => {
+            let up = context.change(|n, m| n.monotonic_us(m.now)) / 1000;
+            print(context, format!("{}.{:02} 0.00", up / 1000, up % 1000 / 10))
+        }
         "cat" => cat(context, arguments),
         "ls" => ls(context, arguments),
         "test" | "[" => test(context, arguments),
@@ -169,7 +173,8 @@ fn test(context: &mut Context, arguments: &[String]) -> ExitStatus {
     let folder = |path: &str| context.node(|n| n.files.is_folder(path));
     let truth = match words.as_slice() {
         ["-f", path] => found(path),
-        ["!", "-f" | "-e", path] => !found(path),
+        ["!", "-f", path] => !found(path),
+        ["!", "-e", path] => !found(path) && !folder(path),
         ["-e", path] => found(path) || folder(path),
         ["-d", path] => folder(path),
         ["-n", text] => !text.is_empty(),

@@ -1,5 +1,7 @@
 //! One exec or shell request, from its line to its exit status.
 
+use std::time::Duration;
+
 use russh::server::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -75,6 +77,11 @@ async fn run(login: &Login, line: String, stdin: UnboundedReceiver<Vec<u8>>, scr
         return None;
     }
     let running = door.machine.exec(&door.host, &login.user, line, io);
+    if fault == Some(Fault::DropDuring) {
+        let _ = tokio::time::timeout(Duration::from_millis(30), running).await;
+        login.cut.cancel();
+        return None;
+    }
     let status = door.stop.run_until_cancelled(running).await;
     if fault == Some(Fault::DropAfter) {
         login.cut.cancel();

@@ -184,7 +184,7 @@ fn the_plan_shows_every_command_and_the_same_words_for_every_node() {
         [
             "certfleet:kubelet-client request /etc/kubernetes/pki '{node}'",
             "certfleet:sign-kubelet-client /etc/kubernetes/pki '{node}' '{request}'",
-            "certfleet:kubelet-client install /etc/kubernetes/pki '{node}' '/var/lib/certfleet/backups/{run-id}.replaced' '{certificate}'",
+            "certfleet:kubelet-client install /etc/kubernetes/pki '{node}' '/var/lib/certfleet/replaced/{run-id}' '{certificate}'",
         ]
     );
     let Expect::Relay(relay) = planned.expect else {

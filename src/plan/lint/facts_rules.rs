@@ -3,6 +3,7 @@
 use crate::model::facts::Clock;
 use crate::model::playbook::Operation;
 use crate::model::{CertificateFact, Host, HostFacts, Role};
+use crate::operations::external_ca;
 
 use super::super::planner::PlanInput;
 use super::super::types::{Note, Plan};
@@ -20,7 +21,54 @@ pub(super) fn unreachable(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
             .get(&h.name)
             .and_then(|f| f.unreachable.as_ref().map(|why| (h, why)))
     });
-    silent.map(|(host, why)| unreachable_note(host, why)).collect()
+    silent
+        .map(|(host, why)| match intolerant_phase(input, host) {
+            Some(told) if host.role == Role::Worker => too_many_note(host, why, &told),
+            _ => unreachable_note(host, why),
+        })
+        .collect()
+}
+
+/// Why a run that changes something must not begin without this host, if so: nobody else is there, or the failure budget of
+/// one of the host's phases is used up by hosts that do not answer.
+fn intolerant_phase(input: &PlanInput<'_>, host: &Host) -> Option<String> {
+    if input.playbook.phases.iter().all(|p| p.steps.is_empty()) {
+        return None;
+    }
+    if input.reachable().next().is_none() {
+        return Some("no host of this run answers".to_owned());
+    }
+    over_budget(input, host)
+}
+
+/// The first phase of the host whose failure budget is used up by hosts that do not answer, in words.
+fn over_budget(input: &PlanInput<'_>, host: &Host) -> Option<String> {
+    let phases = input.playbook.phases.iter().filter(|p| p.hosts.matches(host));
+    phases
+        .map(|p| {
+            let members = input.members().filter(|h| p.hosts.matches(h)).count();
+            (p, input.missing(p).len(), p.max_failures.of(members), members)
+        })
+        .find(|(_, missing, budget, _)| missing > budget)
+        .map(|(p, missing, budget, members)| {
+            format!(
+                "phase `{}` may lose {budget} of its {members} hosts, and {missing} do not answer",
+                p.name
+            )
+        })
+}
+
+/// Found before the first change: the run would stop half-way otherwise.
+fn too_many_note(host: &Host, why: &str, told: &str) -> Note {
+    Note::error(
+        "worker-unreachable",
+        Some(&host.name),
+        format!("cannot be reached: {why}; {told}"),
+        format!(
+            "Bring {0} back, or leave it out knowingly: `--limit '!{0}'`, and afterwards `--limit {0}`.",
+            host.name
+        ),
+    )
 }
 
 fn unreachable_note(host: &Host, why: &str) -> Note {
@@ -40,8 +88,13 @@ fn unreachable_note(host: &Host, why: &str) -> Note {
         Role::Worker => Note::warning(
             "worker-unreachable",
             Some(&host.name),
-            format!("cannot be reached and is left out: {why}"),
-            format!("Afterwards run `certfleet restart --limit {}`.", host.name),
+            format!(
+                "cannot be reached and is left out: {why}. It counts against the failure budget, and the run ends with exit code 3"
+            ),
+            format!(
+                "Afterwards the same command with `--limit @failed`, or `--limit {}`.",
+                host.name
+            ),
         ),
     }
 }
@@ -109,7 +162,7 @@ pub(super) fn ca_key_missing(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
                 "{}/ca.key is not on this host (external CA): kubeadm cannot renew here",
                 h.kubernetes.cert_dir
             ),
-            "Put ca.key back, or have the certificates signed where the CA lives and run `certfleet restart` afterwards.",
+            external_ca::guide(input.facts_of(h).kubeadm_version, &h.kubernetes.cert_dir),
         )
     };
     external.map(note).collect()

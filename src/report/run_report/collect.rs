@@ -81,6 +81,7 @@ pub(in crate::report) fn verdict(end: Option<RunEnd>) -> &'static str {
     match end {
         Some(RunEnd::Succeeded) => "succeeded",
         Some(RunEnd::NothingToDo) => "nothing to do",
+        Some(RunEnd::LeftBehind) => "succeeded, without some hosts",
         Some(RunEnd::StepFailed) => "a step failed",
         Some(RunEnd::GateFailed) => "a gate failed",
         Some(RunEnd::Unreachable) => "a host is unreachable",

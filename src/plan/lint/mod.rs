@@ -4,6 +4,8 @@ mod facts_rules;
 mod identity_rules;
 pub(in crate::plan) mod order_rules;
 pub(in crate::plan) mod strategy_rules;
+mod kubelet_rules;
+mod order_rules;
 mod shape_rules;
 
 use super::planner::PlanInput;
@@ -21,7 +23,7 @@ pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
         shape_rules::parked_manifests,
         identity_rules::copied_certificates,
         facts_rules::clock_skew,
-        facts_rules::kubelet_client_expired,
+        kubelet_rules::kubelet_client_expired,
         facts_rules::disk_space,
         facts_rules::problems,
         strategy_rules::masters_left_out,

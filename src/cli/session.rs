@@ -51,7 +51,14 @@ impl Session {
 
     /// Asks every host of this call; partial answers are normal.
     pub(crate) async fn gather(&self) -> BTreeMap<HostName, HostFacts> {
-        engine::gather(&self.transport, &self.hosts(), &Timestamp::now).await
+        let mut facts = engine::gather(&self.transport, &self.hosts(), &Timestamp::now).await;
+        for told in facts
+            .values_mut()
+            .flat_map(|f| f.problems.iter_mut().chain(&mut f.unreachable))
+        {
+            *told = self.transport.conceal(told);
+        }
+        facts
     }
 }
 

@@ -9,6 +9,7 @@ use crate::cli::args::{Global, ResumeArgs, Target};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, state_directory};
+use crate::cli::signals::Ear;
 use crate::cli::terminal::{Terminal, print_err};
 use crate::engine::RunRecord;
 use crate::engine::runs::find;
@@ -43,6 +44,7 @@ pub(crate) async fn run(args: &ResumeArgs, global: &Global, terminal: Terminal) 
         inventory: &inventory,
         global,
         terminal,
+        ear: Ear::new(),
     };
     launch.again(&record, Arc::new(facts)).await
 }

@@ -2,6 +2,11 @@
 
 #![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
+#[path = "check_lab/doctored.rs"]
+mod doctored;
+#[path = "check_lab/over_ssh.rs"]
+mod over_ssh;
+
 use std::sync::Arc;
 
 use certfleet::check::{Cure, Findings, Level, Subject, Thresholds, Verdict, examine};

@@ -8,6 +8,8 @@ mod fleet;
 mod harness;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/monitor.rs"]
+mod monitor;
 #[path = "cli/person.rs"]
 mod person;
 #[path = "cli/renewal.rs"]

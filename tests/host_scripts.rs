@@ -21,6 +21,10 @@ mod prune_backups;
 mod facts;
 #[path = "host_scripts/etcd.rs"]
 mod etcd;
+#[path = "host_scripts/inspect.rs"]
+mod inspect;
+#[path = "host_scripts/served.rs"]
+mod served;
 #[path = "host_scripts/supervise.rs"]
 mod supervise;
 

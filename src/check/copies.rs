@@ -57,11 +57,17 @@ fn judge(view: &View<'_>, host: &Inspection, copied: &X509Facts) -> ((Verdict, L
             .iter()
             .flat_map(|h| ORIGINALS.iter().filter_map(move |n| h.x509(n).map(|x| (h, *n, x))))
     };
-    if let Some((h, name, _)) = originals().find(|(_, _, x)| x.sha256 == copied.sha256) {
-        return (
-            dates,
-            Some(format!("the same certificate as {name} of {}", h.facts.host)),
-        );
+    let same = originals()
+        .filter(|(_, _, x)| x.sha256 == copied.sha256)
+        .min_by_key(|(h, _, _)| h.facts.host != host.facts.host);
+    if let Some((h, name, _)) = same {
+        // Hosts that read the same are shown together.
+        let whose = if h.facts.host == host.facts.host {
+            "this host"
+        } else {
+            h.facts.host.as_str()
+        };
+        return (dates, Some(format!("the same certificate as {name} of {whose}")));
     }
     let newer = |x: &X509Facts| x.subject == copied.subject && x.not_after > copied.not_after;
     let here = originals()

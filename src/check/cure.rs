@@ -76,8 +76,13 @@ pub(super) fn kubelet_client() -> Cure {
     )
 }
 
-/// A self-signed one is made anew at the next start.
-pub(super) fn kubelet_serving() -> Cure {
+/// A self-signed one is made anew at the next start; one that somebody else issued is not.
+pub(super) fn kubelet_serving(path: &str) -> Cure {
+    if !path.starts_with("/var/lib/kubelet/pki/") {
+        return manual(format!(
+            "{path} is what the kubelet's configuration names (tlsCertFile): have it issued anew by whoever made it, then restart the kubelet"
+        ));
+    }
     manual(
         "move kubelet.crt and kubelet.key in /var/lib/kubelet/pki aside and restart the kubelet: it makes a new pair at its start",
     )

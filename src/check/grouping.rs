@@ -5,14 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::model::HostName;
-use crate::model::ranges::{fold, natural_cmp};
+use crate::model::ranges::{hosts_and_count, natural_order};
 
 use super::cure::Cure;
 use super::level::Level;
 use super::symptoms::{Kind, Symptom};
-
-/// A list shorter than this is easier to read than a range, as in tables: `m1, m2, m3`.
-const SHORT_LIST: usize = 16;
 
 /// Symptoms that are said in one sentence.
 #[derive(Debug, Clone)]
@@ -28,11 +25,9 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// `m1`, `m1, m2, m3`, `worker[001-300]`.
+    /// As in tables: `m1`, `m1, m2, m3`, `worker[001-300] (300)`.
     pub(super) fn folded(&self) -> String {
-        let names: Vec<&str> = self.hosts.iter().map(HostName::as_str).collect();
-        let plain = names.join(", ");
-        if plain.len() <= SHORT_LIST { plain } else { fold(&names) }
+        hosts_and_count(&self.hosts)
     }
 }
 
@@ -67,6 +62,6 @@ pub(super) fn group(symptoms: Vec<Symptom>) -> Vec<Group> {
 fn hosts(symptoms: &[Symptom]) -> Vec<HostName> {
     let unique: BTreeSet<HostName> = symptoms.iter().map(|s| s.host.clone()).collect();
     let mut hosts: Vec<HostName> = unique.into_iter().collect();
-    hosts.sort_by(|a, b| natural_cmp(a.as_str(), b.as_str()));
+    hosts.sort_by(|a, b| natural_order(a.as_str(), b.as_str()));
     hosts
 }

@@ -49,7 +49,7 @@ fn row(host: &Inspection, process: &str, name: &str) -> Option<Row> {
     blank.process = Some(process.to_owned());
     blank.modified = file.modified;
     let Some(start) = start(host, process) else {
-        let why = format!("{process} does not run, or its start is not known");
+        let why = "it does not run, or its start is not known".to_owned();
         return Some(
             blank
                 .resting_on("no process seen")

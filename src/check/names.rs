@@ -17,12 +17,7 @@ pub fn dial_targets(host: &Host, facts: &HostFacts, around: Option<&Surroundings
         }
     }
     if host.role == Role::ControlPlane {
-        let local = |server, port| Endpoint {
-            server,
-            address: "127.0.0.1".to_owned(),
-            port,
-        };
-        found.extend([local(Server::ControllerManager, 10257), local(Server::Scheduler, 10259)]);
+        found.extend([Server::ControllerManager.on(facts), Server::Scheduler.on(facts)]);
     }
     found.extend(facts.kubelet_server.as_deref().and_then(kubelet_endpoint));
     found

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::model::HostName;
+use crate::probes::served::ServedAnswer;
 
 use super::View;
 use super::cure::{self, Cure, Cures};
@@ -76,7 +77,7 @@ impl Symptom {
 
 /// The trouble in a row, if there is any.
 pub(super) fn of_row(view: &View<'_>, cures: &Cures, row: &Row) -> Option<Symptom> {
-    if !row.is_problem() {
+    if !row.is_problem() || (row.subject == Subject::Held && is_down(view, row)) {
         return None;
     }
     let (kind, subject, cure) = match row.subject {
@@ -86,7 +87,7 @@ pub(super) fn of_row(view: &View<'_>, cures: &Cures, row: &Row) -> Option<Sympto
             cure::manual("make `ssh` to it work from here, then check again"),
         ),
         Subject::File => file(view, cures, row),
-        Subject::Served => served(cures, row),
+        Subject::Served => served(view, cures, row),
         Subject::Held => held(cures, row),
         Subject::Copy => (Kind::Copy, format!("{} ({})", row.name, row.place), copy_cure(row)),
         Subject::Token => (token_kind(row), "the CNI's token".to_owned(), token_cure()),
@@ -125,7 +126,7 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
     let cure = match row.name.as_str() {
         _ if authority => cure::new_authority(),
         "kubelet-client" | "kubelet.conf" => cure::kubelet_client(),
-        "kubelet-serving" => cure::kubelet_serving(),
+        "kubelet-serving" => cure::kubelet_serving(&row.place),
         _ if without_key(view, row) => cure::external_authority(),
         _ => cures.renew(),
     };
@@ -189,13 +190,13 @@ fn missing_cure(row: &Row, otherwise: Cure) -> Cure {
     ))
 }
 
-fn served(cures: &Cures, row: &Row) -> Named {
+fn served(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
     let process = row.process.clone().unwrap_or_default();
     if process == "kubelet" && row.verdict != Verdict::Unknown {
         return (
             Kind::KubeletServing,
             "kubelet-serving".to_owned(),
-            cure::kubelet_serving(),
+            cure::kubelet_serving(serving_file(view, row)),
         );
     }
     let ended = row.not_after.is_some() && row.level == Level::Critical;
@@ -213,6 +214,21 @@ fn served(cures: &Cures, row: &Row) -> Named {
             (kind, format!("{process} ({})", row.place), cures.journal())
         }
     }
+}
+
+/// The file that the kubelet of the row's host serves, as far as it is known.
+fn serving_file<'a>(view: &View<'a>, row: &Row) -> &'a str {
+    let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
+    host.and_then(|h| h.file("kubelet-serving"))
+        .map_or("/var/lib/kubelet/pki/kubelet.crt", |f| f.path.as_str())
+}
+
+/// Nobody knows what a process holds that does not run; that its port is closed is said already.
+fn is_down(view: &View<'_>, row: &Row) -> bool {
+    let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
+    let shown = host.into_iter().flat_map(|h| &h.handshakes);
+    let mut own = shown.filter(|h| row.process.as_deref() == Some(h.served.endpoint.server.process()));
+    row.verdict == Verdict::Unknown && own.any(|h| h.served.answer == ServedAnswer::Closed)
 }
 
 fn held(cures: &Cures, row: &Row) -> Named {

@@ -3,6 +3,7 @@
 use super::fixtures::*;
 use super::*;
 use crate::model::certificate::CertificateState;
+use crate::model::facts::ListenFacts;
 use crate::model::{CertificateFact, HostFacts, KeyMatch, Role};
 use crate::probes::fixtures::at;
 use crate::probes::recent_journal::JournalSummary;
@@ -309,6 +310,18 @@ fn ages_tell_what_no_handshake_shows() {
 }
 
 #[test]
+fn a_process_that_is_down_is_said_once() {
+    let mut host = master("m1", 1);
+    host.facts.containers.retain(|c| c.name != "kube-scheduler");
+    host.handshakes
+        .push(served(Server::Scheduler, 10259, ServedAnswer::Closed));
+    let (rows, diagnoses) = judged(&fleet(vec![host]));
+    assert_eq!(find(&rows, Subject::Held, "scheduler.conf").verdict, Verdict::Unknown);
+    let said: Vec<&str> = diagnoses.iter().map(|d| d.sentence.as_str()).collect();
+    assert_eq!(said, ["kube-scheduler (127.0.0.1:10259) on m1: nothing listens there"]);
+}
+
+#[test]
 fn kube_vip_holds_what_it_mounts() {
     let vip = |h: &mut Inspection| {
         let around = h.surroundings.as_mut().expect("set");
@@ -447,4 +460,20 @@ fn dial_targets_cover_every_port_and_the_kubelets_endpoint() {
         .map(|e| e.port)
         .collect();
     assert_eq!(ports, [6443, 2379, 2380, 10250, 10257, 10259, 8443]);
+    for (server, port) in [
+        ("kube-apiserver", 7443),
+        ("etcd-peer", 12380),
+        ("kubelet", 10260),
+        ("kube-scheduler", 11259),
+    ] {
+        facts.listens.push(ListenFacts {
+            server: server.to_owned(),
+            address: (server == "etcd-peer").then(|| "10.9.9.9".to_owned()),
+            port,
+        });
+    }
+    let told = dial_targets(&host, &facts, inspected.surroundings.as_ref());
+    let ports: Vec<u16> = told.iter().map(|e| e.port).collect();
+    assert_eq!(ports, [7443, 2379, 12380, 10260, 10257, 11259, 8443]);
+    assert_eq!(told[2].address, "10.9.9.9");
 }

@@ -1,7 +1,6 @@
 //! Who runs this: `user@host` for the ledger, also where no USER is set (cron, CI, containers).
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 
 use crate::engine::run::Operator;
 
@@ -16,18 +15,20 @@ pub(crate) fn operator() -> Operator {
 fn user() -> String {
     let named = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
     let account = account().or_else(|| named("USER")).or_else(|| named("LOGNAME"));
-    let account = account.unwrap_or_else(|| "unknown".to_owned());
+    // A container may run under a number that has no name.
+    let account = account.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     match named("SUDO_USER") {
         Some(person) if person != account => format!("{person} (as {account})"),
         _ => account,
     }
 }
 
-/// The name of the user id in /etc/passwd; the id itself where it has no name (containers).
+/// The name of the user id in /etc/passwd.
 fn account() -> Option<String> {
-    let uid = fs::metadata("/proc/self").ok()?.uid();
+    let uid = rustix::process::getuid().as_raw();
+    // Directory services (LDAP, macOS) keep people elsewhere: then USER says it better than a number.
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    Some(name_of(uid, &passwd).unwrap_or_else(|| format!("uid {uid}")))
+    name_of(uid, &passwd)
 }
 
 fn name_of(uid: u32, passwd: &str) -> Option<String> {
@@ -40,10 +41,7 @@ fn name_of(uid: u32, passwd: &str) -> Option<String> {
 }
 
 fn host() -> String {
-    let file = fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| fs::read_to_string("/etc/hostname"));
-    file.map(|name| name.trim().to_owned())
-        .or_else(|_| std::env::var("HOSTNAME"))
-        .unwrap_or_else(|_| "localhost".to_owned())
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

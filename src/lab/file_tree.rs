@@ -58,6 +58,17 @@ impl Content {
         }
     }
 
+    /// The same kind of file around another leaf.
+    pub(super) fn with_leaf(self, leaf: Arc<Leaf>) -> Self {
+        match self {
+            Content::Certificate(_) => Content::Certificate(leaf),
+            Content::Key(_) => Content::Key(leaf),
+            Content::Bundle(_) => Content::Bundle(leaf),
+            Content::Kubeconfig { server, ca, .. } => Content::Kubeconfig { server, ca, leaf },
+            other => other,
+        }
+    }
+
     fn secret(&self) -> bool {
         !matches!(
             self,

@@ -57,15 +57,27 @@ pub(super) struct Authority {
     pub(super) pem: String,
     pub(super) key_pem: String,
     pub(super) not_after: Timestamp,
+    name: String,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
     fn new(signer: Signer, created: Timestamp) -> Result<Self, LabError> {
-        let key = KeyPair::generate()?;
+        Self::with_key(
+            KeyPair::generate()?,
+            signer.common_name(),
+            (created, shift(created, 3650 * DAY)),
+        )
+    }
+
+    /// The same key and name with another validity: what it signed stays signed.
+    pub(super) fn redated(&self, from: Timestamp, until: Timestamp) -> Result<Self, LabError> {
+        Self::with_key(KeyPair::from_pem(&self.key_pem)?, &self.name, (from, until))
+    }
+
+    fn with_key(key: KeyPair, name: &str, (from, not_after): (Timestamp, Timestamp)) -> Result<Self, LabError> {
         let key_pem = key.serialize_pem();
-        let not_after = shift(created, 3650 * DAY);
-        let mut params = params(signer.common_name(), None, created, not_after)?;
+        let mut params = params(name, None, from, not_after)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![
             KeyUsagePurpose::DigitalSignature,
@@ -79,6 +91,7 @@ impl Authority {
             pem,
             key_pem,
             not_after,
+            name: name.to_owned(),
             issuer,
         })
     }

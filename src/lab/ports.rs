@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::model::HostName;
 
 use super::kubelet::balance;
+use super::listens;
 use super::node::Node;
 use super::pki::Leaf;
 use super::world::World;
@@ -22,12 +23,12 @@ pub(super) fn served(world: &mut World, host: &HostName, address: &str, port: u1
     } else {
         world.nodes.iter().position(|n| reaches(n, address))?
     };
-    match port {
-        6443 => api(world, there).map(|leaf| (leaf, false)),
-        2379 | 2380 => etcd(world, there, port).map(|leaf| (leaf, true)),
-        10250 => kubelet(&world.nodes[there]).map(|leaf| (leaf, false)),
-        10257 if local => own(world, there, "kube-controller-manager"),
-        10259 if local => own(world, there, "kube-scheduler"),
+    match listens::behind(&world.nodes[there], port)? {
+        "kube-apiserver" => api(world, there).map(|leaf| (leaf, false)),
+        "etcd-client" => etcd(world, there, "server").map(|leaf| (leaf, true)),
+        "etcd-peer" => etcd(world, there, "peer").map(|leaf| (leaf, true)),
+        "kubelet" => kubelet(&world.nodes[there]).map(|leaf| (leaf, false)),
+        own_made if local => own(world, there, own_made),
         _ => None,
     }
 }
@@ -46,11 +47,10 @@ fn api(world: &World, there: usize) -> Option<Arc<Leaf>> {
 }
 
 /// etcd reads its certificates anew for each handshake.
-fn etcd(world: &World, there: usize, port: u16) -> Option<Arc<Leaf>> {
+fn etcd(world: &World, there: usize, file: &str) -> Option<Arc<Leaf>> {
     let node = &world.nodes[there];
     let container = node.container("etcd")?;
     let up = world.now >= container.started + world.config.timings.etcd_up;
-    let file = if port == 2380 { "peer" } else { "server" };
     let leaf = node.files.leaf(&format!("/etc/kubernetes/pki/etcd/{file}.crt"));
     leaf.filter(|_| up)
 }

@@ -91,6 +91,7 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
         alarms: Vec::new(),
         history: Vec::new(),
         faults: FaultPlan::default(),
+        serving_requests: Vec::new(),
         config,
     };
     for authority in [&world.pki.ca, &world.pki.etcd, &world.pki.front_proxy] {

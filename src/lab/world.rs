@@ -47,6 +47,8 @@ pub(super) struct World {
     pub(super) alarms: Vec<Alarm>,
     pub(super) history: Vec<HistoryItem>,
     pub(super) faults: FaultPlan,
+    /// Kubelets that wait for the approval of their serving certificate.
+    pub(super) serving_requests: Vec<HostName>,
 }
 
 /// One step, milliseconds; long silences take bigger ones.

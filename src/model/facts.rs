@@ -48,6 +48,9 @@ pub struct HostFacts {
     pub advertise_address: Option<String>,
     /// `server:` of kubelet.conf: the endpoint this kubelet really uses.
     pub kubelet_server: Option<String>,
+    /// Where servers were told to listen; those that were told nothing have no entry.
+    #[serde(default)]
+    pub listens: Vec<ListenFacts>,
     /// Free space below /var/lib, in bytes.
     pub disk_free: Option<u64>,
     /// crictl is in PATH.
@@ -79,6 +82,7 @@ impl HostFacts {
             containers: Vec::new(),
             advertise_address: None,
             kubelet_server: None,
+            listens: Vec::new(),
             disk_free: None,
             crictl: None,
         }
@@ -97,12 +101,27 @@ impl HostFacts {
         self.certificates.iter().find(|c| c.name == name)
     }
 
+    /// Where the server of that name listens, if it was told.
+    pub fn listen(&self, server: &str) -> Option<&ListenFacts> {
+        self.listens.iter().find(|l| l.server == server)
+    }
+
     /// The unit, by name with or without `.service`.
     pub fn unit(&self, name: &str) -> Option<&UnitFacts> {
         self.units
             .get(name)
             .or_else(|| self.units.get(&format!("{name}.service")))
     }
+}
+
+/// A server's own setting of where it listens: its manifest's flags, or the kubelet's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenFacts {
+    /// `kube-apiserver`, `etcd-client`, `etcd-peer`, `kubelet`, `kube-controller-manager`, `kube-scheduler`.
+    pub server: String,
+    /// Without brackets; `None`: not told, or every address.
+    pub address: Option<String>,
+    pub port: u16,
 }
 
 /// A host's clock against ours.

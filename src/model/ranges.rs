@@ -1,12 +1,12 @@
-//! Host ranges: `worker[01-05]` to five names, and five names back to `worker[01-05]`.
+//! Host ranges: `worker[01-05]` to five names, and many names on one line as people are shown them.
 //!
-//! Here and not in `config`, because reports fold names and may not import `config`.
+//! Here and not in `config`, because diagnoses and reports fold names and may not import `config`.
 
-mod fold;
+mod hosts;
 
 use std::fmt;
 
-pub use fold::{fold, natural_cmp};
+pub use hosts::{fold_hosts, hosts_and_count, natural_order};
 
 /// Most names that one pattern may stand for: a typing error must not become a fleet of millions.
 pub const MAX_NAMES: usize = 10_000;

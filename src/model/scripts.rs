@@ -25,7 +25,10 @@ pub const FACTS: Script = Script {
 /// Public parts of every certificate.
 pub const READ_CERTIFICATES: Script = Script {
     name: "read-certificates",
-    text: include_str!("scripts/read-certificates.sh"),
+    text: concat!(
+        include_str!("scripts/pem.sh"),
+        include_str!("scripts/read-certificates.sh")
+    ),
 };
 /// Running control-plane containers.
 pub const CONTAINERS: Script = Script {
@@ -57,7 +60,7 @@ pub const BACKUP: Script = Script {
 /// What decides whether a renewed certificate is in use: process starts, copies of kubeconfigs, tokens, settings.
 pub const INSPECT: Script = Script {
     name: "inspect",
-    text: include_str!("scripts/inspect.sh"),
+    text: concat!(include_str!("scripts/pem.sh"), include_str!("scripts/inspect.sh")),
 };
 /// The chain that a TLS server shows, by openssl on the host.
 pub const SERVED: Script = Script {

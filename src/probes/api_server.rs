@@ -3,6 +3,7 @@
 use crate::model::facts::KubeVersion;
 use crate::model::{Command, Host, HostFacts, Output};
 
+use super::served::Server;
 use super::verdict::Verdict;
 
 /// `/readyz` exists from here; before it there is `/healthz`.
@@ -24,7 +25,8 @@ pub fn command(host: &Host, facts: &HostFacts) -> Command {
     } else {
         address.to_owned()
     };
-    let server = format!("--server=https://{address}:6443");
+    let port = Server::ApiServer.on(facts).port;
+    let server = format!("--server=https://{address}:{port}");
     let version = facts.kubelet_version.or(facts.kubeadm_version);
     let path = if version.is_some_and(|v| v < READYZ) {
         "--raw=/healthz"

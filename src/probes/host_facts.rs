@@ -1,6 +1,6 @@
 //! What is this host? One round trip, partial answers.
 
-use crate::model::facts::KubeVersion;
+use crate::model::facts::{KubeVersion, ListenFacts};
 use crate::model::{Command, Host, HostFacts, HostName, Output, RuntimeKind, scripts};
 
 use super::error::{ProbeError, text_of};
@@ -52,11 +52,27 @@ fn fill(facts: &mut HostFacts, key: &str, value: &str) {
         "static-pod" => facts.static_pods.push(value.to_owned()),
         "advertise-address" => facts.advertise_address = text(),
         "kubelet-server" => facts.kubelet_server = text(),
+        "listen" => facts.listens.extend(listen(value)),
         "disk-free" => facts.disk_free = value.parse().ok(),
         "live-restore" => facts.live_restore = Some(value == "true"),
         "crictl" => facts.crictl = Some(value == "present"),
         _ => {}
     }
+}
+
+/// `NAME<TAB>ADDRESS<TAB>PORT`; port 0 is a server that is switched off.
+fn listen(value: &str) -> Option<ListenFacts> {
+    let fields: Vec<&str> = value.split('\t').collect();
+    let [server, address, port] = fields[..] else {
+        return None;
+    };
+    let address = address.trim_matches(['[', ']']);
+    let every = matches!(address, "" | "-" | "0.0.0.0" | "::");
+    Some(ListenFacts {
+        server: server.to_owned(),
+        address: (!every).then(|| address.to_owned()),
+        port: port.parse().ok().filter(|p| *p != 0)?,
+    })
 }
 
 fn version(facts: &mut HostFacts, program: &str, value: &str) -> Option<KubeVersion> {
@@ -135,6 +151,19 @@ mod tests {
         );
         assert_eq!(facts.static_pods, ["etcd", "kube-apiserver"]);
         assert_eq!(read("kubeadm\tcommand failed\n").problems.len(), 1);
+    }
+
+    #[test]
+    fn a_server_listens_where_it_was_told() {
+        let facts = read(
+            "listen\tkube-apiserver\t-\t7443\nlisten\tetcd-client\t[::1]\t12379\nlisten\tkubelet\t0.0.0.0\t10260\n\
+             listen\tkube-scheduler\t127.0.0.1\t0\nlisten\tkubelet\n",
+        );
+        let at = |name: &str| facts.listen(name).map(|l| (l.address.as_deref(), l.port));
+        assert_eq!(at("kube-apiserver"), Some((None, 7443)));
+        assert_eq!(at("etcd-client"), Some((Some("::1"), 12379)));
+        assert_eq!(at("kubelet"), Some((None, 10260)));
+        assert_eq!((at("kube-scheduler"), facts.listens.len()), (None, 3));
     }
 
     #[test]

@@ -38,8 +38,9 @@ fn looking_and_planning_change_nothing() {
         let json = lab.run(&["check", "--output", "json"]).expect(2).out;
         let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         let rows = json["certificates"].as_array().expect("a list").clone();
-        rows.iter()
-            .map(|r| format!("{} {} {} {}", r["host"], r["name"], r["process"], r["serial"]))
+        // What a process makes in memory is new with each of its own restarts.
+        let kept = rows.iter().filter(|r| r["name"] != "self-made");
+        kept.map(|r| format!("{} {} {} {}", r["host"], r["name"], r["process"], r["serial"]))
             .collect::<Vec<_>>()
     };
     let before = serials();

@@ -199,6 +199,33 @@ fn a_certificate_left_in_kubelet_conf_is_its_own_row() {
 }
 
 #[test]
+fn the_kubelet_may_name_its_serving_certificate() {
+    let master = master();
+    let pair = master.ca.leaf("kubelet of its own");
+    master.tree.pair("/etc/kubelet/own", &pair);
+    master
+        .tree
+        .pair("/var/lib/kubelet/pki/kubelet", &master.ca.leaf("left behind"));
+    let config = "kind: KubeletConfiguration\ntlsCertFile: \"/etc/kubelet/own.crt\"\ntlsPrivateKeyFile: /etc/kubelet/own.key # ours\n";
+    master.tree.write("/var/lib/kubelet/config.yaml", config);
+    let fact = find(&read(&master.tree, std::slice::from_ref(&pair)), "kubelet-serving").clone();
+    assert_eq!(
+        (fact.path.as_str(), fact.key),
+        ("/etc/kubelet/own.crt", KeyMatch::Match)
+    );
+    // A flag wins.
+    master.tree.write(
+        "/var/lib/kubelet/kubeadm-flags.env",
+        "X=\"--tls-cert-file=/etc/kubelet/none.crt --v=2\"\n",
+    );
+    let fact = find(&read(&master.tree, &[pair]), "kubelet-serving").clone();
+    assert_eq!(
+        (fact.path.as_str(), fact.state),
+        ("/etc/kubelet/none.crt", CertificateState::Missing)
+    );
+}
+
+#[test]
 fn a_kubeconfig_may_name_files() {
     let master = master();
     let pair = master.ca.leaf("admin");

@@ -8,7 +8,10 @@ use crate::tree::{Tree, said, shells};
 const PKI: &str = "/etc/kubernetes/pki";
 
 fn ask(curl: &str) -> EtcdAnswer {
-    let tree = Tree::new();
+    ask_of(&Tree::new(), curl)
+}
+
+fn ask_of(tree: &Tree, curl: &str) -> EtcdAnswer {
     for file in ["ca.crt", "healthcheck-client.crt", "healthcheck-client.key"] {
         tree.write(&format!("{PKI}/etcd/{file}"), "x");
     }
@@ -31,6 +34,23 @@ case $url in
 */v3beta/*) printf '{"members":[{"name":"m1"},{"name":"m2"},{"name":"m3"}]}' ;;
 esac"#);
     assert_eq!((answer.healthy, answer.quorum()), (Some(true), Some(2)));
+}
+
+#[test]
+fn the_member_is_asked_where_its_manifest_says() {
+    let tree = Tree::new();
+    let manifest = "    - etcd\n    - --listen-client-urls=https://127.0.0.1:12379,https://10.0.0.1:12379\n";
+    tree.write("/etc/kubernetes/manifests/etcd.yaml", manifest);
+    let answer = ask_of(
+        &tree,
+        r#"for url; do :; done
+case $url in
+https://127.0.0.1:12379/health) printf '{"health":"true"}' ;;
+https://127.0.0.1:12379/v3/*) printf '{"members":[{"name":"m1"}]}' ;;
+*) exit 7 ;;
+esac"#,
+    );
+    assert_eq!((answer.healthy, answer.quorum()), (Some(true), Some(1)));
 }
 
 #[test]

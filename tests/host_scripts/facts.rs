@@ -86,6 +86,56 @@ fn live_restore_is_found_in_file_and_arguments() {
 }
 
 #[test]
+fn servers_listen_where_manifests_and_the_kubelets_configuration_say() {
+    let tree = master();
+    let manifest = |name: &str, flags: &str| {
+        let text = format!("  - command:\n    - {name}\n{flags}    image: x\n");
+        tree.write(&format!("/etc/kubernetes/manifests/{name}.yaml"), text);
+    };
+    manifest(
+        "kube-apiserver",
+        "    - --bind-address=0.0.0.0\n    - --secure-port=7443\n",
+    );
+    manifest(
+        "kube-scheduler",
+        "    - \"--bind-address=127.0.0.1\"\n    - \"--secure-port=11259\"\n",
+    );
+    manifest("kube-controller-manager", "    - --bind-address=127.0.0.1\n");
+    manifest(
+        "etcd",
+        "    - --listen-client-urls=https://127.0.0.1:12379,https://10.0.0.1:12379\n    - --listen-peer-urls=https://[fd00::1]:12380\n",
+    );
+    tree.write(
+        "/var/lib/kubelet/config.yaml",
+        "address: 0.0.0.0\nport: 10260\nreadOnlyPort: 0\nhealthzPort: 10248\n",
+    );
+    let told = |facts: &HostFacts| -> Vec<(String, Option<String>, u16)> {
+        let listens = facts.listens.iter().cloned();
+        listens.map(|l| (l.server, l.address, l.port)).collect()
+    };
+    let row = |server: &str, address: Option<&str>, port| (server.to_owned(), address.map(str::to_owned), port);
+    assert_eq!(
+        told(&read(&tree)),
+        [
+            row("kube-apiserver", None, 7443),
+            row("kube-scheduler", Some("127.0.0.1"), 11259),
+            row("etcd-client", Some("127.0.0.1"), 12379),
+            row("etcd-peer", Some("fd00::1"), 12380),
+            row("kubelet", None, 10260),
+        ]
+    );
+    tree.write(
+        "/var/lib/kubelet/kubeadm-flags.env",
+        "X=\"--address=10.0.0.1 --port=10270\"\n",
+    );
+    assert_eq!(
+        told(&read(&tree)).last(),
+        Some(&row("kubelet", Some("10.0.0.1"), 10270)),
+        "a flag wins"
+    );
+}
+
+#[test]
 fn the_endpoint_of_the_kubelet_and_a_bare_host() {
     let tree = master();
     let flags =

@@ -2,51 +2,60 @@
 # shellcheck shell=bash
 
 # In /usr/local/bin, where real hosts have what no package installed; the kubelet is where kubeadm's unit looks.
-LOCAL_NAMES='kube-apiserver kube-controller-manager kube-scheduler kubeadm dockerd containerd containerd-shim docker crictl ctr'
+LOCAL_NAMES='kube-apiserver kube-controller-manager kube-scheduler kubeadm containerd-shim'
+DOCKER_NAMES='dockerd docker'
+CONTAINERD_NAMES='containerd crictl ctr'
 REAL_NAMES='kubeadm kubelet kube-apiserver kube-controller-manager kube-scheduler kubectl etcd etcdctl crictl'
 
 build_standins() {
 	local target=${CARGO_TARGET_DIR:-$CACHE/target}
 	say 'building the stand-ins'
-	CARGO_TARGET_DIR=$target cargo build --quiet --release --locked --manifest-path "$HERE/standins/Cargo.toml" ||
-		die 'the stand-ins do not compile'
+	CARGO_TARGET_DIR=$target cargo build --quiet --release --locked --manifest-path "$HERE/standins/Cargo.toml" || return 1
 	cp "$target/release/standins" "$RUN/standins"
 }
 
+# What all hosts share.
 build_layer() {
-	local layer=$RUN/layer runtime=$1 name
-	mkdir -p "$layer/usr/local/bin" "$layer/usr/bin" "$layer/etc/certfleet-lab"
+	local layer=$RUN/layer name
+	mkdir -p "$layer/usr/local/bin" "$layer/usr/local/sbin" "$layer/usr/bin" "$layer/etc/certfleet-lab"
 	cp "$RUN/standins" "$layer/usr/local/bin/standins"
-	for name in $LOCAL_NAMES; do
-		case $runtime/$name in
-		docker/containerd | docker/crictl | docker/ctr | containerd/dockerd | containerd/docker) continue ;;
-		esac
-		ln -f "$layer/usr/local/bin/standins" "$layer/usr/local/bin/$name"
-	done
+	for name in $LOCAL_NAMES; do ln -f "$layer/usr/local/bin/standins" "$layer/usr/local/bin/$name"; done
 	ln -f "$layer/usr/local/bin/standins" "$layer/usr/bin/kubelet"
-	real_programs "$layer"
-	units "$layer/etc/systemd/system" "$runtime"
+	install -m 755 "$HERE/lab-reset" "$layer/usr/local/sbin/lab-reset"
+	real_programs "$layer" "$REAL_NAMES"
+	units "$layer/etc/systemd/system"
 	install -d -o 1000 -g 1000 -m 700 "$layer/home/ops" "$layer/home/ops/.ssh"
 	install -o 1000 -g 1000 -m 600 "$RUN/id_ed25519.pub" "$layer/home/ops/.ssh/authorized_keys"
 }
 
-# CERTFLEET_NODE_BINARIES: what is there is used in place of the stand-in of its name.
+# What a host has because of its runtime $2; $1 is the upper layer of the host.
+build_runtime() {
+	local upper=$1 name names=$CONTAINERD_NAMES
+	[ "$2" != docker ] || names=$DOCKER_NAMES
+	mkdir -p "$upper/usr/local/bin" "$upper/etc/systemd/system/multi-user.target.wants" "$upper/etc/systemd/system/sockets.target.wants"
+	for name in $names; do ln -f "$RUN/layer/usr/local/bin/standins" "$upper/usr/local/bin/$name"; done
+	[ "$2" = docker ] || real_programs "$upper" crictl
+	"${2}_units" "$upper/etc/systemd/system"
+}
+
+# CERTFLEET_NODE_BINARIES: what is there is used in place of the stand-in of its name. $2: names; crictl is no shared one.
 real_programs() {
 	local name
 	[ -n "${CERTFLEET_NODE_BINARIES:-}" ] || return 0
-	for name in $REAL_NAMES; do
+	for name in $2; do
 		[ -x "$CERTFLEET_NODE_BINARIES/$name" ] || continue
-		say "real program: $name"
 		case $name in
 		kubelet) cp --remove-destination "$CERTFLEET_NODE_BINARIES/$name" "$1/usr/bin/$name" ;;
+		crictl) [ "$1" = "$RUN/layer" ] || cp --remove-destination "$CERTFLEET_NODE_BINARIES/$name" "$1/usr/local/bin/$name" ;;
 		*) cp --remove-destination "$CERTFLEET_NODE_BINARIES/$name" "$1/usr/local/bin/$name" ;;
 		esac
+		[ "$1" != "$RUN/layer" ] || say "real program: $name"
 	done
 }
 
 units() {
-	local u=$1 runtime=$2
-	mkdir -p "$u/multi-user.target.wants" "$u/sockets.target.wants" "$u/kubelet.service.d"
+	local u=$1
+	mkdir -p "$u/multi-user.target.wants" "$u/kubelet.service.d"
 	# No udev inside: nothing but this unit sets the address.
 	cat >"$u/lab-address.service" <<-'END'
 		[Unit]
@@ -79,7 +88,6 @@ units() {
 		ExecStart=
 		ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS
 	END
-	if [ "$runtime" = docker ]; then docker_units "$u"; else containerd_unit "$u"; fi
 	ln -sf ../lab-address.service "$u/multi-user.target.wants/"
 	ln -sf ../kubelet.service "$u/multi-user.target.wants/"
 }
@@ -118,7 +126,7 @@ docker_units() {
 	ln -sf ../docker.service "$1/multi-user.target.wants/"
 }
 
-containerd_unit() {
+containerd_units() {
 	cat >"$1/containerd.service" <<-'END'
 		[Unit]
 		Description=containerd container runtime

@@ -21,6 +21,18 @@ need_root() {
 	[ "$(id -u)" = 0 ] || die 'only root can boot hosts: run it with sudo'
 }
 
+# Installs what is missing of PROGRAM:PACKAGE…, where apt can.
+install_tools() {
+	local tool missing=()
+	for tool in "$@"; do command -v "${tool%:*}" >/dev/null || missing+=("${tool#*:}"); done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	command -v apt-get >/dev/null || die "not installed: ${missing[*]}"
+	say "installing ${missing[*]}"
+	DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${missing[@]}" >/dev/null 2>&1 ||
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${missing[@]}"; } >/dev/null 2>&1 ||
+		die "apt-get install ${missing[*]} failed"
+}
+
 # Names of the fleet's masters, of its workers, of both.
 masters() {
 	cut -d ' ' -f 1 "$RUN/masters"
@@ -33,6 +45,11 @@ workers() {
 hosts() {
 	masters
 	workers
+}
+
+# docker or containerd.
+runtime_of() {
+	awk -v name="$1" '$1 == name { print $3 }' "$RUN/masters" "$RUN/workers"
 }
 
 # The root directory of a running host, as seen from here.

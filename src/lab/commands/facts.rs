@@ -51,6 +51,8 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
     if is_master(node) {
         lines.push(("advertise-address", node.address.clone()));
     }
+    let told = crate::lab::listens::all(node).into_iter();
+    lines.extend(told.map(|(server, address, port)| ("listen", format!("{server}\t{address}\t{port}"))));
     if docker {
         lines.push(("live-restore", node.live_restore.to_string()));
     }

@@ -7,6 +7,7 @@ use crate::lab::context::Context;
 use crate::lab::file_tree::{Content, Found};
 use crate::lab::node::{MANIFESTS, Moment, Node};
 use crate::lab::ports;
+use crate::lab::static_pods::PKI;
 use crate::model::ExitStatus;
 
 const TOKEN_FILE: &str = "/etc/cni/net.d/calico-kubeconfig";
@@ -19,12 +20,31 @@ pub(super) fn inspect(context: &mut Context, arguments: &[String]) -> ExitStatus
         let mut text = processes(n, moment);
         text.push_str(&format!("address\t127.0.0.1\naddress\t{}\n", n.address));
         text.push_str(&copy(n, "root", "/root/.kube/config"));
+        if let Some(login) = arguments.get(1).filter(|l| !l.is_empty() && *l != "root") {
+            text.push_str(&copy(
+                n,
+                &format!("user {login}"),
+                &format!("/home/{login}/.kube/config"),
+            ));
+        }
         for path in arguments.get(2..).unwrap_or_default() {
             text.push_str(&copy(n, "inventory", path));
         }
         text.push_str(&mounts(n));
         text.push_str(&token(n));
-        text.push_str("rotate-certificates\ttrue\nserver-tls-bootstrap\tunset\n");
+        for ca in ["ca", "etcd/ca", "front-proxy-ca"] {
+            let there = |end: &str| n.files.entry(&format!("{PKI}/{ca}.{end}")).is_some();
+            if there("crt") {
+                let state = if there("key") { "present" } else { "absent" };
+                text.push_str(&format!("ca-key\t{ca}\t{state}\n"));
+            }
+        }
+        for (key, setting) in [
+            ("rotate-certificates", "rotateCertificates"),
+            ("server-tls-bootstrap", "serverTLSBootstrap"),
+        ] {
+            text.push_str(&format!("{key}\t{}\n", kubelet_setting(n, setting)));
+        }
         text
     });
     context.out(text);
@@ -63,6 +83,19 @@ fn mounts(node: &Node) -> String {
     } else {
         String::new()
     }
+}
+
+/// A setting of the kubelet's configuration file.
+fn kubelet_setting(node: &Node, key: &str) -> String {
+    let text = match node.files.find("/var/lib/kubelet/config.yaml") {
+        Found::File(file) => file.content.text(),
+        Found::Missing | Found::Dangling(_) => String::new(),
+    };
+    let value = text
+        .lines()
+        .find_map(|l| l.strip_prefix(key)?.strip_prefix(": "))
+        .map(str::trim);
+    value.unwrap_or("unset").to_owned()
 }
 
 /// Only the times of the token, as the script does it.

@@ -8,6 +8,7 @@ use crate::lab::context::Context;
 use crate::lab::file_tree::{Content, Found};
 use crate::lab::klog::{Wording, x509_error};
 use crate::lab::kubelet::balance;
+use crate::lab::listens;
 use crate::lab::node::{Api, Moment, Node};
 use crate::lab::pki::Leaf;
 use crate::lab::world::World;
@@ -132,7 +133,7 @@ fn find_api<'a>(world: &World, moment: &'a Moment, from: usize, target: &str) ->
     if target == world.endpoint.as_ref() {
         return balance(moment, from);
     }
-    let address = target.trim_end_matches(":6443");
+    let (address, port) = target.rsplit_once(':')?;
     let local = matches!(address, "127.0.0.1" | "localhost" | "[::1]");
     let named = |n: &&Node| n.address == address || n.name.as_str() == address;
     let master = if local {
@@ -140,6 +141,10 @@ fn find_api<'a>(world: &World, moment: &'a Moment, from: usize, target: &str) ->
     } else {
         world.nodes.iter().find(named)?.index
     };
+    let server = listens::behind(world.nodes.get(master)?, port.parse().ok()?);
+    if server != Some("kube-apiserver") {
+        return None;
+    }
     moment.apis.iter().find(|a| a.master == master)
 }
 
@@ -209,7 +214,7 @@ fn get(context: &mut Context, arguments: &[String], kind: &str, names: &[&str]) 
         ("pod" | "pods" | "po", "" | "wide") => Some(table::pods(w, &filter, output == "wide", headers)),
         ("daemonset" | "daemonsets" | "ds", "json") => Some(json::daemon_sets(w, &filter)),
         ("daemonset" | "daemonsets" | "ds", "" | "wide") => Some(table::daemon_sets(w, &filter, headers)),
-        ("certificatesigningrequests" | "csr", "json") => Some("{\"items\":[]}\n".to_owned()),
+        ("certificatesigningrequests" | "csr", "json") => Some(json::serving_requests(w)),
         _ => None,
     });
     match text {

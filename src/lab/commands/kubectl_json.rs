@@ -27,6 +27,25 @@ pub(super) fn nodes(world: &World, filter: &Filter) -> String {
     list(&items)
 }
 
+/// `kubectl get certificatesigningrequests`: those for serving certificates.
+pub(super) fn serving_requests(world: &World) -> String {
+    let items: Vec<Value> = world
+        .serving_requests
+        .iter()
+        .map(|host| {
+            json!({
+                "metadata": {"name": format!("csr-{host}"), "creationTimestamp": time(world, world.now)},
+                "spec": {
+                    "signerName": "kubernetes.io/kubelet-serving", "username": format!("system:node:{host}"),
+                    "usages": ["digital signature", "key encipherment", "server auth"],
+                },
+                "status": {},
+            })
+        })
+        .collect();
+    list(&items)
+}
+
 fn wanted_nodes<'a>(world: &'a World, filter: &'a Filter) -> impl Iterator<Item = &'a Node> {
     world.nodes.iter().filter(|n| filter.wants_node(n.name.as_str()))
 }

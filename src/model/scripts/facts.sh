@@ -62,6 +62,39 @@ kubelet_server() {
 	say kubelet-server "$(sed -n 's/^[[:space:]]*"\{0,1\}server"\{0,1\}:[[:space:]]*"\{0,1\}\([^",[:space:]]*\).*$/\1/p' "$f" | head -n 1)"
 }
 
+# NAME ADDRESS PORT
+listen() {
+	case $3 in '' | *[!0-9]*) ;; *) say listen "$1	${2:--}	$3" ;; esac
+}
+
+# FILE FLAG: the first value of --FLAG=.
+flag_of() {
+	sed -n "s/^.*--$2=\([^\", ]*\).*\$/\1/p" "$1" 2>/dev/null | head -n 1
+}
+
+# Where servers listen, if they were told: etcd by URLs, the others by port and address.
+listens() {
+	for n in kube-apiserver kube-controller-manager kube-scheduler; do
+		f=$R/etc/kubernetes/manifests/$n.yaml
+		[ ! -r "$f" ] || listen "$n" "$(flag_of "$f" bind-address)" "$(flag_of "$f" secure-port)"
+	done
+	f=$R/etc/kubernetes/manifests/etcd.yaml
+	if [ -r "$f" ]; then
+		for n in client peer; do
+			v=$(flag_of "$f" "listen-$n-urls")
+			v=${v#https://}
+			listen "etcd-$n" "${v%:*}" "${v##*:}"
+		done
+	fi
+	f=$R/var/lib/kubelet/config.yaml
+	g=$R/var/lib/kubelet/kubeadm-flags.env
+	v=$(flag_of "$g" port)
+	[ -n "$v" ] || v=$(sed -n 's/^port:[[:space:]]*\([0-9]*\).*$/\1/p' "$f" 2>/dev/null | head -n 1)
+	a=$(flag_of "$g" address)
+	[ -n "$a" ] || a=$(sed -n 's/^address:[[:space:]]*"\{0,1\}\([0-9A-Fa-f.:]*\).*$/\1/p' "$f" 2>/dev/null | head -n 1)
+	listen kubelet "$a" "$v"
+}
+
 # The kubelet's own answer to "which runtime": its flags, then its configuration file (1.27 and later).
 runtime_endpoint() {
 	v=
@@ -133,6 +166,7 @@ file_state ca-crt "$R$cert_dir/ca.crt"
 static_pods
 advertise_address
 kubelet_server
+listens
 runtime_endpoint
 disk_free
 live_restore

@@ -1,19 +1,10 @@
+
 # certfleet:inspect CERT_DIR LOGIN_USER [PATH...]: what decides whether a renewed certificate is in use. Reads only.
-# One KEY<TAB>VALUE... line per answer. Private keys and tokens are looked at here; none is ever printed.
-set -u
-umask 077
-R=${CERTFLEET_ROOT:-}
+# One KEY<TAB>VALUE... line per answer. Tokens are looked at here; none is ever printed.
 cert_dir=$1
 login=${2:-}
 shift
 [ $# -eq 0 ] || shift
-etc=/etc/kubernetes
-TAB=$(printf '\t')
-CR=$(printf '\r')
-
-has() {
-	command -v "$1" >/dev/null 2>&1
-}
 
 # Fields without tabs and newlines.
 say() {
@@ -24,28 +15,6 @@ say() {
 		row=$row$TAB$field
 	done
 	printf '%s\n' "$row"
-}
-
-decode() {
-	if has base64; then base64 -d 2>/dev/null; else openssl base64 -d -A 2>/dev/null; fi
-}
-
-# Whole CERTIFICATE blocks of standard input. A block with any foreign line is dropped: it might run into a key.
-certificates() {
-	inside=0 block=
-	while IFS= read -r line || [ -n "$line" ]; do
-		line=${line%"$CR"}
-		case $line in
-		'-----BEGIN CERTIFICATE-----') inside=1 block=$line ;;
-		'-----END CERTIFICATE-----')
-			if [ "$inside" = 1 ]; then printf '%s\n%s\n' "$block" "$line"; fi
-			inside=0
-			;;
-		*[!A-Za-z0-9+/=]* | '') inside=0 ;;
-		*) [ "$inside" = 0 ] || block="$block
-$line" ;;
-		esac
-	done
 }
 
 # Seconds since the epoch when the process $1 was started: boot time plus field 22 of its stat.
@@ -100,30 +69,14 @@ addresses() {
 	done
 }
 
-# Sets $value to the value in `key: value`, quotes removed.
-# TAB and CR are no patterns.
-# shellcheck disable=SC2295
-value_of() {
-	value=${1#*:}
-	value=${value#"${value%%[! $TAB\"]*}"}
-	value=${value%"${value##*[! $TAB\",$CR]}"}
-}
-
 # A kubeconfig with a client certificate inside or a path to one; sets $pem.
 kubeconfig_pem() {
-	data='' file=''
-	while IFS= read -r line || [ -n "$line" ]; do
-		case $line in
-		*client-certificate-data*:*) value_of "$line" && data=${data:-$value} ;;
-		*client-certificate*:*) value_of "$line" && file=${file:-$value} ;;
-		esac
-	done <"$1"
-	pem=
-	if [ -n "$data" ]; then
-		pem=$(printf '%s' "$data" | decode | certificates)
-	elif [ -n "$file" ]; then
-		case $file in /*) ;; *) file=${2%/*}/$file ;; esac
-		if [ -f "$R$file" ] && [ -r "$R$file" ]; then pem=$(certificates <"$R$file"); fi
+	kubeconfig "$1" "$2"
+	key_data='' pem=''
+	if [ -n "$cert_data" ]; then
+		pem=$(printf '%s' "$cert_data" | decode | certificates)
+	elif [ -n "$cert_path" ]; then
+		if [ -f "$R$cert_path" ] && [ -r "$R$cert_path" ]; then pem=$(certificates <"$R$cert_path"); fi
 	fi
 }
 
@@ -216,12 +169,10 @@ tokens() {
 	done
 }
 
-# KEY of the kubelet's configuration: true or false; nothing when it is not set.
+# NAME KEY FLAG: a setting of the kubelet, true or false; no line where its configuration cannot be read.
 setting() {
-	v=$(sed -n "s/^$1:[[:space:]]*\([a-z]*\).*\$/\1/p" "$R/var/lib/kubelet/config.yaml" 2>/dev/null | head -n 1)
-	flag=$(sed -n "s/^.*--$2=\([a-z]*\).*\$/\1/p" "$R/var/lib/kubelet/kubeadm-flags.env" 2>/dev/null | head -n 1)
-	v=${flag:-${v:-unset}}
-	if [ -r "$R/var/lib/kubelet/config.yaml" ] || [ -n "$flag" ]; then say "$3" "$v"; fi
+	kubelet_setting "$2" "$3"
+	if [ -r "$R/var/lib/kubelet/config.yaml" ] || [ -n "$value" ]; then say "$1" "${value:-unset}"; fi
 }
 
 processes
@@ -229,8 +180,8 @@ addresses
 copies "$@"
 mounts
 tokens
-setting rotateCertificates rotate-certificates rotate-certificates
-setting serverTLSBootstrap rotate-server-certificates server-tls-bootstrap
+setting rotate-certificates rotateCertificates rotate-certificates
+setting server-tls-bootstrap serverTLSBootstrap rotate-server-certificates
 for ca in ca etcd/ca front-proxy-ca; do
 	if [ -f "$R$cert_dir/$ca.crt" ]; then
 		if [ -f "$R$cert_dir/$ca.key" ]; then v=present; else v=absent; fi

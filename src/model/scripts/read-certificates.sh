@@ -1,39 +1,8 @@
+
 # certfleet:read-certificates CERT_DIR: the public part of every certificate of a kubeadm node. Reads only.
-# Private keys are compared here, by their public halves; none is ever printed.
-set -u
-umask 077
-R=${CERTFLEET_ROOT:-}
+# Private keys are compared here, by their public halves.
 pki=$1
-etc=/etc/kubernetes
 kubelet=/var/lib/kubelet/pki
-TAB=$(printf '\t')
-
-has() {
-	command -v "$1" >/dev/null 2>&1
-}
-
-decode() {
-	if has base64; then base64 -d 2>/dev/null; else openssl base64 -d -A 2>/dev/null; fi
-}
-
-# Whole CERTIFICATE blocks of standard input. A block with any foreign line is dropped: it might run into a key.
-certificates() {
-	inside=0 block=
-	while IFS= read -r line || [ -n "$line" ]; do
-		line=${line%"$CR"}
-		case $line in
-		'-----BEGIN CERTIFICATE-----') inside=1 block=$line ;;
-		'-----END CERTIFICATE-----')
-			if [ "$inside" = 1 ]; then printf '%s\n%s\n' "$block" "$line"; fi
-			inside=0
-			;;
-		*[!A-Za-z0-9+/=]* | '') inside=0 ;;
-		*) [ "$inside" = 0 ] || block="$block
-$line" ;;
-		esac
-	done
-}
-CR=$(printf '\r')
 
 # The public half of a private key on standard input.
 public_of_key() {
@@ -123,31 +92,6 @@ pem_row() {
 	printf '%s\n' "$pem"
 }
 
-# Sets $value to the value in `key: value`, quotes removed.
-# TAB and CR are no patterns.
-# shellcheck disable=SC2295
-value_of() {
-	value=${1#*:}
-	value=${value#"${value%%[! $TAB\"]*}"}
-	value=${value%"${value##*[! $TAB\",$CR]}"}
-}
-
-# Sets $cert_data $cert_path $key_data $key_path from the first user of the kubeconfig $1.
-kubeconfig() {
-	cert_data='' cert_path='' key_data='' key_path=''
-	while IFS= read -r line || [ -n "$line" ]; do
-		case $line in
-		*client-certificate-data*:*) value_of "$line" && cert_data=${cert_data:-$value} ;;
-		*client-certificate*:*) value_of "$line" && cert_path=${cert_path:-$value} ;;
-		*client-key-data*:*) value_of "$line" && key_data=${key_data:-$value} ;;
-		*client-key*:*) value_of "$line" && key_path=${key_path:-$value} ;;
-		esac
-	done <"$1"
-	# Paths are relative to the kubeconfig.
-	case $cert_path in '' | /*) ;; *) cert_path=${2%/*}/$cert_path ;; esac
-	case $key_path in '' | /*) ;; *) key_path=${2%/*}/$key_path ;; esac
-}
-
 # NAME PATH: the client certificate of a kubeconfig.
 kubeconfig_row() {
 	name=$1 path=$2
@@ -211,7 +155,12 @@ kubelet_rows() {
 	else
 		embedded_kubelet kubelet-client || pem_row kubelet-client "$kubelet/kubelet-client-current.pem" /
 	fi
-	if there "$kubelet/kubelet-server-current.pem"; then
+	kubelet_setting tlsCertFile tls-cert-file
+	if [ -n "$value" ]; then
+		own=$value
+		kubelet_setting tlsPrivateKeyFile tls-private-key-file
+		pem_row kubelet-serving "$own" "${value:-$own}"
+	elif there "$kubelet/kubelet-server-current.pem"; then
 		pem_row kubelet-serving "$kubelet/kubelet-server-current.pem" "$kubelet/kubelet-server-current.pem"
 	else
 		pem_row kubelet-serving "$kubelet/kubelet.crt" "$kubelet/kubelet.key"

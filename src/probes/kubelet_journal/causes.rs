@@ -204,9 +204,10 @@ pub(super) const CAUSES: &[Cause] = &[
             "failed to get node info",
             "hasn't been registered yet",
             "node not found",
+            "' is not in cache",
         ]),
         Class::NodeNotFound,
-        "pkg/kubelet/kubelet.go, kubelet_getters.go GetNode, eviction_manager.go",
+        "pkg/kubelet/kubelet.go, kubelet_getters.go GetNode, eviction_manager.go; \"is not in cache\" up to 1.4",
     ),
     cause(
         "network",

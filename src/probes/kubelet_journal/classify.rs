@@ -1,14 +1,14 @@
 //! One message to one verdict: who speaks, whole statements, whose trouble, cause; then a small matrix.
 
-use super::causes::{CAUSES, Cause};
+use super::causes::Cause;
 use super::class::{Class, Clears, Effect, Verdict};
 use super::component::{Who, who};
-use super::facts::{FACTS, Mask};
+use super::elsewhere::{event, looks_bad, other, systemd};
+use super::facts::{FACTS, Found};
 use super::klog::{self, Klog};
-use super::phrases::phrases;
 use super::record::{Kind, Record};
 use super::remedy;
-use super::scopes::{Scope, scopes};
+use super::scopes::Scope;
 use super::text;
 
 /// Judges a message without its syslog prefix, as from a kubelet journal of which nothing else is known.
@@ -47,11 +47,13 @@ fn judge(ident: Option<&str>, message: &str) -> Verdict {
     if rank(&second) > rank(&first) { second } else { first }
 }
 
-struct Line<'a> {
+/// A message taken apart.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
     who: Who,
-    klog: Option<Klog<'a>>,
-    facts: Mask,
-    text: &'a str,
+    pub(super) klog: Option<Klog<'a>>,
+    facts: Found,
+    pub(super) text: &'a str,
 }
 
 fn judge_one(ident: Option<&str>, message: &str, klog: Option<Klog<'_>>) -> Verdict {
@@ -72,10 +74,7 @@ fn judge_one(ident: Option<&str>, message: &str, klog: Option<Klog<'_>>) -> Verd
 }
 
 fn by_phrase(line: &Line<'_>) -> Option<Verdict> {
-    let row = phrases()
-        .zip(&FACTS.phrases)
-        .find(|(row, bits)| row.by.admits(line.who) && bits.hold(&line.facts))?
-        .0;
+    let row = FACTS.phrases(&line.facts).find(|row| row.by.admits(line.who))?;
     Some(Verdict {
         class: row.class,
         effect: row.effect,
@@ -86,29 +85,24 @@ fn by_phrase(line: &Line<'_>) -> Option<Verdict> {
     })
 }
 
-fn cause_of(facts: &Mask) -> Option<&'static Cause> {
-    CAUSES
-        .iter()
-        .zip(&FACTS.causes)
-        .find(|(_, bits)| bits.hold(facts))
-        .map(|(row, _)| row)
+pub(super) fn cause_of(line: &Line<'_>) -> Option<&'static Cause> {
+    FACTS.cause(&line.facts)
 }
 
-fn scope_of(line: &Line<'_>) -> (Scope, &'static str) {
+pub(super) fn scope_of(line: &Line<'_>) -> (Scope, &'static str) {
     let file = line.klog.map_or("", |klog| klog.file);
-    scopes()
-        .zip(&FACTS.scopes)
-        .find(|(row, bits)| bits.hold(&line.facts) || row.files.contains(&file))
-        .map_or((Scope::General, "general"), |(row, _)| (row.scope, row.rule))
+    FACTS
+        .scope(&line.facts, file)
+        .map_or((Scope::General, "general"), |row| (row.scope, row.rule))
 }
 
-fn severity(line: &Line<'_>) -> Option<u8> {
+pub(super) fn severity(line: &Line<'_>) -> Option<u8> {
     line.klog.and_then(|klog| klog.severity)
 }
 
 /// A line of the kubelet itself.
 fn kubelet(line: &Line<'_>) -> Verdict {
-    let cause = cause_of(&line.facts);
+    let cause = cause_of(line);
     let (scope, rule) = scope_of(line);
     match scope {
         Scope::Serving => serving(cause),
@@ -124,7 +118,13 @@ fn kubelet(line: &Line<'_>) -> Verdict {
     }
 }
 
-fn verdict(class: Class, effect: Effect, clears: Clears, remedy: Option<&'static str>, rule: &'static str) -> Verdict {
+pub(super) fn verdict(
+    class: Class,
+    effect: Effect,
+    clears: Clears,
+    remedy: Option<&'static str>,
+    rule: &'static str,
+) -> Verdict {
     Verdict {
         class,
         effect,
@@ -135,12 +135,12 @@ fn verdict(class: Class, effect: Effect, clears: Clears, remedy: Option<&'static
     }
 }
 
-fn cause_class(cause: Option<&Cause>) -> Class {
+pub(super) fn cause_class(cause: Option<&Cause>) -> Class {
     cause.map_or(Class::OtherError, |cause| cause.class)
 }
 
 /// Whether the cause is a certificate or a credential.
-fn is_trust(cause: &Cause) -> bool {
+pub(super) fn is_trust(cause: &Cause) -> bool {
     matches!(
         cause.class,
         Class::Expired
@@ -220,7 +220,7 @@ fn serving(cause: Option<&'static Cause>) -> Verdict {
     }
 }
 
-fn foreign(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &'static str) -> Verdict {
+pub(super) fn foreign(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &'static str) -> Verdict {
     let quiet = matches!(severity(line), Some(b'I')) || (line.klog.is_none() && line.who == Who::Kubelet);
     if quiet && cause.is_none() {
         return Verdict::neutral(rule);
@@ -246,7 +246,7 @@ fn foreign(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &
 /// A line that does not say who speaks: the kubelet's if its text is, else somebody else's.
 fn unknown(line: &Line<'_>) -> Verdict {
     let (scope, rule) = scope_of(line);
-    let cause = cause_of(&line.facts);
+    let cause = cause_of(line);
     match (scope, cause) {
         (Scope::General, Some(cause)) if cause.class == Class::NodeNotFound => own(line, scope, Some(cause), rule),
         (Scope::General, None) if line.klog.is_some() => kubelet(line),
@@ -256,73 +256,5 @@ fn unknown(line: &Line<'_>) -> Verdict {
         (Scope::General, None) => Verdict::neutral(rule),
         (Scope::General, Some(_)) => other(line),
         _ => kubelet(line),
-    }
-}
-
-fn looks_bad(text: &str) -> bool {
-    ["error", "Error", "ERROR", "fatal", "FATAL", "failed", "Failed"]
-        .iter()
-        .any(|start| text.starts_with(start))
-}
-
-fn systemd(line: &Line<'_>) -> Verdict {
-    let bad = ["ailed with result", "ain process exited", "ailed to start"]
-        .iter()
-        .any(|mark| line.text.contains(mark));
-    if bad {
-        verdict(Class::OtherError, Effect::Foreign, Clears::Maybe, None, "other-unit")
-    } else {
-        Verdict::neutral("systemd")
-    }
-}
-
-/// A row of `kubectl describe`: `Normal` says nothing, `Warning` tells of a pod.
-fn event(line: &Line<'_>) -> Verdict {
-    if line.text.starts_with("Normal") {
-        return Verdict::neutral("event");
-    }
-    let (scope, _) = scope_of(line);
-    foreign(line, scope, cause_of(&line.facts), "event")
-}
-
-/// Another component.
-fn other(line: &Line<'_>) -> Verdict {
-    let cause = cause_of(&line.facts);
-    let noise = line.text.contains("TLS handshake error") && !cause.is_some_and(is_trust);
-    if noise || (cause.is_none() && !is_error(line)) {
-        return Verdict::neutral("other-component");
-    }
-    let clears = if cause.is_some_and(is_trust) {
-        Clears::No
-    } else {
-        Clears::Maybe
-    };
-    Verdict {
-        ambiguous_with: cause.and_then(|cause| cause.ambiguous_with),
-        ..verdict(cause_class(cause), Effect::Foreign, clears, None, "other-component")
-    }
-}
-
-fn is_error(line: &Line<'_>) -> bool {
-    const LEVELS: [&str; 15] = [
-        "[kubelet-check]",
-        "level=err",
-        "level=warn",
-        "level=fatal",
-        "level=panic",
-        "[ERROR]",
-        "[FATAL]",
-        "[WARNING]",
-        " E | ",
-        " W | ",
-        " C | ",
-        "ERRO[",
-        "FATA[",
-        "WARN[",
-        "fatal",
-    ];
-    match severity(line) {
-        Some(letter) => letter != b'I',
-        None => looks_bad(line.text) || line.klog.is_some() || LEVELS.iter().any(|level| line.text.contains(level)),
     }
 }

@@ -1,4 +1,5 @@
-//! One pass over a message: which needles of all tables occur in it, as a bit set; rows are then bit tests.
+//! One pass over a message: which needles of all tables occur in it, as a bit set; rows are then bit tests, and only
+//! those rows are tested that have one of the needles found.
 //!
 //! Needles are plain text, compared without regard to ASCII case (klog messages began in lower case until structured
 //! logging made them sentences).
@@ -8,9 +9,9 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
-use super::causes::CAUSES;
-use super::phrases::phrases;
-use super::scopes::scopes;
+use super::causes::{CAUSES, Cause};
+use super::phrases::{Phrase, phrases};
+use super::scopes::{ScopeRow, scopes};
 
 const WORDS: usize = 8;
 
@@ -23,6 +24,14 @@ impl Mask {
         if let Some(word) = self.0.get_mut(bit / 64) {
             *word |= 1 << (bit % 64);
         }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(word, more)| *word |= more);
+    }
+
+    fn bits(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..WORDS * 64).filter(|bit| self.0.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0))
     }
 
     fn has_all(&self, other: &Self) -> bool {
@@ -94,7 +103,16 @@ pub(super) struct Bits {
 }
 
 impl Bits {
-    pub(super) fn hold(&self, facts: &Mask) -> bool {
+    /// Needles of which a text that fits has at least one.
+    fn positive(&self) -> Mask {
+        let mut mask = self.all;
+        for any in [self.any, self.one_of].into_iter().flatten() {
+            mask.add(&any);
+        }
+        mask
+    }
+
+    fn hold(&self, facts: &Mask) -> bool {
         facts.has_all(&self.all)
             && self.any.is_none_or(|any| facts.has_any(&any))
             && self.one_of.is_none_or(|any| facts.has_any(&any))
@@ -102,44 +120,103 @@ impl Bits {
     }
 }
 
+/// Rows of the three tables, one bit a row.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rows {
+    phrases: u128,
+    scopes: u128,
+    causes: u128,
+}
+
+/// Most rows that a table may have: the bits of [`Rows`].
+#[cfg(test)]
+pub(super) const MOST_ROWS: usize = 128;
+
+/// The needles of one text, and the rows that have one of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Found {
+    mask: Mask,
+    rows: Rows,
+}
+
 /// All needles compiled, and the rows of each table as bits (same order as the table).
 #[derive(Debug)]
 pub(super) struct Facts {
     needles: Option<AhoCorasick>,
-    pub(super) phrases: Vec<Bits>,
-    pub(super) scopes: Vec<Bits>,
-    pub(super) causes: Vec<Bits>,
+    /// By needle.
+    rows_of: Vec<Rows>,
+    phrases: Vec<(&'static Phrase, Bits)>,
+    scopes: Vec<(&'static ScopeRow, Bits)>,
+    /// By klog source file: the first row of `scopes` that names it.
+    scope_of_file: HashMap<&'static str, usize>,
+    causes: Vec<(&'static Cause, Bits)>,
 }
 
 pub(super) static FACTS: LazyLock<Facts> = LazyLock::new(Facts::compile);
 
 impl Facts {
     /// The needles that occur in `text`.
-    pub(super) fn of(&self, text: &str) -> Mask {
-        let mut mask = Mask::default();
-        for found in self
-            .needles
-            .iter()
-            .flat_map(|needles| needles.find_overlapping_iter(text))
-        {
-            mask.set(found.pattern().as_usize());
+    pub(super) fn of(&self, text: &str) -> Found {
+        let mut found = Found::default();
+        let hits = self.needles.iter().flat_map(|n| n.find_overlapping_iter(text));
+        for needle in hits.map(|hit| hit.pattern().as_usize()) {
+            found.mask.set(needle);
+            if let Some(rows) = self.rows_of.get(needle) {
+                found.rows.phrases |= rows.phrases;
+                found.rows.scopes |= rows.scopes;
+                found.rows.causes |= rows.causes;
+            }
         }
-        mask
+        found
+    }
+
+    /// The statements that hold, first in the table first.
+    pub(super) fn phrases<'a>(&'a self, found: &'a Found) -> impl Iterator<Item = &'static Phrase> + 'a {
+        holding(&self.phrases, found.rows.phrases, &found.mask).map(|(_, row)| row)
+    }
+
+    /// The first scope that holds, by text or by source file.
+    pub(super) fn scope(&self, found: &Found, file: &str) -> Option<&'static ScopeRow> {
+        let by_text = holding(&self.scopes, found.rows.scopes, &found.mask)
+            .map(|(at, _)| at)
+            .next();
+        let by_file = self.scope_of_file.get(file).copied();
+        let first = by_text.into_iter().chain(by_file).min()?;
+        self.scopes.get(first).map(|(row, _)| *row)
+    }
+
+    /// The first cause that holds.
+    pub(super) fn cause(&self, found: &Found) -> Option<&'static Cause> {
+        holding(&self.causes, found.rows.causes, &found.mask)
+            .map(|(_, row)| row)
+            .next()
     }
 
     fn compile() -> Self {
         let mut needles = Needles::default();
-        let phrases = phrases().map(|row| needles.bits(&row.text)).collect();
-        let scopes = scopes().map(|row| needles.bits(&row.text)).collect();
-        let causes = CAUSES.iter().map(|row| needles.bits(&row.text)).collect();
+        let phrases: Vec<_> = phrases().map(|row| (row, needles.bits(&row.text))).collect();
+        let scopes: Vec<_> = scopes().map(|row| (row, needles.bits(&row.text))).collect();
+        let causes: Vec<_> = CAUSES.iter().map(|row| (row, needles.bits(&row.text))).collect();
+        let mut rows_of = vec![Rows::default(); needles.patterns.len()];
+        touch(&mut rows_of, &phrases, |rows| &mut rows.phrases);
+        touch(&mut rows_of, &scopes, |rows| &mut rows.scopes);
+        touch(&mut rows_of, &causes, |rows| &mut rows.causes);
+        let mut scope_of_file = HashMap::new();
+        for (at, (row, _)) in scopes.iter().enumerate() {
+            for file in row.files {
+                scope_of_file.entry(*file).or_insert(at);
+            }
+        }
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .kind(Some(AhoCorasickKind::DFA))
             .build(&needles.patterns);
         Self {
             needles: automaton.ok(),
+            rows_of,
             phrases,
             scopes,
+            scope_of_file,
             causes,
         }
     }
@@ -149,6 +226,42 @@ impl Facts {
     pub(super) fn size(&self) -> (usize, usize) {
         (self.needles.as_ref().map_or(0, AhoCorasick::patterns_len), WORDS * 64)
     }
+
+    /// The length of the longest table (for the table's own test).
+    #[cfg(test)]
+    pub(super) fn longest(&self) -> usize {
+        self.phrases.len().max(self.scopes.len()).max(self.causes.len())
+    }
+}
+
+/// Marks in each needle the rows that want it.
+fn touch<R>(rows_of: &mut [Rows], table: &[(R, Bits)], field: impl Fn(&mut Rows) -> &mut u128) {
+    for (at, (_, bits)) in table.iter().enumerate() {
+        for needle in bits.positive().bits() {
+            if let Some(rows) = rows_of.get_mut(needle) {
+                *field(rows) |= 1 << at;
+            }
+        }
+    }
+}
+
+/// Index and row of each candidate that holds, in order.
+fn holding<'a, R: Copy>(
+    table: &'a [(R, Bits)],
+    mut candidates: u128,
+    mask: &'a Mask,
+) -> impl Iterator<Item = (usize, R)> + 'a {
+    std::iter::from_fn(move || {
+        while candidates != 0 {
+            let at = candidates.trailing_zeros() as usize;
+            candidates &= candidates - 1;
+            match table.get(at) {
+                Some((row, bits)) if bits.hold(mask) => return Some((at, *row)),
+                _ => {}
+            }
+        }
+        None
+    })
 }
 
 #[derive(Default)]

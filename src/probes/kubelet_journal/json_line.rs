@@ -1,5 +1,6 @@
 //! Lines that are JSON objects: `journalctl -o json`, docker's json-file, kubelet's JSON logging, zap.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use super::record::{Kind, Record};
 
 /// The journal's fields certfleet reads; all others are skipped without being stored.
 ///
-/// `T` is text for nearly every line; [`Field`] for those with a field that is no string.
+/// `T` is [`Text`] for nearly every line; [`Field`] for those with a field that is no string.
 #[derive(Deserialize)]
 struct Journal<T> {
     #[serde(rename = "MESSAGE")]
@@ -30,7 +31,23 @@ struct Journal<T> {
     priority: Option<T>,
 }
 
-/// A field: text; bytes when not UTF-8; several when it repeats; null when longer than journalctl prints.
+/// A field as it stands in the line; copied only where it holds escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl AsRef<str> for Text<'_> {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Text<'_>> for String {
+    fn from(text: Text<'_>) -> Self {
+        text.0.into_owned()
+    }
+}
+
+/// Any field: text; bytes when not UTF-8; several when it repeats; null when longer than journalctl prints.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Field {
@@ -70,17 +87,32 @@ fn value_text(value: &Value) -> String {
 /// Parses a line that begins with `{`; `None` when it is no JSON object certfleet knows.
 pub(super) fn parse(line: &str) -> Option<Record> {
     if line.contains("\"MESSAGE\"") {
-        let text = serde_json::from_str::<Journal<String>>(line).map(journal);
+        let text = serde_json::from_str::<Journal<Text<'_>>>(line).map(journal);
         return text
-            .or_else(|_| serde_json::from_str::<Journal<Field>>(line).map(journal))
+            .or_else(|_| serde_json::from_str::<Journal<Field>>(line).map(|row| journal(row.map(String::from))))
             .ok();
     }
     let object: BTreeMap<String, Value> = serde_json::from_str(line).ok()?;
     docker(&object).or_else(|| logging(&object))
 }
 
-fn journal<T: Into<String>>(row: Journal<T>) -> Record {
-    let number = |field: Option<T>| field.map(Into::into).and_then(|text: String| text.parse::<u64>().ok());
+impl<T> Journal<T> {
+    fn map<U>(self, into: impl Fn(T) -> U) -> Journal<U> {
+        Journal {
+            message: into(self.message),
+            realtime: self.realtime.map(&into),
+            host: self.host.map(&into),
+            ident: self.ident.map(&into),
+            comm: self.comm.map(&into),
+            pid: self.pid.map(&into),
+            cursor: self.cursor.map(&into),
+            priority: self.priority.map(&into),
+        }
+    }
+}
+
+fn journal<T: Into<String> + AsRef<str>>(row: Journal<T>) -> Record {
+    let number = |field: Option<T>| field.and_then(|text| text.as_ref().parse::<u64>().ok());
     let message: String = row.message.into();
     let nested = message.starts_with('{').then(|| parse(&message)).flatten();
     Record {

@@ -94,3 +94,14 @@ pub(super) fn begins(text: &str) -> bool {
     let mut tokens = text.split_whitespace();
     tokens.next().is_some_and(|t| t.len() == 5 && severity_of(t).is_some()) && tokens.next().is_some_and(is_clock)
 }
+
+/// Whether `text` is cut inside its header or right behind it: `E0809 13:46:38.476674`, `E0809 13:46:38.476674 16214 x.go:125]`.
+pub(super) fn ends_in_header(text: &str) -> bool {
+    if !begins(text) {
+        return false;
+    }
+    match parse(text) {
+        Some(klog) => klog.body.is_empty(),
+        None => text.split_whitespace().count() <= 3 && !text.contains(".go"),
+    }
+}

@@ -8,6 +8,7 @@ mod causes;
 mod class;
 mod classify;
 mod component;
+mod elsewhere;
 mod facts;
 mod gate;
 mod json_line;

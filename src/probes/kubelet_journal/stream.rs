@@ -5,6 +5,7 @@ use std::io::{self, BufRead, Read};
 use super::class::{Effect, Verdict};
 use super::classify::{classify_record, rank};
 use super::component;
+use super::klog;
 use super::record::{Kind, LONGEST, Record, parse_line};
 
 /// The verdict on one input line.
@@ -96,8 +97,12 @@ impl Classifier {
         }
         match record.kind {
             Kind::Continuation => true,
+            Kind::Record if klog::ends_in_header(&open.record.message) => goes_on_after_header(record),
             Kind::Record => {
-                let middle = (indented && !component::is_event_row(&record.message)) || goes_on(&record.message);
+                let rest_of_value = record.message.starts_with('>') && open.record.message.contains("=<");
+                let middle = rest_of_value
+                    || (indented && !component::is_event_row(&record.message))
+                    || goes_on(&record.message);
                 let part = middle && !is_unit_message(&record.message);
                 record.is_headless() && !open.record.is_headless() && part && breaks_off(&open.record.message)
             }
@@ -121,6 +126,12 @@ impl Classifier {
         }
         open.lines += 1;
     }
+}
+
+/// After half a header, or a header without text, anything that is no record of its own belongs to it.
+fn goes_on_after_header(record: &Record) -> bool {
+    let bare = record.ident.is_none() && record.host.is_none() && record.realtime_us.is_none();
+    bare && !klog::begins(&record.message)
 }
 
 fn joined(head: &Record, between: &str, text: &str) -> (Record, Verdict) {

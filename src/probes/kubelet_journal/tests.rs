@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::facts::FACTS;
+use super::facts::{FACTS, MOST_ROWS};
 use super::*;
 
 const X509: &str = "E0809 13:46:38.476674   16214 reflector.go:125] k8s.io/kubernetes/pkg/kubelet/config/apiserver.go:47: Failed to list *v1.Pod: Get https://192.168.140.66:6443/api/v1/pods?limit=500: x509: certificate has expired or is not yet valid";
@@ -31,6 +31,7 @@ fn every_needle_compiles_and_has_a_bit() {
     let (needles, bits) = FACTS.size();
     assert!(needles > 100, "the set did not compile");
     assert!(needles <= bits, "{needles} needles in {bits} bits");
+    assert!(FACTS.longest() <= MOST_ROWS, "{} rows in one table", FACTS.longest());
 }
 
 #[test]

@@ -51,6 +51,9 @@ fn quotes_output(body: &str) -> bool {
 /// The part of a message that tells its meaning; only event.go dumps events.
 pub(super) fn telling<'a>(body: &'a str, file: Option<&str>) -> Cow<'a, str> {
     let body = uncut(body);
+    if let Some(short) = without_status_patch(body) {
+        return Cow::Owned(short);
+    }
     if file.is_some_and(|file| !file.starts_with("event")) && completed(body).is_none() {
         return Cow::Borrowed(body);
     }
@@ -71,6 +74,17 @@ fn completed(body: &str) -> Option<&'static str> {
     let mut fits = ENDINGS.iter().filter_map(|ending| ending.strip_prefix(tail));
     let rest = fits.next().filter(|rest| !rest.is_empty())?;
     (tail.len() >= SHORTEST && fits.next().is_none()).then_some(rest)
+}
+
+/// A status patch quotes conditions and the failures of containers; the cause stands behind it.
+fn without_status_patch(body: &str) -> Option<String> {
+    const PATCH: &str = "failed to patch status";
+    let start = body.find(PATCH)? + PATCH.len();
+    let end = [" for node ", " for pod "]
+        .iter()
+        .filter_map(|mark| body.rfind(mark))
+        .max()?;
+    Some(format!("{}{}", body.get(..start)?, body.get(end.max(start)..)?))
 }
 
 /// An event dump quotes whatever the event says; the cause stands after it (or in `err=` before it).

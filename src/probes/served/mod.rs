@@ -39,6 +39,36 @@ impl Server {
         }
     }
 
+    /// Its name among the facts of where servers listen, and its port when nothing was said.
+    fn listens(self) -> (&'static str, u16) {
+        match self {
+            Server::ApiServer => ("kube-apiserver", 6443),
+            Server::EtcdClient => ("etcd-client", 2379),
+            Server::EtcdPeer => ("etcd-peer", 2380),
+            Server::Kubelet => ("kubelet", 10250),
+            Server::ControllerManager => ("kube-controller-manager", 10257),
+            Server::Scheduler => ("kube-scheduler", 10259),
+            Server::Endpoint => ("", 443),
+        }
+    }
+
+    /// Where this server of the host is to be dialled from the host itself.
+    pub fn on(self, facts: &HostFacts) -> Endpoint {
+        let (name, port) = self.listens();
+        let told = facts.listen(name);
+        let address = match (told.and_then(|l| l.address.clone()), self) {
+            (Some(address), _) => Some(address),
+            // etcd's peer port listens on the node's address only.
+            (None, Server::EtcdPeer) => facts.advertise_address.clone(),
+            _ => None,
+        };
+        Endpoint {
+            server: self,
+            address: address.unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port: told.map_or(port, |l| l.port),
+        }
+    }
+
     /// The file whose certificate should be served; `None`: made in memory, it proves nothing.
     pub fn certificate(self) -> Option<&'static str> {
         match self {
@@ -85,23 +115,13 @@ pub fn endpoints(host: &Host, facts: &HostFacts) -> Vec<Endpoint> {
     let master = host.role == Role::ControlPlane;
     let etcd = runs("etcd") || (facts.static_pods.is_empty() && host.role == Role::Etcd);
     let table = [
-        (master, Server::ApiServer, 6443),
-        (etcd, Server::EtcdClient, 2379),
-        (etcd, Server::EtcdPeer, 2380),
-        (true, Server::Kubelet, 10250),
+        (master, Server::ApiServer),
+        (etcd, Server::EtcdClient),
+        (etcd, Server::EtcdPeer),
+        (true, Server::Kubelet),
     ];
-    let address = |server| match (server, &facts.advertise_address) {
-        // etcd's peer port listens on the node's address only.
-        (Server::EtcdPeer, Some(address)) => address.clone(),
-        _ => "127.0.0.1".to_owned(),
-    };
-    let wanted = table.into_iter().filter(|(there, ..)| *there);
-    let endpoint = |(_, server, port)| Endpoint {
-        server,
-        address: address(server),
-        port,
-    };
-    wanted.map(endpoint).collect()
+    let wanted = table.into_iter().filter(|(there, _)| *there);
+    wanted.map(|(_, server)| server.on(facts)).collect()
 }
 
 /// Host and port of a kubeconfig's `server:`, for a handshake with what the kubelet talks to.

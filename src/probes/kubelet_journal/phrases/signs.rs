@@ -33,7 +33,16 @@ pub(super) const TABLE: &[Phrase] = &[
         Text::all(&["certificate expiration is 20", "rotation deadline is"]),
         Class::Benign,
     )
-    .from("1.12-1.34", "certificate_manager.go nextRotationDeadline"),
+    .from("1.12-1.32", "certificate_manager.go nextRotationDeadline"),
+    positive(
+        "rotation-deadline",
+        Text::any(&["certificate rotation deadline determined"]),
+        Class::Benign,
+    )
+    .from(
+        "1.33-1.34",
+        "client-go util/certificate/certificate_manager.go nextRotationDeadline, contextual logging",
+    ),
     quiet(
         "syncloop-api",
         Text::all(&["SyncLoop"]).and_any(&["source=\"api\"", "source=\\\"api\\\"", ", \"api\")"]),
@@ -107,7 +116,8 @@ pub(super) const TABLE: &[Phrase] = &[
             "network plugin is not ready",
             "network is not ready",
             "no network config found in",
-        ]),
+        ])
+        .not(&["x509: ", "failed to patch status", "Error updating node status"]),
     )
     .from("1.3-1.34", "kubelet.go updateRuntimeUp, cni.go syncNetworkConfig"),
     noise("runtime-starting", Text::any(&["skipping pod synchronization"])).from(
@@ -142,5 +152,18 @@ pub(super) const TABLE: &[Phrase] = &[
             .not(&["x509: ", "Unauthorized"]),
     )
     .from("1.2-1.34", "client-go tools/cache/reflector.go watchHandler"),
+    quiet(
+        "watch-ended-structured",
+        Text::any(&["warning: watch ended with error"]).not(&["x509: ", "Unauthorized"]),
+    )
+    .from("1.33-1.34", "client-go tools/cache/reflector.go handleWatch"),
+    quiet(
+        "server-forbidden",
+        Text::any(&["\"Forbidden\" user=", "Forbidden (user="]).not(&["scrape", "403 Forbidden"]),
+    )
+    .from(
+        "1.8-1.34",
+        "pkg/kubelet/server/server.go InstallAuthFilter: somebody without rights asked the kubelet",
+    ),
     quiet("deprecated", Text::all(&["Flag --", "has been deprecated"])).from("1.6-1.34", "spf13/pflag"),
 ];

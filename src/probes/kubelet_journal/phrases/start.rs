@@ -23,8 +23,16 @@ pub(super) const TABLE: &[Phrase] = &[
     )
     .from("1.4-1.34", "cmd/kubelet/app/server.go, remote_runtime.go"),
     fail(
+        "cloud-provider",
+        Text::any(&["failed to run Kubelet: could not init cloud"]),
+        Clears::No,
+        remedy::CONFIG,
+    )
+    .from("1.2-1.26", "cmd/kubelet/app/server.go: whatever the cloud's API said"),
+    fail(
         "configuration",
         Text::any(&[
+            "failed to load client CA file",
             "failed to load kubelet config",
             "failed to validate kubelet",
             "failed to construct kubelet dependencies",
@@ -40,7 +48,6 @@ pub(super) const TABLE: &[Phrase] = &[
             "failed to initialize kubelet",
             "failed to create kubelet:",
             "failed to merge kubelet configs",
-            "failed to run Kubelet: could not init cloud",
             "failed to run Kubelet: unknown authorization",
             "failed to run Kubelet: invalid",
             "failed to run Kubelet: unsupported",
@@ -51,7 +58,8 @@ pub(super) const TABLE: &[Phrase] = &[
             "failed to run Kubelet: unable to load client CA",
             "failed to run Kubelet: unable to create",
             "failed to run Kubelet: unable to find",
-        ]),
+        ])
+        .not(&["x509: ", "Unauthorized"]),
         Clears::No,
         remedy::CONFIG,
     )

@@ -71,7 +71,7 @@ pub fn main(args: &[String], which: Which) -> Result<u8> {
                 ),
             ),
         }
-        thread::sleep(Duration::from_secs(2));
+        thread::sleep(Duration::from_secs(1));
     }
     klog::fatal(
         "controllermanager.go:279",

@@ -1,7 +1,8 @@
 //! Talks to etcd through its v3 JSON gateway, over TLS with the API server's own client certificate.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
 use base64::Engine;
@@ -62,6 +63,17 @@ impl Etcd {
         Ok(serde_json::from_slice(&answer)?)
     }
 
+    /// A read, tried again for as long as etcd's own client does when its only endpoint is away: about 2.5 seconds.
+    fn read(&self, body: &Value) -> Result<Value> {
+        let began = Instant::now();
+        loop {
+            match self.ask("/v3/kv/range", body) {
+                Err(_) if began.elapsed() < Duration::from_millis(2500) => thread::sleep(Duration::from_millis(50)),
+                done => return done,
+            }
+        }
+    }
+
     /// A linearizable read: works only with quorum.
     pub fn ready(&self) -> Result<()> {
         self.ask("/v3/kv/range", &json!({"key": STANDARD.encode("/registry/health")}))
@@ -69,7 +81,7 @@ impl Etcd {
     }
 
     pub fn get(&self, key: &str) -> Result<Option<Value>> {
-        let answer = self.ask("/v3/kv/range", &json!({"key": STANDARD.encode(key)}))?;
+        let answer = self.read(&json!({"key": STANDARD.encode(key)}))?;
         Ok(values(&answer).into_iter().next())
     }
 
@@ -80,7 +92,7 @@ impl Etcd {
             *last += 1;
         }
         let range = json!({"key": STANDARD.encode(prefix), "range_end": STANDARD.encode(end)});
-        Ok(values(&self.ask("/v3/kv/range", &range)?))
+        Ok(values(&self.read(&range)?))
     }
 
     pub fn put(&self, key: &str, value: &Value) -> Result<()> {

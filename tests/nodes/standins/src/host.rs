@@ -72,3 +72,16 @@ pub fn random_hex(digits: usize) -> String {
     text.truncate(digits);
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_is_found_in_both_spellings() {
+        let args = ["--kubeconfig=/a".to_owned(), "--port".to_owned(), "6443".to_owned()];
+        assert_eq!(flag(&args, "kubeconfig").as_deref(), Some("/a"));
+        assert_eq!(flag(&args, "port").as_deref(), Some("6443"));
+        assert_eq!(flag(&args, "kube"), None);
+    }
+}

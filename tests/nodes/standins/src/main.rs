@@ -20,7 +20,6 @@ mod http;
 mod klog;
 mod kubeadm;
 mod kubelet;
-mod kubelet_pods;
 mod lab;
 mod lb;
 mod objects;

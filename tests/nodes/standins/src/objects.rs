@@ -10,24 +10,24 @@ use crate::host;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     pub plural: &'static str,
-    pub kind: &'static str,
+    pub name: &'static str,
     pub api: &'static str,
 }
 
 pub const KINDS: [Kind; 3] = [
     Kind {
         plural: "nodes",
-        kind: "Node",
+        name: "Node",
         api: "v1",
     },
     Kind {
         plural: "pods",
-        kind: "Pod",
+        name: "Pod",
         api: "v1",
     },
     Kind {
         plural: "daemonsets",
-        kind: "DaemonSet",
+        name: "DaemonSet",
         api: "apps/v1",
     },
 ];
@@ -220,5 +220,35 @@ fn age(stamp: &str) -> String {
         120..=7199 => format!("{}m", s / 60),
         7200..=172_799 => format!("{}h", s / 3600),
         _ => format!("{}d", s / 86400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_select() {
+        let pod = json!({"metadata": {"labels": {"k8s-app": "calico-node", "tier": "x"}}});
+        for yes in ["k8s-app=calico-node", "k8s-app in (a,calico-node),tier", "tier!=y", ""] {
+            assert!(selected(&pod, yes), "{yes}");
+        }
+        for no in ["k8s-app=canal", "k8s-app in (a,b)", "role", "tier!=x"] {
+            assert!(!selected(&pod, no), "{no}");
+        }
+    }
+
+    #[test]
+    fn a_daemon_sets_pods_are_kept_by_node() {
+        let owner = json!([{"kind": "DaemonSet", "name": "calico-node"}]);
+        let meta = json!({"name": "calico-node-ab12c", "namespace": "kube-system", "ownerReferences": owner});
+        let pod = json!({"metadata": meta, "spec": {"nodeName": "w1"}});
+        assert_eq!(key(KINDS[1], &pod), "/registry/pods/kube-system/calico-node@w1");
+    }
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!(unix("2021-03-04T04:20:00Z"), Some(1_614_831_600));
+        assert_eq!(unix("yesterday"), None);
     }
 }

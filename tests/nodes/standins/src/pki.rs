@@ -289,3 +289,53 @@ fn kubeconfig_shape(server: &str, ca: &str, user: &str, inside: &str) -> String 
          {user}\n  user:\n{inside}"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_says_what_it_was_asked_to_say() {
+        let now = host::now();
+        let ca = authority("kubernetes", now - Duration::days(1), now + Duration::days(1)).unwrap();
+        let asked = Spec {
+            cn: "system:node:m1".to_owned(),
+            org: vec!["system:nodes".to_owned()],
+            dns: vec!["m1".to_owned()],
+            ips: vec!["10.0.0.1".to_owned()],
+            server: false,
+            client: true,
+        };
+        let pair = issue(&asked, &ca, now - Duration::hours(1), now + Duration::hours(1)).unwrap();
+        let said = spec_of(&der(&pair.cert).unwrap()).unwrap();
+        assert_eq!(
+            (said.cn, said.org, said.dns, said.ips),
+            (asked.cn, asked.org, asked.dns, asked.ips)
+        );
+        assert!(said.client && !said.server);
+        let (_, until) = validity(&der(&pair.cert).unwrap()).unwrap();
+        assert_eq!(until.unix_timestamp(), (now + Duration::hours(1)).unix_timestamp());
+    }
+
+    #[test]
+    fn a_redated_authority_still_signs_for_its_children() {
+        let now = host::now();
+        let ca = authority("kubernetes", now - Duration::days(9), now + Duration::days(9)).unwrap();
+        let child = issue(
+            &Spec {
+                cn: "a".to_owned(),
+                client: true,
+                ..Spec::default()
+            },
+            &ca,
+            now - Duration::days(1),
+            now + Duration::days(1),
+        )
+        .unwrap();
+        let old = redated_authority("kubernetes", &ca.key, now - Duration::days(9), now - Duration::hours(1)).unwrap();
+        let fresh = crate::tls::authenticate(&der(&child.cert).unwrap(), &ca.cert);
+        assert_eq!(fresh.unwrap(), "a");
+        let refused = crate::tls::authenticate(&der(&child.cert).unwrap(), &old).unwrap_err();
+        assert!(matches!(refused, crate::tls::Failure::Expired { .. }), "{refused:?}");
+    }
+}

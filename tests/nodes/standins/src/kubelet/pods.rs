@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,21 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::host::{self, Version};
-use crate::kubelet::{condition, stuck_since};
+use super::manifests::{Manifest, manifests};
+use super::node::address;
+use super::{condition, stuck_since};
+use crate::host;
 use crate::runtime::{self, Container, Spec};
 use crate::{klog, objects};
-
-const MANIFESTS: &str = "/etc/kubernetes/manifests";
-
-/// A static pod as its manifest says.
-#[derive(Debug, Clone)]
-struct Manifest {
-    name: String,
-    image: String,
-    command: Vec<String>,
-    hash: String,
-}
 
 /// When a crashed container may be started again.
 #[derive(Debug, Default)]
@@ -139,7 +129,7 @@ impl StaticPods {
     }
 
     /// Mirror pods that the API server does not have yet.
-    pub fn mirrors(&self, node: &str, known: &[Value]) -> Vec<Value> {
+    pub fn mirrors(node: &str, known: &[Value]) -> Vec<Value> {
         let missing = manifests().into_iter().filter(|m| {
             let name = pod_name(&m.name, node);
             !known.iter().any(|p| p["metadata"]["name"] == name.as_str())
@@ -226,92 +216,4 @@ fn spec(manifest: &Manifest, attempt: u32) -> Result<Spec> {
         pod,
         started: String::new(),
     })
-}
-
-fn manifests() -> Vec<Manifest> {
-    let entries = fs::read_dir(MANIFESTS).into_iter().flatten().flatten();
-    let mut all: Vec<Manifest> = entries
-        .filter(|e| !e.file_name().to_string_lossy().starts_with('.'))
-        .filter_map(|e| manifest(&fs::read_to_string(e.path()).ok()?))
-        .collect();
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    all
-}
-
-/// Reads the one shape of manifest that kubeadm writes.
-fn manifest(text: &str) -> Option<Manifest> {
-    let mut lines = text
-        .lines()
-        .skip_while(|l| !l.trim_start().trim_start_matches("- ").starts_with("command:"));
-    lines.next()?;
-    let command = lines
-        .map_while(|l| {
-            l.trim_start()
-                .strip_prefix("- ")
-                .map(|w| w.trim_matches('"').to_owned())
-        })
-        .collect();
-    let value = |key: &str| {
-        text.lines().find_map(|l| {
-            l.trim_start()
-                .trim_start_matches("- ")
-                .strip_prefix(key)
-                .map(|v| v.trim().to_owned())
-        })
-    };
-    let mut hash = DefaultHasher::new();
-    text.hash(&mut hash);
-    let component = value("component:")?;
-    Some(Manifest {
-        name: component,
-        image: value("image:").unwrap_or_default(),
-        command,
-        hash: format!("{:08x}", hash.finish() & 0xffff_ffff),
-    })
-}
-
-fn address() -> String {
-    let text = fs::read_to_string(format!("{}/address", host::LAB)).unwrap_or_default();
-    text.trim().split('/').next().unwrap_or_default().to_owned()
-}
-
-/// This host's Node object.
-pub fn node(name: &str, version: &Version) -> Value {
-    let mut node = json!({
-        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}},
-        "spec": {},
-        "status": {},
-    });
-    if fs::exists(format!("{MANIFESTS}/kube-apiserver.yaml")).unwrap_or(false) {
-        node["metadata"]["labels"]["node-role.kubernetes.io/master"] = json!("");
-        node["metadata"]["labels"]["node-role.kubernetes.io/control-plane"] = json!("");
-    }
-    refresh(&mut node, name, version);
-    node
-}
-
-/// Writes the kubelet's heartbeat into the node's status.
-pub fn refresh(node: &mut Value, name: &str, version: &Version) {
-    let now = host::stamp(host::now());
-    let old = node["status"]["conditions"]
-        .as_array()
-        .and_then(|all| all.iter().find(|c| c["type"] == "Ready"))
-        .cloned();
-    let since = match old {
-        Some(c) if c["status"] == "True" => c["lastTransitionTime"].as_str().unwrap_or(&now).to_owned(),
-        _ => now,
-    };
-    let docker = fs::exists("/run/standins/dockerd").unwrap_or(false);
-    node["status"] = json!({
-        "addresses": [{"type": "InternalIP", "address": address()}, {"type": "Hostname", "address": name}],
-        "conditions": [
-            condition("MemoryPressure", false, "KubeletHasSufficientMemory", &since),
-            condition("DiskPressure", false, "KubeletHasNoDiskPressure", &since),
-            condition("PIDPressure", false, "KubeletHasSufficientPID", &since),
-            condition("Ready", true, "KubeletReady", &since),
-        ],
-        "nodeInfo": {"kubeletVersion": version.text, "osImage": "Debian GNU/Linux 12 (bookworm)", "architecture": "amd64",
-            "containerRuntimeVersion": if docker { "docker://20.10.24" } else { "containerd://1.6.20" },
-            "bootID": fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim()},
-    });
 }

@@ -1,5 +1,7 @@
 //! kubeadm: `version`, `certs renew`, `certs check-expiration`, with the real one's words and its habit of exiting 0.
 
+mod expiration;
+
 use std::path::Path;
 use std::time::Duration as StdDuration;
 
@@ -137,7 +139,7 @@ pub fn main(args: &[String]) -> Result<u8> {
     match words.as_slice() {
         ["check-expiration", ..] => {
             preamble("check-expiration", version.minor);
-            check(&table.copied().collect::<Vec<_>>(), &pki);
+            expiration::check(&table.copied().collect::<Vec<_>>(), &pki);
             Ok(0)
         }
         ["renew", name, ..] => renew(&table.copied().collect::<Vec<_>>(), name, &pki, version.minor),
@@ -249,85 +251,4 @@ pub fn reissue(root: &str, k: Known, pki: &str, ca: &Pair, from: OffsetDateTime,
     let new = pki::issue(&pki::spec_of(&pki::der(&old)?)?, ca, from, until)?;
     pki::write(format!("{base}.key"), &new.key, 0o600)?;
     pki::write(format!("{base}.crt"), &new.cert, 0o644)
-}
-
-fn check(table: &[Known], pki: &str) {
-    println!(
-        "{:<26} {:<24} {:<15} {:<23} {:<18}",
-        "CERTIFICATE", "EXPIRES", "RESIDUAL TIME", "CERTIFICATE AUTHORITY", "EXTERNALLY MANAGED"
-    );
-    for k in table {
-        match end_of(*k, pki) {
-            Some(until) => {
-                let external = if Path::new(&format!("{pki}/{}.key", ca_path(k.ca))).exists() {
-                    "no"
-                } else {
-                    "yes"
-                };
-                println!(
-                    "{:<26} {:<24} {:<15} {:<23} {external:<18}",
-                    k.name,
-                    date(until),
-                    residual(until),
-                    k.ca
-                );
-            }
-            None => println!("!MISSING! {:<16}", k.name),
-        }
-    }
-    println!("");
-    println!(
-        "{:<23} {:<24} {:<15} {:<18}",
-        "CERTIFICATE AUTHORITY", "EXPIRES", "RESIDUAL TIME", "EXTERNALLY MANAGED"
-    );
-    for ca in ["ca", "etcd-ca", "front-proxy-ca"] {
-        let base = format!("{pki}/{}", ca_path(ca));
-        let until = std::fs::read_to_string(format!("{base}.crt"))
-            .ok()
-            .and_then(|c| pki::validity(&pki::der(&c).ok()?).ok());
-        match until {
-            Some((_, until)) => {
-                let external = if Path::new(&format!("{base}.key")).exists() {
-                    "no"
-                } else {
-                    "yes"
-                };
-                println!("{ca:<23} {:<24} {:<15} {external:<18}", date(until), residual(until));
-            }
-            None => println!("!MISSING! {ca:<13}"),
-        }
-    }
-}
-
-fn end_of(k: Known, pki: &str) -> Option<OffsetDateTime> {
-    let pem = if k.path.is_empty() {
-        pki::kubeconfig(&format!("{ETC}/{}", k.name)).ok()?.client.cert
-    } else {
-        std::fs::read_to_string(format!("{pki}/{}.crt", k.path)).ok()?
-    };
-    pki::validity(&pki::der(&pem).ok()?).ok().map(|(_, until)| until)
-}
-
-/// `Mar 04, 2021 04:20 UTC`
-fn date(at: OffsetDateTime) -> String {
-    let month = at.month().to_string();
-    format!(
-        "{} {:02}, {} {:02}:{:02} UTC",
-        &month[..3],
-        at.day(),
-        at.year(),
-        at.hour(),
-        at.minute()
-    )
-}
-
-fn residual(until: OffsetDateTime) -> String {
-    match (until - host::now()).whole_seconds() {
-        s if s < 0 => "<invalid>".to_owned(),
-        s if s < 60 => format!("{s}s"),
-        s if s < 3600 => format!("{}m", s / 60),
-        s if s < 86400 => format!("{}h", s / 3600),
-        s if s < 2 * 365 * 86400 => format!("{}d", s / 86400),
-        s => format!("{}y", s / (365 * 86400)),
-    }
 }

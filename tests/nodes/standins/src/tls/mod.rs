@@ -1,7 +1,10 @@
 //! TLS as Go's programs speak it: servers that ask for a client certificate and judge it later, clients that say what
 //! Go says when a certificate does not please.
 
-use std::io;
+mod failure;
+
+pub use failure::Failure;
+
 use std::net::TcpStream;
 use std::sync::{Arc, RwLock};
 
@@ -13,8 +16,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig};
-use rustls::{SignatureScheme, StreamOwned};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme, StreamOwned,
+};
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -185,12 +189,12 @@ impl Client {
             conn.complete_io(&mut tcp).map_err(|e| Failure::of(&e, name))?;
         }
         // rustls takes a root as it is; Go also looks at its dates.
-        outside(self.ca, name)?;
+        outside(self.ca)?;
         Ok(StreamOwned::new(conn, tcp))
     }
 }
 
-fn outside((from, until): (OffsetDateTime, OffsetDateTime), _name: &str) -> Result<(), Failure> {
+fn outside((from, until): (OffsetDateTime, OffsetDateTime)) -> Result<(), Failure> {
     let now = host::now();
     if now > until {
         return Err(Failure::Expired { now, until });
@@ -199,113 +203,6 @@ fn outside((from, until): (OffsetDateTime, OffsetDateTime), _name: &str) -> Resu
         return Err(Failure::NotYetValid { now, from });
     }
     Ok(())
-}
-
-/// Why a request got no answer.
-#[derive(Debug, Clone)]
-pub enum Failure {
-    Expired { now: OffsetDateTime, until: OffsetDateTime },
-    NotYetValid { now: OffsetDateTime, from: OffsetDateTime },
-    UnknownAuthority,
-    WrongName { wanted: String, valid: String },
-    Refused(String),
-    Timeout,
-    Eof,
-    Other(String),
-}
-
-impl Failure {
-    /// From the error that rustls wrapped in an `io::Error`.
-    pub fn of(e: &io::Error, name: &str) -> Self {
-        match e.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => return Self::Timeout,
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                return Self::Eof;
-            }
-            _ => {}
-        }
-        match e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            Some(rustls::Error::InvalidCertificate(c)) => Self::certificate(c, name),
-            Some(rustls::Error::AlertReceived(a)) => Self::Other(format!("remote error: tls: {}", alert(*a))),
-            Some(other) => Self::Other(other.to_string()),
-            None => Self::Other(e.to_string()),
-        }
-    }
-
-    fn certificate(c: &CertificateError, name: &str) -> Self {
-        let at = |t: UnixTime| {
-            let seconds = i64::try_from(t.as_secs()).unwrap_or_default();
-            OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
-        };
-        match c {
-            CertificateError::ExpiredContext { time, not_after } => Self::Expired {
-                now: at(*time),
-                until: at(*not_after),
-            },
-            CertificateError::NotValidYetContext { time, not_before } => Self::NotYetValid {
-                now: at(*time),
-                from: at(*not_before),
-            },
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownAuthority,
-            CertificateError::NotValidForNameContext { presented, .. } => {
-                let valid: Vec<String> = presented.iter().map(|p| bare(p)).collect();
-                Self::WrongName {
-                    wanted: name.to_owned(),
-                    valid: valid.join(", "),
-                }
-            }
-            other => Self::Other(format!("x509: {other:?}")),
-        }
-    }
-
-    /// Go's words. `minor` is the Kubernetes version: from 1.19 the error names both times, from 1.27 it says what failed.
-    pub fn go_text(&self, minor: u32) -> String {
-        let prefix = if minor >= 27 {
-            "tls: failed to verify certificate: "
-        } else {
-            ""
-        };
-        let expired = "x509: certificate has expired or is not yet valid";
-        let times = |relation: &str, now: OffsetDateTime, then: OffsetDateTime| {
-            if minor < 19 {
-                return String::new();
-            }
-            format!(
-                ": current time {} is {relation} {}",
-                host::stamp(now),
-                host::stamp(then)
-            )
-        };
-        match self {
-            Self::Expired { now, until } => format!("{prefix}{expired}{}", times("after", *now, *until)),
-            Self::NotYetValid { now, from } => format!("{prefix}{expired}{}", times("before", *now, *from)),
-            Self::UnknownAuthority => format!("{prefix}x509: certificate signed by unknown authority"),
-            Self::WrongName { wanted, valid } => {
-                format!("{prefix}x509: certificate is valid for {valid}, not {wanted}")
-            }
-            Self::Refused(address) => format!("dial tcp {address}: connect: connection refused"),
-            Self::Timeout => "net/http: TLS handshake timeout".to_owned(),
-            Self::Eof => "EOF".to_owned(),
-            Self::Other(text) => text.clone(),
-        }
-    }
-}
-
-fn bare(presented: &str) -> String {
-    presented
-        .trim_start_matches("DnsName(\"")
-        .trim_start_matches("IpAddress(")
-        .trim_end_matches(&['"', ')'][..])
-        .to_owned()
-}
-
-fn alert(a: rustls::AlertDescription) -> &'static str {
-    match a {
-        rustls::AlertDescription::BadCertificate => "bad certificate",
-        rustls::AlertDescription::CertificateExpired => "expired certificate",
-        rustls::AlertDescription::UnknownCA => "unknown certificate authority",
-        _ => "handshake failure",
-    }
 }
 
 /// Judges a client certificate as the API server's authenticator does.
@@ -317,11 +214,8 @@ pub fn authenticate(client: &[u8], ca: &str) -> Result<String, Failure> {
     if cert.verify_signature(Some(root.public_key())).is_err() {
         return Err(Failure::UnknownAuthority);
     }
-    outside(pki::validity(client).map_err(|e| broken(e.to_string()))?, "")?;
-    outside(
-        pki::validity(&pki::der(ca).unwrap_or_default()).map_err(|e| broken(e.to_string()))?,
-        "",
-    )?;
+    outside(pki::validity(client).map_err(|e| broken(e.to_string()))?)?;
+    outside(pki::validity(&pki::der(ca).unwrap_or_default()).map_err(|e| broken(e.to_string()))?)?;
     let user = cert
         .subject()
         .iter_common_name()

@@ -1,0 +1,101 @@
+//! Makes single files of a host wrong, for those who test what looks at hosts. None of it is a change that a run made.
+
+use std::sync::Arc;
+
+use crate::model::HostName;
+
+use super::clock::{DAY, shift};
+use super::file_tree::{Content, FileTree};
+use super::fleet::Lab;
+use super::pki::LabError;
+use super::world::World;
+
+impl Lab {
+    /// Issues the certificate in a file anew, written now, valid between these days from now; processes keep what they
+    /// have loaded. A CA keeps its key, and so what it signed.
+    ///
+    /// # Errors
+    /// A certificate that cannot be made.
+    pub fn reissue(&self, host: &HostName, path: &str, (from, until): (i64, i64)) -> Result<(), LabError> {
+        self.with(|w| {
+            let Some(index) = w.nodes.iter().position(|n| n.name == *host) else {
+                return Ok(());
+            };
+            let path = target(&w.nodes[index].files, path);
+            let content = w.nodes[index].files.entry(&path).map(|f| f.content.clone());
+            let now = w.clock.wall(w.now);
+            let days = (shift(now, from * DAY), shift(now, until * DAY));
+            let fresh = match content {
+                Some(Content::CaCertificate(ca)) => Content::CaCertificate(Arc::new(ca.redated(days.0, days.1)?)),
+                Some(content) => match content.leaf().cloned() {
+                    Some(leaf) => content.with_leaf(w.issue(leaf.spec.clone(), days.0, days.1)?),
+                    None => return Ok(()),
+                },
+                None => return Ok(()),
+            };
+            put(w, index, &path, fresh);
+            Ok(())
+        })
+    }
+
+    /// Writes a file of text: a manifest, a setting, rubbish.
+    pub fn write_file(&self, host: &HostName, path: &str, text: &str) {
+        self.on_files(host, |w, index| put(w, index, path, Content::Text(text.to_owned())));
+    }
+
+    /// Removes a file.
+    pub fn remove_file(&self, host: &HostName, path: &str) {
+        self.on_files(host, |w, index| {
+            w.nodes[index].files.remove(path);
+        });
+    }
+
+    /// Replaces a file by a symlink.
+    pub fn link_file(&self, host: &HostName, path: &str, target: &str) {
+        self.on_files(host, |w, index| put(w, index, path, Content::Link(target.to_owned())));
+    }
+
+    /// Copies a file to another path or another host, as `scp` does.
+    pub fn copy_file(&self, (from, path): (&HostName, &str), (to, as_path): (&HostName, &str)) {
+        self.with(|w| {
+            let source = w.nodes.iter().find(|n| n.name == *from);
+            let content = source.and_then(|n| n.files.entry(path)).map(|f| f.content.clone());
+            let there = w.nodes.iter().position(|n| n.name == *to);
+            if let (Some(content), Some(index)) = (content, there) {
+                put(w, index, as_path, content);
+            }
+        });
+    }
+
+    /// The kubelet of this host has asked for a serving certificate, and nobody has approved it.
+    pub fn request_serving_certificate(&self, host: &HostName) {
+        self.with(|w| w.serving_requests.push(host.clone()));
+    }
+
+    fn on_files(&self, host: &HostName, change: impl FnOnce(&mut World, usize)) {
+        self.with(|w| {
+            if let Some(index) = w.nodes.iter().position(|n| n.name == *host) {
+                change(w, index);
+            }
+        });
+    }
+}
+
+/// Where a path leads.
+fn target(files: &FileTree, path: &str) -> String {
+    match files.entry(path).map(|f| &f.content) {
+        Some(Content::Link(target)) => target.clone(),
+        _ => path.to_owned(),
+    }
+}
+
+/// Written now by the host's clock; the key of a certificate follows it.
+fn put(world: &mut World, index: usize, path: &str, content: Content) {
+    let node = &mut world.nodes[index];
+    let modified = world.clock.wall(world.now + node.offset);
+    if let Content::Certificate(leaf) = &content {
+        let key = Content::Key(Arc::clone(leaf));
+        node.files.put(path.replace(".crt", ".key"), key, modified);
+    }
+    node.files.put(path, content, modified);
+}

@@ -1,0 +1,22 @@
+# The doomsdays that prove plays. Sourced by it.
+# NAME | tiers | options of up | doomsdays | exit status of renew | are hosts changed | words of the output, `~` between them
+# Rows with the same options share a fleet, which is reset between them.
+# shellcheck shell=bash disable=SC2034
+MIXED='--runtime mixed --kubernetes 1.15 --live-restore m3'
+TABLE="
+seed               |quick|$MIXED                            |seed              |0|yes|SUCCEEDED~deleted calico-node-
+copied             |quick|$MIXED                            |copied            |2|no |copied-certificates~m2
+external-ca        |quick|$MIXED                            |external-ca       |2|no |ca.key
+ca-expired         |quick|$MIXED                            |ca-expired        |2|no |ca ~expired
+clock              |quick|$MIXED                            |clock             |2|no |clock~m2
+kubelet-expired    |quick|$MIXED                            |kubelet-expired   |2|no |kubelet-client~expired
+unknown-authority  |quick|$MIXED                            |unknown-authority |4|yes|w1~unknown_authority
+expired            |     |--runtime docker                  |expired           |0|yes|SUCCEEDED
+expired-all        |     |--runtime docker                  |expired-all       |2|no |kubelet-client~expired
+worker-unreachable |     |--runtime docker                  |worker-unreachable|0|yes|w2: cannot be reached and is left out
+two-attempts       |     |--runtime docker                  |two-attempts      |0|yes|SUCCEEDED
+vacuum             |     |--runtime docker                  |vacuum            |0|yes|SUCCEEDED
+flood              |     |--runtime docker                  |flood             |0|yes|SUCCEEDED
+expired-containerd |     |--runtime containerd --kubernetes 1.28|expired       |0|yes|SUCCEEDED~recycle
+expired-restore    |     |--runtime docker --live-restore all|expired          |0|yes|SUCCEEDED~the old containers are gone
+"

@@ -40,6 +40,6 @@ pub use lease::{Holder, Lease, LeaseError};
 pub use ledger::{Ledger, LedgerError};
 pub use lock::{ClusterLock, LockError};
 pub use recorder::{Recorder, WallClock};
-pub use resume::resume;
+pub use resume::{carried_over, resume};
 pub use run::execute;
 pub use runs::RunRecord;

@@ -2,11 +2,10 @@
 
 mod facts_rules;
 mod identity_rules;
-pub(in crate::plan) mod order_rules;
-pub(in crate::plan) mod strategy_rules;
 mod kubelet_rules;
-mod order_rules;
+pub(in crate::plan) mod order_rules;
 mod shape_rules;
+pub(in crate::plan) mod strategy_rules;
 
 use super::planner::PlanInput;
 use super::types::{Note, Plan};

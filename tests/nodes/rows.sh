@@ -12,6 +12,7 @@ clock              |quick|$MIXED                            |clock             |
 kubelet-expired    |quick|$MIXED                            |kubelet-expired   |2|no |kubelet-client~expired
 unknown-authority  |quick|$MIXED                            |unknown-authority |4|yes|w1~unknown_authority
 expired            |     |--runtime docker                  |expired           |0|yes|SUCCEEDED
+quorum-lost        |     |--runtime docker                  |quorum-lost       |0|yes|SUCCEEDED
 expired-all        |     |--runtime docker                  |expired-all       |2|no |kubelet-client~expired
 worker-unreachable |     |--runtime docker                  |worker-unreachable|0|yes|w2: cannot be reached and is left out
 two-attempts       |     |--runtime docker                  |two-attempts      |0|yes|SUCCEEDED
@@ -19,4 +20,7 @@ vacuum             |     |--runtime docker                  |vacuum            |
 flood              |     |--runtime docker                  |flood             |0|yes|SUCCEEDED
 expired-containerd |     |--runtime containerd --kubernetes 1.28|expired       |0|yes|SUCCEEDED~recycle
 expired-restore    |     |--runtime docker --live-restore all|expired          |0|yes|SUCCEEDED~the old containers are gone
+seed-real          |     |$MIXED --real-runtimes            |seed              |0|yes|SUCCEEDED~deleted calico-node-
+two-attempts-real  |     |$MIXED --real-runtimes            |expired two-attempts|0|yes|SUCCEEDED
+quorum-lost-real   |     |$MIXED --real-runtimes            |quorum-lost       |0|yes|SUCCEEDED
 "

@@ -9,11 +9,12 @@ copied             |quick|$MIXED                            |copied            |
 external-ca        |quick|$MIXED                            |external-ca       |2|no |ca.key
 ca-expired         |quick|$MIXED                            |ca-expired        |2|no |ca ~expired
 clock              |quick|$MIXED                            |clock             |2|no |clock~m2
-kubelet-expired    |quick|$MIXED                            |kubelet-expired   |2|no |kubelet-client~expired
+kubelet-expired    |quick|$MIXED                            |kubelet-expired   |0|yes|SUCCEEDED
 unknown-authority  |quick|$MIXED                            |unknown-authority |4|yes|w1~unknown_authority
+rolling            |     |--runtime docker                  |expiring          |0|yes|SUCCEEDED~rolling
 expired            |     |--runtime docker                  |expired           |0|yes|SUCCEEDED
 quorum-lost        |     |--runtime docker                  |quorum-lost       |0|yes|SUCCEEDED
-expired-all        |     |--runtime docker                  |expired-all       |2|no |kubelet-client~expired
+expired-all        |     |--runtime docker                  |expired-all       |0|yes|SUCCEEDED
 worker-unreachable |     |--runtime docker                  |worker-unreachable|0|yes|w2: cannot be reached and is left out
 two-attempts       |     |--runtime docker                  |two-attempts      |0|yes|SUCCEEDED
 vacuum             |     |--runtime docker                  |vacuum            |0|yes|SUCCEEDED
@@ -23,4 +24,6 @@ expired-restore    |     |--runtime docker --live-restore all|expired          |
 seed-real          |     |$MIXED --real-runtimes            |seed              |0|yes|SUCCEEDED~deleted calico-node-
 two-attempts-real  |     |$MIXED --real-runtimes            |expired two-attempts|0|yes|SUCCEEDED
 quorum-lost-real   |     |$MIXED --real-runtimes            |quorum-lost       |0|yes|SUCCEEDED
+rolling-real       |     |$MIXED --real-runtimes            |expiring          |0|yes|SUCCEEDED~rolling
+expired-all-real   |     |$MIXED --real-runtimes            |expired-all       |0|yes|SUCCEEDED
 "

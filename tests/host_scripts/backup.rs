@@ -157,7 +157,10 @@ fn kubeadms_configuration_is_kept_when_the_api_answers_and_found_when_it_does_no
                 .contains("certificatesDir: /srv/pki")
         );
         let handed_on = fs::read_to_string(kept("20200401T000000Z-renew-0003")).unwrap();
-        assert!(handed_on.contains("certificatesDir: /srv/pki"), "an older backup may be removed: {shell:?}");
+        assert!(
+            handed_on.contains("certificatesDir: /srv/pki"),
+            "an older backup may be removed: {shell:?}"
+        );
         tree.write("/etc/kubernetes/admin.conf", "    server: https://10.0.0.100:6443\n");
         tree.stub("curl", r#"[ -e "$STATE/down" ] && { printf 000; exit 7; }; case $* in *"https://10.0.0.100:6443/healthz") printf 401 ;; esac"#);
         let ask = || {

@@ -165,7 +165,7 @@ fn workers_are_gated_on_the_endpoint_that_their_kubelet_uses() {
         let mut fleet = Fleet::new(3, 2);
         for name in ["w1", "m1"] {
             fleet = fleet.with(name, |facts| {
-                facts.kubelet_server = Some("https://vip.example:6443".to_owned())
+                facts.kubelet_server = Some("https://vip.example:6443".to_owned());
             });
         }
         let plan = fleet.plan(&built_in(playbook), "all");

@@ -9,10 +9,10 @@ copied             |quick|$MIXED                            |copied            |
 external-ca        |quick|$MIXED                            |external-ca       |2|no |ca.key
 ca-expired         |quick|$MIXED                            |ca-expired        |2|no |ca ~expired
 clock              |quick|$MIXED                            |clock             |2|no |clock~m2
-kubelet-expired    |quick|$MIXED                            |kubelet-expired   |2|no |kubelet-client~expired
+kubelet-expired    |quick|$MIXED                            |kubelet-expired   |0|yes|SUCCEEDED~system:node:
 unknown-authority  |quick|$MIXED                            |unknown-authority |4|yes|w1~unknown_authority
 expired            |     |--runtime docker                  |expired           |0|yes|SUCCEEDED
-expired-all        |     |--runtime docker                  |expired-all       |2|no |kubelet-client~expired
+expired-all        |     |--runtime docker                  |expired-all       |0|yes|SUCCEEDED~system:node:
 worker-unreachable |     |--runtime docker                  |worker-unreachable|0|yes|w2: cannot be reached and is left out
 two-attempts       |     |--runtime docker                  |two-attempts      |0|yes|SUCCEEDED
 vacuum             |     |--runtime docker                  |vacuum            |0|yes|SUCCEEDED

@@ -165,6 +165,9 @@ fn lower_step(cx: &mut Context<'_>, step: &Sp<StepFile>) -> Operation {
     match &step.value {
         StepFile::Backup => Operation::Backup,
         StepFile::RecycleStaticPods => Operation::RecycleStaticPods,
+        StepFile::ReissueKubeletClient => Operation::ReissueKubeletClient,
+        StepFile::ApproveKubeletServing => Operation::ApproveKubeletServing,
+        StepFile::RefreshKubeconfigCopies => Operation::RefreshKubeconfigCopies,
         StepFile::RenewCertificates(renew) => Operation::RenewCertificates {
             names: lower_names(cx, renew),
             force: renew.force,

@@ -60,6 +60,18 @@ pub struct HostFacts {
     /// What runs there now; `None`: not looked at (`engine::look_alive`).
     #[serde(default)]
     pub live: Option<LiveFacts>,
+    /// The kubelet's `--hostname-override`, if it has one.
+    #[serde(default)]
+    pub hostname_override: Option<String>,
+    /// Name of the user in kubelet.conf: `system:node:NAME` where kubeadm wrote it for this very node.
+    #[serde(default)]
+    pub kubelet_user: Option<String>,
+    /// `serverTLSBootstrap`: the kubelet's serving certificate is requested from the API, and somebody must approve it.
+    #[serde(default)]
+    pub serving_requested: Option<bool>,
+    /// Addresses of the host's own interfaces, without those of pods and services.
+    #[serde(default)]
+    pub addresses: Vec<String>,
     /// What only some clusters have.
     #[serde(default)]
     pub shape: ShapeFacts,
@@ -94,6 +106,10 @@ impl HostFacts {
             disk_free: None,
             crictl: None,
             live: None,
+            hostname_override: None,
+            kubelet_user: None,
+            serving_requested: None,
+            addresses: Vec::new(),
             shape: ShapeFacts::default(),
         }
     }

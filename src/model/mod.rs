@@ -18,6 +18,7 @@ pub mod scripts;
 pub mod certificate;
 pub mod facts;
 pub mod live;
+pub mod node_identity;
 pub mod shape;
 pub mod outcome;
 pub mod exit;

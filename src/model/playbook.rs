@@ -116,6 +116,12 @@ pub enum Operation {
     Service { unit: String, state: ServiceState },
     /// Stop the control-plane containers, so that new processes load the new files. Needs a stopped kubelet.
     RecycleStaticPods,
+    /// Give the kubelet a new client certificate where it cannot start with the one it has. Needs a stopped kubelet.
+    ReissueKubeletClient,
+    /// Approve the serving certificates that this fleet's own kubelets ask for.
+    ApproveKubeletServing,
+    /// Give copies of admin.conf the renewed certificate.
+    RefreshKubeconfigCopies,
     /// Remove old backups; the newest whole ones stay.
     PruneBackups {
         /// How many stay; at least 1.
@@ -147,6 +153,9 @@ impl Operation {
             Operation::RenewCertificates { .. } => "renew-certificates",
             Operation::Service { .. } => "service",
             Operation::RecycleStaticPods => "recycle-static-pods",
+            Operation::ReissueKubeletClient => "reissue-kubelet-client",
+            Operation::ApproveKubeletServing => "approve-kubelet-serving",
+            Operation::RefreshKubeconfigCopies => "refresh-kubeconfig-copies",
             Operation::PruneBackups { .. } => "prune-backups",
             Operation::DeletePods { .. } => "delete-pods",
             Operation::Run { .. } => "run",

@@ -12,6 +12,7 @@ mod drift;
 mod rollback;
 mod saved;
 
+pub use crate::operations::exchange::{Relay, ServingApproval};
 pub use crate::operations::types::{Expect, Planned, PodDeletion, PodQuery, Postcondition, SkippedPart, fill_run_id};
 pub use batch::batches;
 pub use drift::{Drift, drift, misfit};

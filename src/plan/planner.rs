@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::model::host_words::unit_name;
 use crate::model::playbook::{Operation, Phase, ServiceState};
 use crate::model::{Host, HostFacts, HostName, Inventory, Playbook, RuntimeKind, Selector};
-use crate::operations::types::{OperationError, RunContext};
+use crate::operations::types::{Fleet, OperationError, RunContext};
 
 use super::batch::batches;
 use super::forecast::forecast_outage;
@@ -173,7 +173,7 @@ fn plan_step(
     phase: &Phase,
     host: &Host,
     (number, operation): (usize, &Operation),
-    context: RunContext,
+    context: RunContext<'_>,
 ) -> Result<PlannedStep, OperationError> {
     let planned = crate::operations::plan(operation, host, input.facts_of(host), context)?;
     let id = format!("{}/{}/{}-{}", phase.name, host.name, number + 1, operation.name());
@@ -232,7 +232,7 @@ impl<'a> PlanInput<'a> {
         }
     }
 
-    fn context(&self, phase: usize, step: usize, host: &Host) -> RunContext {
+    pub(super) fn context(&self, phase: usize, step: usize, host: &Host) -> RunContext<'a> {
         let stops_runtime =
             |p: &Phase, before: usize| p.hosts.matches(host) && p.steps.iter().take(before).any(stops_the_runtime);
         let all = &self.playbook.phases;
@@ -242,6 +242,10 @@ impl<'a> PlanInput<'a> {
             now: self.now,
             runtime_will_stop: anywhere,
             speaks_for_cluster: self.speaker().is_some_and(|s| s.name == host.name),
+            fleet: Fleet {
+                hosts: &self.inventory.hosts,
+                facts: self.facts,
+            },
         }
     }
 }

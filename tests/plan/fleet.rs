@@ -74,6 +74,8 @@ fn facts_of(name: &str, role: Role) -> HostFacts {
         kubeadm_version: Some(KubeVersion::minor(24)),
         disk_free: Some(1 << 33),
         certificates: vec![certificate("kubelet-client", 200)],
+        hostname: Some(name.to_owned()),
+        kubelet_server: Some("https://10.0.0.1:6443".to_owned()),
         ..HostFacts::unknown(name.into())
     };
     if role == Role::ControlPlane {
@@ -114,6 +116,7 @@ fn live(master: bool, speaker: bool) -> LiveFacts {
         endpoint: yes(true),
         node: yes(true),
         network: yes(speaker),
+        requests: yes(speaker),
     }
 }
 

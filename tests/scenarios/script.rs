@@ -87,6 +87,12 @@ impl Script {
             "runtime" => fleet.runtime = runtime(value)?,
             "live-restore" => fleet.live_restore = yes(value)?,
             "operator-calico" => fleet.operator_calico = yes(value)?,
+            "server-tls-bootstrap" => fleet.serving_requests = yes(value)?.then(Vec::new),
+            "foreign-request" => {
+                let (host, name) = value.split_once(' ').ok_or("HOST NAME")?;
+                let more = fleet.serving_requests.get_or_insert_default();
+                more.push((host.to_owned(), name.to_owned()));
+            }
             "external-ca" => fleet.external_ca = yes(value)?,
             "cert-dir" => value.clone_into(&mut fleet.cert_dir),
             "validity-days" => fleet.validity_days = number(value)?,

@@ -64,7 +64,7 @@ fn state_directory() -> tempfile::TempDir {
 /// The built-in playbook, with less patience for pods: every look costs time here.
 fn playbook(book: Book) -> Playbook {
     let name = match book {
-        Book::Renew => "renew",
+        Book::Renew | Book::Kubelets => "renew",
         Book::Rolling => "rolling",
     };
     let mut playbook = load_playbook(name).expect("built in");
@@ -80,6 +80,7 @@ impl World {
     pub(crate) async fn new(case: Case) -> Self {
         let scenario = match case.book {
             Book::Renew => Scenario::Seed,
+            Book::Kubelets => Scenario::KubeletExpired,
             Book::Rolling => Scenario::Healthy,
         };
         let lab = Lab::new(LabConfig::new(scenario).sized(3, 2)).expect("a fleet");

@@ -2,9 +2,10 @@
 
 mod facts_rules;
 mod identity_rules;
+mod kubelet_rules;
 pub(in crate::plan) mod order_rules;
-pub(in crate::plan) mod strategy_rules;
 mod shape_rules;
+pub(in crate::plan) mod strategy_rules;
 
 use super::planner::PlanInput;
 use super::types::{Note, Plan};
@@ -21,7 +22,7 @@ pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
         shape_rules::parked_manifests,
         identity_rules::copied_certificates,
         facts_rules::clock_skew,
-        facts_rules::kubelet_client_expired,
+        kubelet_rules::kubelet_client_expired,
         facts_rules::disk_space,
         facts_rules::problems,
         strategy_rules::masters_left_out,

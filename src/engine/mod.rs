@@ -46,6 +46,6 @@ pub use ledger::{Ledger, LedgerError};
 pub use live::look_alive;
 pub use lock::{ClusterLock, LockError};
 pub use recorder::{Recorder, WallClock};
-pub use resume::resume;
+pub use resume::{carried_over, resume};
 pub use run::execute;
 pub use runs::RunRecord;

@@ -259,7 +259,7 @@ impl Story {
             inventory: Arc::clone(&self.inventory),
             facts: Arc::new(facts),
             transport: Arc::clone(&self.transport),
-            recorder: Recorder::new(wish.ledger, observers, self.clock()),
+            recorder: Recorder::new(wish.ledger, observers, self.clock()).concealing(&self.transport),
             cancel,
         };
         let operator = Operator {

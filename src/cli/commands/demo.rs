@@ -57,6 +57,9 @@ pub(crate) async fn run(args: &DemoArgs, global: &Global, terminal: Terminal) ->
     let verdict = running.lab.status().healthy();
     running.shutdown().await;
     farewell(terminal, &verdict, started.elapsed());
+    print(
+        "The fleet, its ledger and its backups were made for this demonstration and are gone; `certfleet lab up` keeps a fleet.\n",
+    );
     Ok(if verdict.is_err() && renewed == Exit::Done {
         Exit::GateFailed
     } else {

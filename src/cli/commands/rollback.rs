@@ -10,6 +10,7 @@ use crate::cli::confirm::confirm;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, state_directory};
+use crate::cli::signals::Ear;
 use crate::cli::terminal::Terminal;
 use crate::config::load_playbook;
 use crate::engine::backups;
@@ -53,6 +54,7 @@ pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal
         inventory: &args.options.target.inventory,
         global,
         terminal,
+        ear: Ear::new(),
     };
     launch.fresh(id, facts).await
 }

@@ -12,7 +12,7 @@ use crate::cli::confirm::confirm;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
-use crate::cli::signals;
+use crate::cli::signals::{self, Ear};
 use crate::cli::terminal::{Terminal, print, print_err};
 use crate::engine;
 use crate::model::Playbook;
@@ -46,9 +46,10 @@ pub(crate) async fn run_on(
     } else {
         Some(lock(global, &session.inventory.cluster, &id)?)
     };
+    let mut ear = Ear::new();
     let (plan, facts) = tokio::select! {
         prepared = prepare(session, way, options, terminal) => prepared?,
-        () = signals::told_to_stop() => return Err(interrupted(terminal)),
+        () = signals::told_to_stop(ear.as_mut()) => return Err(interrupted(terminal)),
     };
     if options.dry_run {
         if let Some(file) = &options.out {
@@ -67,6 +68,7 @@ pub(crate) async fn run_on(
         inventory: &options.target.inventory,
         global,
         terminal,
+        ear,
     };
     launch.fresh(id, facts).await
 }

@@ -13,6 +13,8 @@ mod tree;
 mod certificates;
 #[path = "host_scripts/containers.rs"]
 mod containers;
+#[path = "host_scripts/parking.rs"]
+mod parking;
 #[path = "host_scripts/backup.rs"]
 mod backup;
 #[path = "host_scripts/prune_backups.rs"]

@@ -8,3 +8,5 @@ mod fleet;
 mod lint;
 #[path = "plan/order.rs"]
 mod order;
+#[path = "plan/shapes.rs"]
+mod shapes;

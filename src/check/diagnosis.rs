@@ -39,6 +39,7 @@ pub fn diagnose(fleet: &FleetInspection, rows: &[Row], inventory: &str) -> Vec<D
             .flat_map(|host| surroundings::of_host(&view, &cures, host)),
     );
     symptoms.extend(surroundings::requests(&view));
+    symptoms.extend(surroundings::typha(&view));
     let mut groups = group(symptoms);
     groups.sort_by_key(rank);
     groups.iter().map(|g| spoken(g, fleet.at)).collect()
@@ -81,6 +82,10 @@ fn sentence(group: &Group, now: Timestamp) -> String {
             "{who} on {hosts} expired {}: every certificate it signed is worthless",
             ago(now, &group.when)
         ),
+        Kind::Parked => format!(
+            "a run that was cut short left manifests of {hosts} in {}: those pods do not start",
+            group.detail
+        ),
         Kind::ClockWrong => format!("the clock of {hosts} is {}", group.detail),
         Kind::ServesExpired => serves_expired(group, now),
         Kind::Mismatch | Kind::Missing => trouble(
@@ -103,6 +108,14 @@ fn sentence(group: &Group, now: Timestamp) -> String {
                 ago(now, &group.when)
             )
         }
+        Kind::Typha => format!(
+            "{who} of calico {}: calico-node and typha do not trust each other without it",
+            if group.when.iter().all(|end| *end < now) {
+                format!("expired {}", ago(now, &group.when))
+            } else {
+                format!("{} {}", verb("expires", "expire"), ahead(now, &group.when))
+            }
+        ),
         Kind::TokenExpired => format!(
             "{who} on {hosts} expired {}: no pod can be created or deleted there",
             ago(now, &group.when)

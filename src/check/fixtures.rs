@@ -153,6 +153,7 @@ pub(super) fn fleet(hosts: Vec<Inspection>) -> FleetInspection {
         at: now(),
         hosts,
         requests: None,
+        typha: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::probes::recent_journal::JournalSummary;
 use crate::probes::served::ServedCertificate;
 use crate::probes::serving_requests::ServingRequest;
 use crate::probes::surroundings::Surroundings;
+use crate::probes::typha::TyphaCertificate;
 
 /// How a served certificate was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,8 @@ pub struct FleetInspection {
     pub hosts: Vec<Inspection>,
     /// Kubelets that wait for their serving certificate; `None`: no API server answered.
     pub requests: Option<Vec<ServingRequest>>,
+    /// The network plugin's own certificates, where it has some and an API server answered.
+    pub typha: Vec<TyphaCertificate>,
 }
 
 impl Inspection {

@@ -1,6 +1,9 @@
 //! Symptoms around the certificates: clocks, authorities, rotation, requests, journals.
 
+use jiff::SignedDuration;
+
 use crate::probes::recent_journal::JournalSummary;
+use crate::probes::typha::{NAMESPACE, TyphaCertificate};
 
 use super::View;
 use super::cure::{self, Cures};
@@ -17,6 +20,7 @@ const AUTHORITIES: [&str; 3] = ["ca", "etcd-ca", "front-proxy-ca"];
 /// Everything around one host's certificates.
 pub(super) fn of_host(view: &View<'_>, cures: &Cures, host: &Inspection) -> Vec<Symptom> {
     let mut found: Vec<Symptom> = clock(host).into_iter().collect();
+    found.extend(parked(cures, host));
     found.extend(authorities(view, host));
     found.extend(rotation(host));
     found.extend(host.journal.as_ref().and_then(|j| journal(cures, host, j)));
@@ -41,6 +45,22 @@ fn clock(host: &Inspection) -> Option<Symptom> {
         super::age(seconds(clock.offset_ms)),
         (clock.uncertainty_ms + 999) / 1000
     );
+    Some(symptom)
+}
+
+/// Manifests beside the kubelet's directory, where a run that was cut short left them.
+fn parked(cures: &Cures, host: &Inspection) -> Option<Symptom> {
+    if host.facts.shape.parked.is_empty() {
+        return None;
+    }
+    let mut symptom = Symptom::new(
+        Kind::Parked,
+        Level::Critical,
+        host.name(),
+        "the control plane",
+        cures.restart(),
+    );
+    crate::model::shape::PARKED.clone_into(&mut symptom.detail);
     Some(symptom)
 }
 
@@ -142,4 +162,73 @@ pub(super) fn requests(view: &View<'_>) -> Vec<Symptom> {
         Symptom::new(Kind::Requests, Level::Warning, &host, "kubelet", cure)
     };
     pending.map(one).collect()
+}
+
+/// Sooner than this, somebody should look why the operator has not renewed it.
+const TYPHA_WARNING: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Certificates of the network plugin's own. Diagnosed, never cured by deleting pods: the new pod would read the same secret.
+pub(super) fn typha(view: &View<'_>) -> Vec<Symptom> {
+    let Some(host) = view.fleet.hosts.iter().find(|h| h.facts.unreachable.is_none()) else {
+        return Vec::new();
+    };
+    let one = |found: &TyphaCertificate| {
+        let left = found.x509.not_after.duration_since(view.fleet.at);
+        let level = match left {
+            ended if ended.is_negative() => Level::Critical,
+            soon if soon < TYPHA_WARNING => Level::Warning,
+            _ => return None,
+        };
+        let cure = cure::manual(
+            "the Tigera operator makes it: see that it runs, and what it logs. If it does not renew, delete the secret of that name in \
+             namespace tigera-operator; it makes a new one and restarts what uses it. Deleting pods does not help",
+        );
+        let secret = format!("secret {NAMESPACE}/{}", found.secret);
+        let mut symptom = Symptom::new(Kind::Typha, level, host.name(), &secret, cure);
+        symptom.when = Some(found.x509.not_after);
+        Some(symptom)
+    };
+    view.fleet.typha.iter().filter_map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::diagnose;
+    use crate::check::fixtures::{seed, x509};
+
+    fn with_typha(not_after: &str) -> Vec<crate::check::Diagnosis> {
+        let mut fleet = seed();
+        fleet.typha = vec![TyphaCertificate {
+            secret: "typha-certs".to_owned(),
+            x509: x509("typha", "1", "2018-08-09T12:00:00Z", not_after),
+        }];
+        let found = diagnose(&fleet, &[], "prod.yaml");
+        found.into_iter().filter(|d| d.sentence.contains("typha")).collect()
+    }
+
+    #[test]
+    fn typhas_certificates_are_named_and_no_pod_is_blamed() {
+        let [expired] = &with_typha("2019-08-09T12:00:00Z")[..] else {
+            panic!("one diagnosis");
+        };
+        assert_eq!(expired.level, Level::Critical);
+        assert!(
+            expired.sentence.contains("calico-system/typha-certs of calico expired"),
+            "{}",
+            expired.sentence
+        );
+        assert!(expired.cure.text().contains("Deleting pods does not help"));
+        assert!(with_typha("2030-01-01T00:00:00Z").is_empty());
+    }
+
+    #[test]
+    fn parked_manifests_are_critical_and_a_restart_puts_them_back() {
+        let mut fleet = seed();
+        fleet.hosts[0].facts.shape.parked = vec!["/etc/kubernetes/certfleet-parked/run-1/etcd.yaml".to_owned()];
+        let found = diagnose(&fleet, &[], "prod.yaml");
+        let parked = found.iter().find(|d| d.sentence.contains("certfleet-parked")).unwrap();
+        assert_eq!((parked.level, parked.hosts.len()), (Level::Critical, 1));
+        assert_eq!(parked.cure.text(), "certfleet restart -i prod.yaml");
+    }
 }

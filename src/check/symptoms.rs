@@ -15,6 +15,8 @@ use super::row::{Row, Subject, Verdict};
 pub(super) enum Kind {
     /// No leaf can be better than its CA.
     AuthorityExpired,
+    /// A control plane without its manifests does not start.
+    Parked,
     /// The clock decides what is valid.
     ClockWrong,
     /// An expired certificate is served although the file was renewed: the seed.
@@ -27,6 +29,8 @@ pub(super) enum Kind {
     KubeletClientExpired,
     Missing,
     TokenExpired,
+    /// The network plugin's own certificates, of which neither kubeadm nor pods' deletion is a cure.
+    Typha,
     ExpiringCritical,
     /// Served or held, but still valid.
     NotInUse,

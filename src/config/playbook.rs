@@ -262,6 +262,7 @@ fn plain_probe(word: &str) -> ProbeSpec {
         "certificates-in-use" => ProbeSpec::CertificatesInUse,
         "kubelet-journal" => ProbeSpec::KubeletJournal,
         "api-server" => ProbeSpec::ApiServer,
+        "endpoint" => ProbeSpec::Endpoint,
         "etcd" => ProbeSpec::Etcd,
         "nodes" => ProbeSpec::Nodes,
         "pods" => ProbeSpec::Pods,

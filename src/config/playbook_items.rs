@@ -111,12 +111,13 @@ pub(super) enum ProbeFile {
 }
 
 /// The probes as a person writes them.
-pub(super) const PROBES: [&str; 9] = [
+pub(super) const PROBES: [&str; 10] = [
     "certificates-on-disk",
     "certificates-in-use",
     "kubelet-journal",
     "unit",
     "api-server",
+    "endpoint",
     "etcd",
     "nodes",
     "pods",

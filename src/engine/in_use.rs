@@ -3,7 +3,8 @@
 use futures::future::join_all;
 
 use crate::model::Host;
-use crate::probes::served;
+use crate::probes::served::{self, mounted};
+use crate::probes::surroundings::{self, Surroundings};
 use crate::probes::verdict::Verdict;
 use crate::probes::{certificates_on_disk, containers};
 
@@ -30,5 +31,14 @@ pub(super) async fn look(run: &Run, host: &Host) -> Result<Verdict, String> {
         .into_iter()
         .map(|endpoint| shake(run.transport.as_ref(), host, endpoint));
     let served: Vec<_> = join_all(looks).await.into_iter().map(|h| h.served).collect();
-    Ok(served::judge(&served::in_use(&facts, &served)))
+    let mut rows = served::in_use(&facts, &served);
+    if mounted::applies(&facts) {
+        rows.extend(mounted::rows(&facts, &ask_surroundings(run, host).await?));
+    }
+    Ok(served::judge(&rows))
+}
+
+async fn ask_surroundings(run: &Run, host: &Host) -> Result<Surroundings, String> {
+    let output = run.ask(&host.name, &surroundings::command(host, &[])).await;
+    surroundings::parse(&output.map_err(|e| e.to_string())?).map_err(|e| e.to_string())
 }

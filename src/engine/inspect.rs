@@ -13,6 +13,7 @@ use crate::probes::recent_journal::{self, JournalSummary};
 use crate::probes::served::{Endpoint, ServedAnswer, Server};
 use crate::probes::serving_requests::{self, ServingRequest};
 use crate::probes::surroundings::{self, Surroundings};
+use crate::probes::typha::{self, TyphaCertificate};
 use crate::remote::Transport;
 
 use super::gather;
@@ -48,11 +49,13 @@ pub async fn inspect(
     let each = hosts.iter().map(|host| Box::pin(one(transport, host, now, &limits)));
     let inspected = join_all(each).await;
     let requests = pending_requests(transport, hosts, &inspected).await;
+    let typha = typha_certificates(transport, hosts, &inspected).await;
     FleetInspection {
         cluster: inventory.cluster.clone(),
         at: now(),
         hosts: inspected,
         requests,
+        typha,
     }
 }
 
@@ -147,6 +150,24 @@ async fn pending_requests(
         }
     }
     None
+}
+
+/// The same for the certificates of the Tigera operator's network plugin; other plugins have none.
+async fn typha_certificates(
+    transport: &Arc<dyn Transport>,
+    hosts: &[Host],
+    inspected: &[Inspection],
+) -> Vec<TyphaCertificate> {
+    let answers = |(h, i): &(&Host, &Inspection)| h.role == Role::ControlPlane && api_answers(i) && typha::applies(h);
+    let Some((host, _)) = hosts.iter().zip(inspected).find(answers) else {
+        return Vec::new();
+    };
+    let asked = typha::SECRETS.map(|secret| async move {
+        let command = typha::command(host, secret).with_timeout(QUESTION);
+        let output = transport.run(&host.name, &command).await.ok()?;
+        typha::parse(secret, &output).ok().flatten()
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 fn api_answers(inspection: &Inspection) -> bool {

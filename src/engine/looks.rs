@@ -7,10 +7,11 @@ use crate::model::{Host, HostName, UnitFacts};
 use crate::plan::{Baseline, PlannedProbe};
 use crate::probes::nodes::{self, NodeFacts};
 use crate::probes::verdict::Verdict;
-use crate::probes::{api_server, certificates_on_disk, containers, etcd, units};
+use crate::probes::{api_server, certificates_on_disk, containers, endpoint, etcd, units};
 use crate::remote::RemoteError;
 
 use super::context::Run;
+use super::handshake::shake;
 use super::{in_use, pods_view};
 
 /// The last word of a probe whose answer did not come before the gate's time was up.
@@ -85,6 +86,7 @@ async fn ask_host(run: &Run, host: &Host, probe: &PlannedProbe, views: &ClusterV
                 .map(|answer| etcd::judge(&answer))
                 .map_err(|e| e.to_string())
         }
+        ProbeSpec::Endpoint => kubelet_endpoint(run, host).await,
         ProbeSpec::Nodes => node(run, host, views),
         ProbeSpec::Pods => pods_view::look(run, host).await,
         // Followed, not asked: `journal_watch` answers for it.
@@ -159,6 +161,16 @@ async fn static_pods(run: &Run, host: &HostName, baseline: &Baseline) -> Result<
     let output = run.ask(host, &containers::command(runtime)).await.map_err(said)?;
     let now = containers::parse(&output).map_err(|e| e.to_string())?;
     Ok(containers::judge(static_pods, before, &now))
+}
+
+async fn kubelet_endpoint(run: &Run, host: &Host) -> Result<Verdict, String> {
+    let target = endpoint::target(&run.facts_of(&host.name)).ok_or("kubelet.conf names no server")?;
+    let shown = shake(run.transport.as_ref(), host, target).await.served;
+    Ok(endpoint::judge(
+        &shown.endpoint,
+        &shown.answer,
+        now_on_host(run, &host.name),
+    ))
 }
 
 fn node(run: &Run, host: &Host, views: &ClusterViews) -> Result<Verdict, String> {

@@ -148,6 +148,7 @@ impl Default for Timings {
 
 /// The fleet to build. Start from [`LabConfig::new`] and change fields.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct LabConfig {
     pub masters: usize,
     pub workers: usize,
@@ -155,6 +156,8 @@ pub struct LabConfig {
     /// Source of every name, id and fault; the same seed gives the same fleet (keys aside).
     pub seed: u64,
     pub kubernetes: KubeVersion,
+    /// Hosts with another version.
+    pub versions: Vec<(String, KubeVersion)>,
     pub runtime: RuntimeKind,
     /// dockerd keeps containers when it stops.
     pub live_restore: bool,
@@ -166,6 +169,16 @@ pub struct LabConfig {
     pub expired_kubelets: Vec<String>,
     /// ca.key is absent (external CA).
     pub external_ca: bool,
+    /// kubeadm's `certificatesDir`.
+    pub cert_dir: String,
+    /// kubeadm's `certificateValidityPeriod`, in days; what is renewed without asking the cluster lives a year.
+    pub validity_days: i64,
+    /// A backup of a healthy day kept kubeadm's configuration.
+    pub kept_config: bool,
+    /// A virtual address by kube-vip, which uses the admin.conf of its start.
+    pub kube_vip: bool,
+    /// Neither crictl nor another client of the container runtime is installed.
+    pub without_client: bool,
     /// The fleet's wall clock at its start; `None` = now.
     pub wall_clock: Option<Timestamp>,
     /// Clock offsets by host name, milliseconds; positive = ahead.
@@ -190,12 +203,18 @@ impl LabConfig {
                 patch,
                 ..KubeVersion::minor(minor)
             },
+            versions: Vec::new(),
             runtime,
             live_restore: false,
             operator_calico: scenario == Scenario::CalicoToken,
             calico: default_trouble(scenario),
             expired_kubelets: Vec::new(),
             external_ca: false,
+            cert_dir: "/etc/kubernetes/pki".to_owned(),
+            validity_days: 365,
+            kept_config: false,
+            kube_vip: false,
+            without_client: false,
             wall_clock: None,
             clock_offsets: Vec::new(),
             timings: Timings::default(),

@@ -93,7 +93,10 @@ impl Lab {
                 ..SshSettings::default()
             },
             r#become: BecomeSettings::default(),
-            kubernetes: KubernetesSettings::default(),
+            kubernetes: KubernetesSettings {
+                cert_dir: n.cert_dir.clone(),
+                ..KubernetesSettings::default()
+            },
         };
         Inventory {
             cluster: "lab".to_owned(),
@@ -165,6 +168,15 @@ impl Lab {
             let (moment, boot) = (w.moment(), w.rng.hex(32));
             if let Some(node) = w.nodes.iter_mut().find(|n| n.name == *host) {
                 node.reboot(&moment, boot);
+            }
+        });
+    }
+
+    /// Leaves the control plane's manifests where a run that was cut short parks them.
+    pub fn park_manifests(&self, host: &HostName) {
+        self.with(|w| {
+            if let Some(node) = w.nodes.iter_mut().find(|n| n.name == *host) {
+                super::static_pods::park(node, "20200809T120000Z-renew-0000");
             }
         });
     }

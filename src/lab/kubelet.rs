@@ -236,8 +236,11 @@ fn contact(node: &Node, kubelet: &Kubelet, moment: &Moment, open: Option<&Api>) 
     }
 }
 
-/// The load balancer: any ready API server, else any that listens.
+/// The load balancer or virtual address: any ready API server, else any that listens.
 pub(super) fn balance(moment: &Moment, turn: usize) -> Option<&Api> {
+    if !moment.endpoint_up {
+        return None;
+    }
     let ready: Vec<&Api> = moment.apis.iter().filter(|a| a.ready).collect();
     let from = if ready.is_empty() {
         moment.apis.iter().collect()

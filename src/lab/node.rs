@@ -65,6 +65,9 @@ pub(super) struct Node {
     pub(super) kube: KubeVersion,
     pub(super) runtime: RuntimeKind,
     pub(super) live_restore: bool,
+    /// Where its PKI lies.
+    pub(super) cert_dir: String,
+    pub(super) without_client: bool,
     pub(super) files: FileTree,
     pub(super) units: BTreeMap<&'static str, Unit>,
     pub(super) containers: Vec<Container>,
@@ -108,6 +111,8 @@ pub(super) struct Moment {
     pub(super) endpoint: Arc<str>,
     /// API servers whose port is open.
     pub(super) apis: Vec<Api>,
+    /// The endpoint leads to them: some kube-vip holds the virtual address, or a load balancer needs none.
+    pub(super) endpoint_up: bool,
 }
 
 /// An API server as its callers see it.
@@ -130,6 +135,11 @@ impl Node {
     /// The host's own wall clock.
     pub(super) fn wall(&self, moment: &Moment) -> Timestamp {
         moment.clock.wall(moment.now + self.offset)
+    }
+
+    /// A file of the PKI.
+    pub(super) fn pki(&self, file: &str) -> String {
+        format!("{}/{file}", self.cert_dir)
     }
 
     pub(super) fn unit(&self, name: &str) -> Option<&Unit> {

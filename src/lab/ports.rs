@@ -51,7 +51,7 @@ fn etcd(world: &World, there: usize, file: &str) -> Option<Arc<Leaf>> {
     let node = &world.nodes[there];
     let container = node.container("etcd")?;
     let up = world.now >= container.started + world.config.timings.etcd_up;
-    let leaf = node.files.leaf(&format!("/etc/kubernetes/pki/etcd/{file}.crt"));
+    let leaf = node.files.leaf(&node.pki(&format!("etcd/{file}.crt")));
     leaf.filter(|_| up)
 }
 

@@ -135,7 +135,9 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
         .iter()
         .find(|(host, _)| host == name)
         .map_or(0, |(_, ms)| *ms);
-    let (kube, runtime, live_restore) = (config.kubernetes, config.runtime, config.live_restore);
+    let own = config.versions.iter().find(|(host, _)| host == name).map(|(_, v)| *v);
+    let (kube, runtime, live_restore) = (own.unwrap_or(config.kubernetes), config.runtime, config.live_restore);
+    let (cert_dir, without_client) = (config.cert_dir.clone(), config.without_client);
     Node {
         name: HostName::new(name),
         index,
@@ -144,6 +146,8 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
         kube,
         runtime,
         live_restore,
+        cert_dir,
+        without_client,
         files: FileTree::default(),
         units: units_of(runtime),
         containers: Vec::new(),

@@ -9,7 +9,7 @@ use super::file_tree::Content;
 use super::node::KUBELET_CLIENT;
 use super::pki::{LabError, Leaf, LeafSpec, Signer};
 use super::scenario::Story;
-use super::static_pods::{COMPONENTS, PKI, manifest};
+use super::static_pods::{COMPONENTS, KUBE_VIP, manifest};
 use super::world::World;
 
 /// What every node has.
@@ -28,6 +28,7 @@ pub(super) fn put_kubelet_files(world: &mut World, index: usize, story: &Story) 
     let serving = world.issue(serving, story.created, shift(story.created, 3650 * DAY))?;
     let dated = format!("kubelet-client-{}.pem", from.strftime("%Y-%m-%d-%H-%M-%S"));
     let kubeconfig = kubelet_conf(&world.endpoint);
+    let ca = world.nodes[index].pki("ca.crt");
     let files = &mut world.nodes[index].files;
     files.put(format!("/var/lib/kubelet/pki/{dated}"), Content::Bundle(client), from);
     files.put(
@@ -53,11 +54,7 @@ pub(super) fn put_kubelet_files(world: &mut World, index: usize, story: &Story) 
         Content::Text("PRETTY_NAME=\"Ubuntu 18.04.5 LTS\"\nID=ubuntu\n".to_owned()),
         story.created,
     );
-    files.put(
-        "/etc/kubernetes/pki/ca.crt",
-        Content::CaCertificate(Arc::clone(&world.pki.ca)),
-        story.created,
-    );
+    files.put(ca, Content::CaCertificate(Arc::clone(&world.pki.ca)), story.created);
     if world.config.live_restore {
         files.put(
             "/etc/docker/daemon.json",
@@ -87,7 +84,7 @@ fn places(world: &World, index: usize) -> Vec<Place> {
     let (name, address) = (node.name.to_string(), node.address.clone());
     let vip = world.endpoint.split(':').next().unwrap_or_default().to_owned();
     let file = |path: &str, spec| Place {
-        path: format!("{PKI}/{path}.crt"),
+        path: node.pki(&format!("{path}.crt")),
         spec,
         kubeconfig: false,
     };
@@ -185,18 +182,18 @@ pub(super) fn put_master_files(world: &mut World, index: usize, story: &Story) -
         ("front-proxy-ca", &world.pki.front_proxy),
     ];
     for (name, authority) in pki {
+        let (certificate, key) = (
+            world.nodes[index].pki(&format!("{name}.crt")),
+            world.nodes[index].pki(&format!("{name}.key")),
+        );
         let files = &mut world.nodes[index].files;
         files.put(
-            format!("{PKI}/{name}.crt"),
+            certificate,
             Content::CaCertificate(Arc::clone(authority)),
             story.created,
         );
         if !external {
-            files.put(
-                format!("{PKI}/{name}.key"),
-                Content::CaKey(Arc::clone(authority)),
-                story.created,
-            );
+            files.put(key, Content::CaKey(Arc::clone(authority)), story.created);
         }
     }
     let files = &mut world.nodes[index].files;
@@ -207,7 +204,31 @@ pub(super) fn put_master_files(world: &mut World, index: usize, story: &Story) -
             story.created,
         );
     }
+    if world.config.kube_vip {
+        let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: kube-vip\n  namespace: kube-system\nspec:\n  containers:\n  - args:\n    - manager\n    \
+                    image: ghcr.io/kube-vip/kube-vip:v0.6.4\n    name: kube-vip\n  volumes:\n  - hostPath:\n      path: /etc/kubernetes/admin.conf\n    name: kubeconfig\n";
+        files.put(manifest(KUBE_VIP), Content::Text(text.to_owned()), story.created);
+    }
+    if world.config.kept_config {
+        let text = kubeadm_config(&world.config.cert_dir, world.config.validity_days);
+        files.put(
+            format!("{KEPT}/kubeadm-config.yaml"),
+            Content::Text(text),
+            story.created,
+        );
+    }
     Ok(())
+}
+
+/// The backup of a healthy day.
+const KEPT: &str = "/var/lib/certfleet/backups/20200101T000000Z-renew-0000";
+
+/// What kubeadm keeps in the cluster, as far as the lab goes by it.
+pub(super) fn kubeadm_config(cert_dir: &str, validity_days: i64) -> String {
+    format!(
+        "apiVersion: kubeadm.k8s.io/v1beta4\ncertificateValidityPeriod: {}h0m0s\ncertificatesDir: {cert_dir}\nkind: ClusterConfiguration\n",
+        validity_days * 24
+    )
 }
 
 fn manifest_text(component: &str, address: &str) -> String {

@@ -48,22 +48,20 @@ fn identity(node: &Node, component: &str, salt: u32) -> String {
     super::rng::Rng::new(seed).hex(64)
 }
 
-/// Default place of the PKI.
-pub(super) const PKI: &str = "/etc/kubernetes/pki";
-
 fn serving(node: &Node, component: &str) -> Option<Arc<Leaf>> {
     match component {
-        "kube-apiserver" => node.files.leaf(&format!("{PKI}/apiserver.crt")),
-        "etcd" => node.files.leaf(&format!("{PKI}/etcd/server.crt")),
+        "kube-apiserver" => node.files.leaf(&node.pki("apiserver.crt")),
+        "etcd" => node.files.leaf(&node.pki("etcd/server.crt")),
         _ => None,
     }
 }
 
 fn client(node: &Node, component: &str) -> Option<Arc<Leaf>> {
     match component {
-        "kube-apiserver" => node.files.leaf(&format!("{PKI}/apiserver-etcd-client.crt")),
+        "kube-apiserver" => node.files.leaf(&node.pki("apiserver-etcd-client.crt")),
         "kube-controller-manager" => node.files.leaf("/etc/kubernetes/controller-manager.conf"),
         "kube-scheduler" => node.files.leaf("/etc/kubernetes/scheduler.conf"),
+        KUBE_VIP => node.files.leaf("/etc/kubernetes/admin.conf"),
         _ => None,
     }
 }
@@ -111,6 +109,49 @@ pub(super) fn crash(node: &mut Node, moment: &Moment) {
 
 /// The manifests of a kubeadm master.
 pub(super) const COMPONENTS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+
+/// A static pod beside them, where the endpoint is a virtual address.
+pub(super) const KUBE_VIP: &str = "kube-vip";
+/// Where a run parks manifests.
+pub(super) const PARKED: &str = "/etc/kubernetes/certfleet-parked";
+
+/// Ends the control plane's containers, and kube-vip where its kubeconfig is newer than it is.
+pub(super) fn stop(node: &mut Node, moment: &Moment) -> Vec<Container> {
+    let admin = node.files.entry("/etc/kubernetes/admin.conf").map(|f| f.modified);
+    let offset = node.offset;
+    let stale = |c: &Container| admin.is_some_and(|written| moment.clock.wall(c.started + offset) < written);
+    let goes = |c: &Container| COMPONENTS.contains(&c.component.as_str()) || (c.component == KUBE_VIP && stale(c));
+    let (gone, kept) = std::mem::take(&mut node.containers).into_iter().partition(goes);
+    node.containers = kept;
+    gone
+}
+
+/// Moves the control plane's manifests out of the kubelet's sight.
+pub(super) fn park(node: &mut Node, run: &str) {
+    for component in COMPONENTS {
+        if let Some(file) = node.files.remove(&manifest(component)) {
+            node.files.insert(format!("{PARKED}/{run}/{component}.yaml"), file);
+        }
+    }
+}
+
+/// Parked manifests, as paths.
+pub(super) fn parked(node: &Node) -> Vec<String> {
+    node.files.below(PARKED).map(|(path, _)| path.clone()).collect()
+}
+
+/// Moves them back; their names.
+pub(super) fn put_back(node: &mut Node) -> Vec<String> {
+    let mut names = Vec::new();
+    for path in parked(node) {
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        if let Some(file) = node.files.remove(&path) {
+            node.files.insert(format!("{MANIFESTS}/{name}"), file);
+        }
+        names.push(name);
+    }
+    names
+}
 
 /// Path of a component's manifest.
 pub(super) fn manifest(component: &str) -> String {

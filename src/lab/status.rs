@@ -6,6 +6,7 @@ use super::calico::PodState;
 use super::config::CalicoTrouble;
 use super::fleet::is_master;
 use super::node::{KUBELET_CLIENT, Node};
+use super::static_pods::{COMPONENTS, KUBE_VIP};
 use super::world::World;
 
 /// A snapshot.
@@ -99,6 +100,7 @@ impl NodeStatus {
         let wall = node.wall(&moment);
         let api_ready = moment.apis.iter().any(|a| a.master == node.index && a.ready);
         let leaves = node.files.below("/etc").chain(node.files.below("/var/lib/kubelet"));
+        let leaves = leaves.chain(node.files.below(&node.cert_dir));
         let disk_valid = leaves
             .filter_map(|(_, f)| f.content.leaf())
             .all(|leaf| leaf.valid(wall));
@@ -113,6 +115,7 @@ impl NodeStatus {
             containers: node
                 .containers
                 .iter()
+                .filter(|c| COMPONENTS.contains(&c.component.as_str()))
                 .map(|c| (c.component.clone(), c.id.clone()))
                 .collect(),
         }
@@ -141,9 +144,10 @@ impl NodeStatus {
 
 fn served_is_disk(node: &Node) -> bool {
     let on_disk = |component: &str| match component {
-        "kube-apiserver" => node.files.leaf("/etc/kubernetes/pki/apiserver.crt"),
+        "kube-apiserver" => node.files.leaf(&node.pki("apiserver.crt")),
         "kube-controller-manager" => node.files.leaf("/etc/kubernetes/controller-manager.conf"),
         "kube-scheduler" => node.files.leaf("/etc/kubernetes/scheduler.conf"),
+        KUBE_VIP => node.files.leaf("/etc/kubernetes/admin.conf"),
         _ => None,
     };
     node.containers.iter().all(|c| {

@@ -68,13 +68,15 @@ impl World {
 
     /// What the hosts see of each other right now.
     pub(super) fn moment(&self) -> Moment {
-        let apis = self.nodes.iter().filter_map(|n| self.api(n)).collect();
+        let apis: Vec<Api> = self.nodes.iter().filter_map(|n| self.api(n)).collect();
+        let endpoint_up = !self.config.kube_vip || self.nodes.iter().any(|n| holds_vip(n, &apis));
         Moment {
             now: self.now,
             clock: self.clock,
             timings: self.config.timings,
             endpoint: Arc::clone(&self.endpoint),
             apis,
+            endpoint_up,
         }
     }
 
@@ -132,7 +134,7 @@ impl World {
 
     fn acceptable_member<'a>(&self, node: &'a Node) -> Option<&'a str> {
         let container = node.container("etcd")?;
-        let peer = node.files.leaf("/etc/kubernetes/pki/etcd/peer.crt")?;
+        let peer = node.files.leaf(&node.pki("etcd/peer.crt"))?;
         let up = self.now >= container.started + self.config.timings.etcd_up;
         let valid = peer.valid(self.clock.wall(self.now + node.offset));
         (up && valid).then_some(container.id.as_str())
@@ -161,7 +163,7 @@ impl World {
             let etcd_up = node
                 .container("etcd")
                 .is_some_and(|c| now >= c.started + self.config.timings.etcd_up);
-            let server = node.files.leaf("/etc/kubernetes/pki/etcd/server.crt");
+            let server = node.files.leaf(&node.pki("etcd/server.crt"));
             let server_valid = server.is_some_and(|leaf| leaf.valid(wall));
             let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
                 continue;
@@ -256,6 +258,13 @@ impl World {
     }
 }
 
+/// kube-vip is elected through the API server beside it, with the certificate it read at its start.
+fn holds_vip(node: &Node, apis: &[Api]) -> bool {
+    let client = node.container(static_pods::KUBE_VIP).and_then(|c| c.client.as_ref());
+    let api = apis.iter().find(|a| a.master == node.index && a.ready);
+    client.zip(api).is_some_and(|(leaf, api)| leaf.valid(api.wall))
+}
+
 /// Units that were on their way arrive.
 fn units_tick(node: &mut Node, moment: &Moment) {
     let names: Vec<&'static str> = node.units.keys().copied().collect();
@@ -324,7 +333,7 @@ fn reload_api(node: &mut Node, moment: &Moment) {
     if node.kube.minor < 17 {
         return;
     }
-    let leaf = node.files.leaf(&format!("{}/apiserver.crt", static_pods::PKI));
+    let leaf = node.files.leaf(&node.pki("apiserver.crt"));
     let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
         return;
     };

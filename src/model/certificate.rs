@@ -118,6 +118,9 @@ pub struct CertificateBefore {
     /// As in [`X509Facts::serial`].
     pub serial: String,
     pub not_after: Timestamp,
+    /// A renewal may end earlier than what it replaces (`certificateValidityPeriod`), but never begins earlier.
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
 }
 
 impl CertificateFact {
@@ -127,6 +130,7 @@ impl CertificateFact {
             name: self.name.clone(),
             serial: x509.serial.clone(),
             not_after: x509.not_after,
+            not_before: Some(x509.not_before),
         })
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::certificate::CertificateFact;
 use super::ids::HostName;
+use super::shape::ShapeFacts;
 
 /// Everything known about one host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,9 @@ pub struct HostFacts {
     pub disk_free: Option<u64>,
     /// crictl is in PATH.
     pub crictl: Option<bool>,
+    /// What only some clusters have.
+    #[serde(default)]
+    pub shape: ShapeFacts,
 }
 
 impl HostFacts {
@@ -85,6 +89,7 @@ impl HostFacts {
             listens: Vec::new(),
             disk_free: None,
             crictl: None,
+            shape: ShapeFacts::default(),
         }
     }
 

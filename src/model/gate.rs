@@ -36,6 +36,8 @@ pub enum ProbeSpec {
     Unit { name: String, state: UnitState },
     /// `/readyz` of the API server on this very master.
     ApiServer,
+    /// Where this host's kubelet connects to (VIP, load balancer, one master), a valid certificate is served.
+    Endpoint,
     /// This member answers, and the cluster has quorum.
     Etcd,
     /// The host's Node is Ready.
@@ -55,6 +57,7 @@ impl ProbeSpec {
             ProbeSpec::KubeletJournal => "kubelet-journal",
             ProbeSpec::Unit { .. } => "unit",
             ProbeSpec::ApiServer => "api-server",
+            ProbeSpec::Endpoint => "endpoint",
             ProbeSpec::Etcd => "etcd",
             ProbeSpec::Nodes => "nodes",
             ProbeSpec::Pods => "pods",

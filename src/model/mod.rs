@@ -17,6 +17,7 @@ pub mod command;
 pub mod scripts;
 pub mod certificate;
 pub mod facts;
+pub mod shape;
 pub mod outcome;
 pub mod exit;
 

@@ -11,9 +11,15 @@ pub const BACKUP_DIRECTORY: &str = "/var/lib/certfleet/backups";
 /// Copying some megabytes on a slow disk.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// One copy per run; running it again verifies the copy.
+/// One copy per run; running it again verifies the copy. Where the API answers, kubeadm's configuration is kept with it.
 pub fn plan(host: &Host) -> Planned {
-    let arguments = [RUN_ID_PLACEHOLDER, BACKUP_DIRECTORY, &host.kubernetes.cert_dir];
+    let settings = &host.kubernetes;
+    let arguments = [
+        RUN_ID_PLACEHOLDER,
+        BACKUP_DIRECTORY,
+        &settings.cert_dir,
+        &settings.kubectl,
+    ];
     let command = Command::script(&scripts::BACKUP, arguments).with_timeout(TIMEOUT);
     let path = format!("{BACKUP_DIRECTORY}/{RUN_ID_PLACEHOLDER}");
     let title = "back up /etc/kubernetes";
@@ -38,7 +44,7 @@ mod tests {
         let command = fill_run_id(&planned.commands[0], &run);
         assert_eq!(
             command.to_string(),
-            "certfleet:backup 20201122T191500Z-renew-4f2a /var/lib/certfleet/backups /etc/kubernetes/pki"
+            "certfleet:backup 20201122T191500Z-renew-4f2a /var/lib/certfleet/backups /etc/kubernetes/pki kubectl"
         );
         assert_eq!(command.words[2], scripts::BACKUP.text);
         let Postcondition::BackupExists { path } = planned.postcondition.for_run(&run) else {

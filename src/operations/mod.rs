@@ -9,6 +9,7 @@ pub mod restore;
 pub mod prune_backups;
 pub mod delete_pods;
 pub mod run;
+pub mod external_ca;
 
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::model::shape::PARKED;
 use crate::model::{Command, Host, HostFacts, Role, RuntimeKind, scripts};
 
 use super::service::runtime_of;
-use super::types::{Expect, OperationError, Planned, Postcondition, RunContext};
+use super::types::{Expect, OperationError, Planned, Postcondition, RUN_ID_PLACEHOLDER, RunContext};
 
 /// Seconds each container gets to end by itself; etcd and kube-apiserver need few.
 const GRACE_SECONDS: u64 = 30;
@@ -13,7 +14,8 @@ const GRACE_SECONDS: u64 = 30;
 const TIMEOUT: Duration = Duration::from_secs(GRACE_SECONDS + 120);
 
 /// Skipped where there is no control plane, and on docker when dockerd is stopped anyway: that ends its containers,
-/// unless `live-restore` is on. containerd and CRI-O leave containers running when they stop.
+/// unless `live-restore` is on. containerd and CRI-O leave containers running when they stop. Manifests that a run which was
+/// cut short left out of the kubelet's directory are put back first, so then it is never skipped.
 ///
 /// # Errors
 /// The runtime is not known.
@@ -23,10 +25,15 @@ pub fn plan(host: &Host, facts: &HostFacts, context: RunContext) -> Result<Plann
         return Ok(Planned::skipped(title, why));
     }
     let runtime = runtime_of(host, facts)?;
-    if runtime == RuntimeKind::Docker && context.runtime_will_stop && facts.live_restore == Some(false) {
+    let parked = facts.shape.parked.len();
+    if parked == 0 && runtime == RuntimeKind::Docker && context.runtime_will_stop && facts.live_restore == Some(false) {
         return Ok(Planned::skipped(title, "stopping docker ends them"));
     }
-    let arguments = [runtime.to_string(), GRACE_SECONDS.to_string()];
+    let arguments = [
+        runtime.to_string(),
+        GRACE_SECONDS.to_string(),
+        RUN_ID_PLACEHOLDER.to_owned(),
+    ];
     let mut commands = vec![Command::script(&scripts::STOP_STATIC_PODS, arguments).with_timeout(TIMEOUT)];
     if facts.unit(runtime.service()).is_some_and(|u| !u.is_active()) {
         // Left behind by a run that was stopped half-way: its containers may live on, and only it can stop them.
@@ -35,10 +42,25 @@ pub fn plan(host: &Host, facts: &HostFacts, context: RunContext) -> Result<Plann
             Command::root(["systemctl", "start", runtime.service()]).with_timeout(TIMEOUT),
         );
     }
-    let ids = facts.containers.iter().map(|c| c.id.clone()).collect();
-    let postcondition = Postcondition::ContainersGone { runtime, ids };
-    let forecast = facts.containers.is_empty().then(|| "none was seen running".to_owned());
+    let forecast = if parked > 0 {
+        Some(format!(
+            "{parked} manifests that an earlier run left in {PARKED} are put back first"
+        ))
+    } else {
+        facts.containers.is_empty().then(|| "none was seen running".to_owned())
+    };
+    let postcondition = done(runtime, facts);
     Ok(Planned::work(title, commands, postcondition, Expect::StoppedPods).with_forecast(forecast))
+}
+
+/// The script itself fails while a container is left; so that nothing is parked any more says that both are done.
+fn done(runtime: RuntimeKind, facts: &HostFacts) -> Postcondition {
+    if !facts.shape.parked.is_empty() {
+        let command = Command::root(["test", "!", "-e", PARKED]);
+        return Postcondition::CommandSucceeds { command };
+    }
+    let ids = facts.containers.iter().map(|c| c.id.clone()).collect();
+    Postcondition::ContainersGone { runtime, ids }
 }
 
 /// Static pods decide; without an answer, the role.
@@ -78,6 +100,27 @@ mod tests {
                 "{runtime} {will_stop} {live_restore:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_was_parked_comes_back_even_where_docker_would_end_everything() {
+        let mut facts = fixtures::facts("m1");
+        facts.runtime = Some(RuntimeKind::Docker);
+        facts.live_restore = Some(false);
+        facts.shape.parked = vec![format!("{PARKED}/run-1/etcd.yaml")];
+        let context = RunContext {
+            runtime_will_stop: true,
+            ..fixtures::context()
+        };
+        let planned = plan(&fixtures::host("m1", Role::ControlPlane), &facts, context).unwrap();
+        assert!(planned.skip.is_none());
+        assert!(matches!(planned.postcondition, Postcondition::CommandSucceeds { .. }));
+        assert!(planned.forecast.unwrap().contains("put back first"));
+        assert!(
+            planned.commands[0].to_string().ends_with("docker 30 '{run-id}'"),
+            "{}",
+            planned.commands[0]
+        );
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub fn plan(names: &CertificateNames, host: &Host, facts: &HostFacts) -> Result<
     }
     external_ca(&present, host, facts)?;
     let version = version(host, facts)?;
-    let commands = present.iter().map(|c| renew(&c.name, version, host)).collect();
+    let config = facts.shape.kubeadm_config.as_deref();
+    let commands = present.iter().map(|c| renew(&c.name, version, host, config)).collect();
     let before = present.iter().filter_map(|c| c.before()).collect();
     let title = format!(
         "renew {} certificate{}",
@@ -53,6 +54,7 @@ pub fn plan(names: &CertificateNames, host: &Host, facts: &HostFacts) -> Result<
     let postcondition = Postcondition::CertificatesRenewed { before };
     Ok(Planned {
         left_out,
+        forecast: config.map(|c| format!("the API does not answer, so kubeadm is given the configuration kept in {c}")),
         ..Planned::work(title, commands, postcondition, Expect::KubeadmRenew)
     })
 }
@@ -183,11 +185,17 @@ fn version(host: &Host, facts: &HostFacts) -> Result<KubeVersion, OperationError
     Ok(version)
 }
 
-fn renew(name: &str, version: KubeVersion, host: &Host) -> Command {
+/// Without an API kubeadm falls back to its defaults: another certificate directory, an external etcd, a validity period
+/// would be forgotten. A kept configuration says them.
+fn renew(name: &str, version: KubeVersion, host: &Host, config: Option<&str>) -> Command {
     let alpha = (version < WITHOUT_ALPHA).then_some("alpha");
     let cert_dir = format!("--cert-dir={}", host.kubernetes.cert_dir);
+    let config = config.map(|c| format!("--config={c}"));
     let words = [host.kubernetes.kubeadm.as_str()].into_iter().chain(alpha);
-    Command::root(words.chain(["certs", "renew", name, &cert_dir])).with_timeout(TIMEOUT)
+    let words = words
+        .chain(["certs", "renew", name, &cert_dir])
+        .chain(config.as_deref());
+    Command::root(words).with_timeout(TIMEOUT)
 }
 
 #[cfg(test)]
@@ -240,6 +248,21 @@ mod tests {
             renewed(&master("v1.14.1")),
             Err(OperationError::UnsupportedKubeadm { .. })
         ));
+    }
+
+    #[test]
+    fn a_kept_configuration_speaks_for_a_dead_api() {
+        let mut facts = master("v1.31.0");
+        facts.shape.kubeadm_config = Some("/var/lib/certfleet/backups/run/kubeadm-config.yaml".to_owned());
+        let planned = renewed(&facts).unwrap();
+        let line = planned.commands[0].words.join(" ");
+        assert!(
+            line.ends_with(
+                "--cert-dir=/etc/kubernetes/pki --config=/var/lib/certfleet/backups/run/kubeadm-config.yaml"
+            ),
+            "{line}"
+        );
+        assert!(planned.forecast.unwrap().contains("does not answer"));
     }
 
     #[test]

@@ -159,7 +159,7 @@ impl OperationError {
                 "Renew by hand with openssl and the CA key, or put a kubeadm 1.15 binary on the host and name it in `kubernetes: { kubeadm: … }`.".to_owned()
             }
             Self::ExternalCa { names, .. } => format!(
-                "Have {} signed where the CA key is, or leave them out of `names:`.",
+                "Have {} signed where the CA key is (docs/guide/external-ca.md), then `certfleet restart`; or leave them out of `names:`.",
                 names.join(", ")
             ),
             Self::UnknownName { .. } => {

@@ -6,6 +6,7 @@ use crate::model::host_words::unit_name;
 use crate::model::playbook::{Operation, ServiceState};
 use crate::model::{Host, HostFacts, Role};
 use crate::operations::types::Postcondition;
+use crate::probes::endpoint;
 
 use super::planner::{PlanInput, stops_the_runtime};
 use super::types::{Baseline, PlannedGate, PlannedProbe, PlannedStep};
@@ -41,6 +42,7 @@ fn concerns(spec: &ProbeSpec, host: &Host, input: &PlanInput<'_>) -> bool {
     match spec {
         ProbeSpec::ApiServer | ProbeSpec::StaticPods => host.role == Role::ControlPlane,
         ProbeSpec::Etcd => has_etcd(host, facts),
+        ProbeSpec::Endpoint => endpoint::target(facts).is_some(),
         ProbeSpec::Nodes => host.role != Role::Etcd,
         ProbeSpec::Pods => input.speaker().is_some_and(|s| s.name == host.name),
         ProbeSpec::KubeletJournal

@@ -56,6 +56,10 @@ fn fill(facts: &mut HostFacts, key: &str, value: &str) {
         "disk-free" => facts.disk_free = value.parse().ok(),
         "live-restore" => facts.live_restore = Some(value == "true"),
         "crictl" => facts.crictl = Some(value == "present"),
+        "parked" => facts.shape.parked.push(value.to_owned()),
+        "etcd-server" => facts.shape.etcd_servers.push(value.to_owned()),
+        "kubeadm-config" => facts.shape.kubeadm_config = text(),
+        "distribution" => facts.shape.distribution = text(),
         _ => {}
     }
 }

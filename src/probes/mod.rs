@@ -9,6 +9,7 @@ pub mod host_facts;
 pub mod x509;
 pub mod certificates_on_disk;
 pub mod served;
+pub mod endpoint;
 pub mod containers;
 pub mod etcd;
 pub mod api_server;
@@ -20,6 +21,7 @@ pub mod cni_token;
 pub mod kubelet_journal;
 pub mod surroundings;
 pub mod serving_requests;
+pub mod typha;
 pub mod recent_journal;
 
 #[cfg(test)]

@@ -89,6 +89,7 @@ fn proves(probe: &PlannedProbe) -> String {
         ProbeSpec::CertificatesInUse => "every certificate served is the one on disk",
         ProbeSpec::KubeletJournal => "kubelet restarted, no certificate error, a sign of success",
         ProbeSpec::ApiServer => "the API server on this very host says it is ready",
+        ProbeSpec::Endpoint => "where this kubelet connects to, a valid certificate is served",
         ProbeSpec::Etcd => "the etcd member answers and has quorum",
         ProbeSpec::Nodes => "the node is Ready",
         ProbeSpec::Pods => "CNI DaemonSets are ready, no pod is stuck",

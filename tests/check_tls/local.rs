@@ -110,6 +110,7 @@ pub(crate) async fn fleet(pki: &Pki, handshake: Handshake) -> FleetInspection {
         at: jiff::Timestamp::now(),
         hosts: vec![inspection],
         requests: None,
+        typha: Vec::new(),
     }
 }
 

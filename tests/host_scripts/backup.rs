@@ -131,3 +131,49 @@ fn a_copy_that_fails_leaves_nothing_behind() {
     );
     assert!(files(&tree.path(DIRECTORY)).is_empty());
 }
+
+/// Answers only for admin.conf, as a cluster that is well does.
+const KUBECTL: &str = r#"case $* in *"--kubeconfig="*"/etc/kubernetes/admin.conf "*"get configmap kubeadm-config "*) ;; *) exit 1 ;; esac
+[ -e "$STATE/down" ] && exit 1
+printf 'apiVersion: kubeadm.k8s.io/v1beta3\ncertificatesDir: /srv/pki\nkind: ClusterConfiguration\n'"#;
+
+#[test]
+fn kubeadms_configuration_is_kept_when_the_api_answers_and_found_when_it_does_not() {
+    for shell in shells() {
+        let tree = host();
+        tree.stub("kubectl", KUBECTL);
+        let keep = |run: &str| {
+            let output = tree.run(&shell, &scripts::BACKUP, &[run, DIRECTORY, PKI, "kubectl"]);
+            assert!(output.status.success(), "{shell:?}: {}", said(&output));
+        };
+        keep("20200101T000000Z-renew-0001");
+        keep("20200301T000000Z-renew-0002");
+        fs::write(tree.state("down"), "").unwrap();
+        keep("20200401T000000Z-renew-0003");
+        let kept = |run: &str| tree.path(&format!("{DIRECTORY}/{run}/kubeadm-config.yaml"));
+        assert!(
+            fs::read_to_string(kept("20200301T000000Z-renew-0002"))
+                .unwrap()
+                .contains("certificatesDir: /srv/pki")
+        );
+        let handed_on = fs::read_to_string(kept("20200401T000000Z-renew-0003")).unwrap();
+        assert!(
+            handed_on.contains("certificatesDir: /srv/pki"),
+            "an older backup may be removed: {shell:?}"
+        );
+        tree.write("/etc/kubernetes/admin.conf", "    server: https://10.0.0.100:6443\n");
+        tree.stub("curl", r#"[ -e "$STATE/down" ] && { printf 000; exit 7; }; case $* in *"https://10.0.0.100:6443/healthz") printf 401 ;; esac"#);
+        let ask = || {
+            tree.run(&shell, &scripts::FACTS, &[PKI, "kubeadm"])
+                .stdout_text()
+                .into_owned()
+        };
+        let line = format!("kubeadm-config\t{DIRECTORY}/20200401T000000Z-renew-0003/kubeadm-config.yaml\n");
+        assert!(ask().contains(&line), "{shell:?}: {}", ask());
+        fs::remove_file(tree.state("down")).unwrap();
+        assert!(
+            !ask().contains("kubeadm-config"),
+            "a cluster that answers is asked by kubeadm itself"
+        );
+    }
+}

@@ -152,3 +152,24 @@ fn the_endpoint_of_the_kubelet_and_a_bare_host() {
     );
     assert!(bare.hostname.is_some() && bare.static_pods.is_empty());
 }
+
+#[test]
+fn etcd_elsewhere_and_other_distributions_are_told() {
+    for shell in shells() {
+        let tree = Tree::new();
+        tree.write(
+            "/etc/kubernetes/manifests/kube-apiserver.yaml",
+            "    - --etcd-servers=https://10.0.0.31:2379,https://10.0.0.32:2379\n",
+        );
+        tree.write("/var/lib/rancher/rke2/server/token", "x");
+        let output = tree.run(&shell, &scripts::FACTS, &["/etc/kubernetes/pki", "kubeadm"]);
+        let facts = certfleet::probes::host_facts::parse(&"m1".into(), &output).unwrap();
+        assert_eq!(
+            facts.shape.etcd_servers,
+            ["https://10.0.0.31:2379", "https://10.0.0.32:2379"]
+        );
+        assert!(facts.shape.etcd_is_elsewhere());
+        assert_eq!(facts.shape.distribution.as_deref(), Some("rke2"));
+        assert!(facts.shape.parked.is_empty());
+    }
+}

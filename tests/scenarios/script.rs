@@ -2,6 +2,7 @@
 
 use certfleet::config::load_playbook;
 use certfleet::lab::{CalicoTrouble, Fault, FaultRule, Lab, LabConfig, Scenario};
+use certfleet::model::facts::KubeVersion;
 use certfleet::model::playbook::Share;
 use certfleet::model::{Playbook, RuntimeKind};
 
@@ -14,6 +15,8 @@ pub(crate) struct Script {
     faults: Vec<FaultRule>,
     /// Host, unit, how many starts fail.
     failing: Vec<(String, String, u32)>,
+    /// Hosts whose manifests an earlier run left parked.
+    parked: Vec<String>,
     /// Line number, word and value of what must be seen.
     pub(crate) expectations: Vec<(usize, String, String)>,
 }
@@ -43,6 +46,7 @@ impl Script {
             limit: "all".to_owned(),
             faults: Vec::new(),
             failing: Vec::new(),
+            parked: Vec::new(),
             expectations: Vec::new(),
         };
         for (number, line) in lines {
@@ -72,10 +76,17 @@ impl Script {
             "masters" => fleet.masters = number(value)?,
             "workers" => fleet.workers = number(value)?,
             "kubernetes" => fleet.kubernetes = value.parse()?,
+            "version" => fleet.versions.push(version(value)?),
             "runtime" => fleet.runtime = runtime(value)?,
             "live-restore" => fleet.live_restore = yes(value)?,
             "operator-calico" => fleet.operator_calico = yes(value)?,
             "external-ca" => fleet.external_ca = yes(value)?,
+            "cert-dir" => value.clone_into(&mut fleet.cert_dir),
+            "validity-days" => fleet.validity_days = number(value)?,
+            "kept-config" => fleet.kept_config = yes(value)?,
+            "kube-vip" => fleet.kube_vip = yes(value)?,
+            "without-client" => fleet.without_client = yes(value)?,
+            "parked" => self.parked.push(value.to_owned()),
             "expired-kubelet" => fleet.expired_kubelets.push(value.to_owned()),
             "calico" if value == "well" => fleet.calico.clear(),
             "calico" => fleet.calico.push(calico(value)?),
@@ -97,6 +108,7 @@ impl Script {
     /// What goes wrong from now on.
     pub(crate) fn arrange(&self, lab: &Lab) {
         self.faults.iter().for_each(|f| lab.inject(f.clone()));
+        self.parked.iter().for_each(|h| lab.park_manifests(&h.as_str().into()));
         for (host, unit, starts) in &self.failing {
             lab.fail_starts(&host.as_str().into(), unit, *starts);
         }
@@ -122,6 +134,12 @@ fn runtime(value: &str) -> Result<RuntimeKind, String> {
         "cri-o" => Ok(RuntimeKind::CriO),
         _ => Err("docker, containerd or cri-o".to_owned()),
     }
+}
+
+/// `m2 1.20`.
+fn version(value: &str) -> Result<(String, KubeVersion), String> {
+    let (host, version) = value.split_once(' ').ok_or("HOST VERSION")?;
+    Ok((host.to_owned(), version.trim().parse()?))
 }
 
 /// `w1 image-pull`.

@@ -3,6 +3,7 @@
 use crate::lab::context::Context;
 use crate::lab::kubelet::wake_docker;
 use crate::lab::node::{Container, Node};
+use crate::lab::static_pods::{self, COMPONENTS};
 use crate::model::{ExitStatus, RuntimeKind};
 
 use super::operands;
@@ -11,7 +12,7 @@ const FINE: ExitStatus = ExitStatus::Code(0);
 
 /// `crictl ps`, `crictl stop ID…`.
 pub(super) async fn crictl(context: &mut Context, arguments: &[String]) -> ExitStatus {
-    if context.node(|n| n.runtime == RuntimeKind::Docker) {
+    if context.node(|n| n.without_client || n.runtime == RuntimeKind::Docker) {
         return context.fail(127, "sh: 1: crictl: not found");
     }
     if let Some(refused) = unreachable_runtime(context) {
@@ -157,7 +158,11 @@ pub(super) fn list(context: &mut Context, arguments: &[String]) -> ExitStatus {
                 started.strftime("%Y-%m-%dT%H:%M:%S.%NZ")
             )
         };
-        n.containers.iter().map(line).collect()
+        let mine = n
+            .containers
+            .iter()
+            .filter(|c| COMPONENTS.contains(&c.component.as_str()));
+        mine.map(line).collect()
     });
     context.out(lines);
     FINE
@@ -179,12 +184,19 @@ fn wrong_runtime(context: &mut Context, arguments: &[String]) -> Option<ExitStat
     ))
 }
 
-/// `certfleet:stop-static-pods RUNTIME SECONDS`.
+/// `certfleet:stop-static-pods RUNTIME SECONDS [RUN]`.
 pub(super) async fn stop_static_pods(context: &mut Context, arguments: &[String]) -> ExitStatus {
-    if context.node(|n| {
+    for name in context.change(|n, _| static_pods::put_back(n)) {
+        context.out(format!("back\t{name}\n"));
+    }
+    let runs = context.node(|n| {
         n.unit("kubelet")
             .is_some_and(|u| !matches!(u.active_word(), "inactive" | "failed"))
-    }) {
+    });
+    if runs && context.node(|n| n.without_client) {
+        return recycle_by_manifests(context, arguments.get(2).map_or("by-hand", String::as_str)).await;
+    }
+    if runs {
         return context.fail(
             5,
             "the kubelet runs and would start the containers again; stop it first",
@@ -196,9 +208,29 @@ pub(super) async fn stop_static_pods(context: &mut Context, arguments: &[String]
     context.record("certfleet:stop-static-pods");
     let grace = context.with(|w| w.config.timings.container_stop);
     context.pause(grace).await;
-    let stopped = context.change(|n, _| std::mem::take(&mut n.containers));
+    let stopped = context.change(static_pods::stop);
     for container in stopped {
         context.out(format!("stopped\t{}\t{}\n", container.component, container.id));
     }
     FINE
+}
+
+/// How often the script looks, and for how long.
+const ROUNDS: usize = 90;
+
+/// A kubelet that runs ends what has no manifest any more.
+async fn recycle_by_manifests(context: &mut Context, run: &str) -> ExitStatus {
+    context.record("certfleet:stop-static-pods, manifests parked");
+    context.change(|n, _| static_pods::park(n, run));
+    for _ in 0..ROUNDS {
+        context.pause(1000).await;
+        if context.node(|n| COMPONENTS.iter().all(|c| n.container(c).is_none())) {
+            context.change(|n, _| static_pods::put_back(n));
+            return FINE;
+        }
+    }
+    context.fail(
+        4,
+        "still running; their manifests stay in /etc/kubernetes/certfleet-parked",
+    )
 }

@@ -27,7 +27,7 @@ pub(super) async fn run(context: &mut Context) -> ExitStatus {
 }
 
 fn ask(world: &World, node: &Node) -> Result<(bool, serde_json::Value), String> {
-    let pki = |file: &str| node.files.leaf(&format!("/etc/kubernetes/pki/etcd/{file}.crt"));
+    let pki = |file: &str| node.files.leaf(&node.pki(&format!("etcd/{file}.crt")));
     let wall = world.clock.wall(world.now + node.offset);
     let up = node
         .container("etcd")

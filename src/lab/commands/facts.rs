@@ -3,7 +3,10 @@
 use crate::lab::context::Context;
 use crate::lab::fleet::is_master;
 use crate::lab::node::Node;
+use crate::lab::static_pods;
 use crate::model::{ExitStatus, RuntimeKind};
+
+use super::kubeadm;
 
 /// One `KEY<TAB>VALUE` line per answer.
 pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
@@ -11,12 +14,18 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
         .first()
         .map_or("/etc/kubernetes/pki", String::as_str)
         .to_owned();
+    let kept = if kubeadm::api_answers(context) {
+        None
+    } else {
+        context.node(kubeadm::kept_config)
+    };
     let uid = if context.root { "0" } else { "1000" };
     let (lines, endpoint) = context.with(|w| (answers(&w.nodes[context.index], &cert_dir), w.endpoint.to_string()));
     let mut text = format!("uid\t{uid}\n");
     for (key, value) in lines
         .into_iter()
         .chain([("kubelet-server", format!("https://{endpoint}"))])
+        .chain(kept.map(|path| ("kubeadm-config", path)))
     {
         text += &[key, "\t", &value, "\n"].concat();
     }
@@ -43,11 +52,20 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
             present(node.files.entry(&format!("{cert_dir}/ca.crt")).is_some()),
         ),
         ("disk-free", node.disk_free.to_string()),
-        ("crictl", present(!docker)),
+        ("crictl", present(!docker && !node.without_client)),
         ("curl", present(true)),
         ("openssl", present(true)),
     ];
     lines.extend(node.manifests().into_iter().map(|name| ("static-pod", name)));
+    for path in static_pods::parked(node) {
+        let name = path
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(".yaml")
+            .to_owned();
+        lines.extend([("parked", path), ("static-pod", name)]);
+    }
     if is_master(node) {
         lines.push(("advertise-address", node.address.clone()));
     }

@@ -7,7 +7,6 @@ use crate::lab::context::Context;
 use crate::lab::file_tree::{Content, Found};
 use crate::lab::node::{MANIFESTS, Moment, Node};
 use crate::lab::ports;
-use crate::lab::static_pods::PKI;
 use crate::model::ExitStatus;
 
 const TOKEN_FILE: &str = "/etc/cni/net.d/calico-kubeconfig";
@@ -33,7 +32,7 @@ pub(super) fn inspect(context: &mut Context, arguments: &[String]) -> ExitStatus
         text.push_str(&mounts(n));
         text.push_str(&token(n));
         for ca in ["ca", "etcd/ca", "front-proxy-ca"] {
-            let there = |end: &str| n.files.entry(&format!("{PKI}/{ca}.{end}")).is_some();
+            let there = |end: &str| n.files.entry(&n.pki(&format!("{ca}.{end}"))).is_some();
             if there("crt") {
                 let state = if there("key") { "present" } else { "absent" };
                 text.push_str(&format!("ca-key\t{ca}\t{state}\n"));

@@ -6,6 +6,7 @@ use crate::lab::clock::{DAY, shift};
 use crate::lab::context::Context;
 use crate::lab::file_tree::Content;
 use crate::lab::kubelet::balance;
+use crate::lab::node::Node;
 use crate::lab::pki::{LabError, Leaf, Signer};
 use crate::lab::world::World;
 use crate::model::ExitStatus;
@@ -167,16 +168,36 @@ fn show_version(context: &mut Context, arguments: &[String], version: KubeVersio
 }
 
 async fn certs(context: &mut Context, arguments: &[String], verb: &str, rest: &[&str]) -> ExitStatus {
-    let cert_dir = option(arguments, &["--cert-dir"])
-        .unwrap_or("/etc/kubernetes/pki")
-        .trim_end_matches('/')
-        .to_owned();
+    let cert_dir = cert_dir(context, arguments);
+    if let Some(path) = option(arguments, &["--config"])
+        && context.node(|n| n.files.entry(path).is_none())
+    {
+        return context.fail(1, format!("unable to read config from \"{path}\" : open {path}: no such file or directory\nTo see the stack trace of this error execute with --v=5 or higher"));
+    }
     match (verb, rest) {
         ("check-expiration", []) => check_expiration::run(context, &cert_dir),
         ("renew", [name]) => renew(context, arguments, name, &cert_dir).await,
         ("renew", []) => context.fail(1, "missing subcommand; \"renew\" is not meant to be run on its own"),
         _ => context.fail(1, format!("unknown command \"{verb}\" for \"kubeadm certs\"")),
     }
+}
+
+/// `--config` decides, then the cluster, then `--cert-dir`, then the default.
+fn cert_dir(context: &Context, arguments: &[String]) -> String {
+    let told = option(arguments, &["--config"]).is_some() || api_answers(context);
+    if told {
+        return context.node(|n| n.cert_dir.clone());
+    }
+    let given = option(arguments, &["--cert-dir"]).unwrap_or("/etc/kubernetes/pki");
+    given.trim_end_matches('/').to_owned()
+}
+
+/// The newest configuration kept by a backup.
+pub(super) fn kept_config(node: &Node) -> Option<String> {
+    let kept = node.files.below("/var/lib/certfleet/backups").map(|(path, _)| path);
+    kept.filter(|path| path.ends_with("/kubeadm-config.yaml"))
+        .last()
+        .cloned()
 }
 
 /// What `[renew]` or `[check-expiration]` says about the configuration; nothing with `--config`.
@@ -205,7 +226,7 @@ pub(super) fn preamble(context: &mut Context, tag: &str, version: KubeVersion) {
 }
 
 /// kubeadm asks with admin.conf.
-fn api_answers(context: &Context) -> bool {
+pub(super) fn api_answers(context: &Context) -> bool {
     let index = context.index;
     context.with(|w| {
         let moment = w.moment();
@@ -228,13 +249,20 @@ async fn renew(context: &mut Context, arguments: &[String], name: &str, cert_dir
         return context.fail(1, "failed to load existing certificate: open /etc/kubernetes/pki/apiserver.key: permission denied\nTo see the stack trace of this error execute with --v=5 or higher");
     }
     let alpha = if version.minor < 20 { "alpha " } else { "" };
-    context.record(format!("kubeadm {alpha}certs renew {name}"));
+    let config = option(arguments, &["--config"]);
+    let told = config.map_or_else(String::new, |c| format!(" --config={c}"));
+    context.record(format!("kubeadm {alpha}certs renew {name}{told}"));
+    let days = if config.is_some() || api_answers(context) {
+        context.with(|w| w.config.validity_days)
+    } else {
+        365
+    };
     if option(arguments, &["--config"]).is_none() {
         preamble(context, "renew", version);
     }
     for certificate in chosen {
         context.pause(context.with(|w| w.config.timings.renew)).await;
-        let line = renew_one(context, certificate, cert_dir, version);
+        let line = renew_one(context, certificate, (cert_dir, days), version);
         context.out(format!("{line}\n"));
     }
     if name == "all" && version.minor >= 20 {
@@ -243,7 +271,12 @@ async fn renew(context: &mut Context, arguments: &[String], name: &str, cert_dir
     FINE
 }
 
-fn renew_one(context: &mut Context, certificate: &Renewable, cert_dir: &str, version: KubeVersion) -> String {
+fn renew_one(
+    context: &mut Context,
+    certificate: &Renewable,
+    (cert_dir, days): (&str, i64),
+    version: KubeVersion,
+) -> String {
     let (index, path) = (context.index, certificate.path(cert_dir));
     let what = certificate.words(version);
     let ca_key = match certificate.signer {
@@ -261,16 +294,16 @@ fn renew_one(context: &mut Context, certificate: &Renewable, cert_dir: &str, ver
             certificate.signer.name()
         );
     }
-    match context.with(|w| replace(w, index, &path, &old)) {
+    match context.with(|w| replace(w, (index, &path), &old, days)) {
         Ok(()) => format!("{what} renewed"),
         Err(error) => format!("failed to renew certificate {}: {error}", certificate.name),
     }
 }
 
-/// New key, same subject and SANs, one year from five minutes ago.
-fn replace(world: &mut World, index: usize, path: &str, old: &Leaf) -> Result<(), LabError> {
+/// New key, same subject and SANs, `days` from five minutes ago.
+fn replace(world: &mut World, (index, path): (usize, &str), old: &Leaf, days: i64) -> Result<(), LabError> {
     let now = world.clock.wall(world.now + world.nodes[index].offset);
-    let leaf = world.issue(old.spec.clone(), shift(now, -300), shift(now, 365 * DAY))?;
+    let leaf = world.issue(old.spec.clone(), shift(now, -300), shift(now, days * DAY))?;
     let files = &mut world.nodes[index].files;
     let kubeconfig = match files.entry(path).map(|f| f.content.clone()) {
         Some(Content::Kubeconfig { server, ca, .. }) => Some(Content::Kubeconfig {

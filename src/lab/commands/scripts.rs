@@ -4,9 +4,10 @@ use crate::lab::clock::Millis;
 use crate::lab::context::Context;
 use crate::lab::file_tree::{Content, File};
 use crate::lab::node::Node;
+use crate::lab::scenario_files::kubeadm_config;
 use crate::model::ExitStatus;
 
-use super::{certificates, containers, etcd_health, facts, inspect, lock, prune_backups, supervise};
+use super::{certificates, containers, etcd_health, facts, inspect, kubeadm, lock, prune_backups, supervise};
 
 /// Runs `certfleet:NAME ARGS…`.
 pub(in crate::lab) async fn script(context: &mut Context, name: &str, arguments: &[String]) -> ExitStatus {
@@ -57,7 +58,16 @@ async fn backup(context: &mut Context, arguments: &[String]) -> ExitStatus {
     }
     if !context.node(|n| n.files.is_folder(&target)) {
         context.record(format!("certfleet:backup {run}"));
-        context.change(|n, _| copy(n, &target));
+        let config = kubeadm::api_answers(context)
+            .then(|| context.with(|w| kubeadm_config(&w.config.cert_dir, w.config.validity_days)));
+        context.change(|n, moment| {
+            copy(n, &target);
+            let now = n.wall(moment);
+            if let Some(text) = config {
+                n.files
+                    .put(format!("{target}/kubeadm-config.yaml"), Content::Text(text), now);
+            }
+        });
     }
     let (files, bytes) = context.node(|n| measure(n, &target));
     context.out(format!("backup\t{target}\t{files}\t{bytes}\n"));
@@ -93,7 +103,9 @@ async fn restore(context: &mut Context, arguments: &[String]) -> ExitStatus {
     context.record(format!("certfleet:restore {run}"));
     let (files, _) = context.node(|n| measure(n, &source));
     context.change(|n, _| {
-        let saved: Vec<(String, File)> = n.files.below(&source).map(|(p, f)| (p.clone(), f.clone())).collect();
+        let kept = |path: &str| !path.ends_with("/kubeadm-config.yaml");
+        let saved = n.files.below(&source).filter(|(p, _)| kept(p));
+        let saved: Vec<(String, File)> = saved.map(|(p, f)| (p.clone(), f.clone())).collect();
         for (path, file) in saved {
             let target = path.trim_start_matches(source.as_str()).to_owned();
             n.files.insert(target, file);

@@ -173,7 +173,8 @@ fn test(context: &mut Context, arguments: &[String]) -> ExitStatus {
     let folder = |path: &str| context.node(|n| n.files.is_folder(path));
     let truth = match words.as_slice() {
         ["-f", path] => found(path),
-        ["!", "-f" | "-e", path] => !found(path),
+        ["!", "-f", path] => !found(path),
+        ["!", "-e", path] => !found(path) && !folder(path),
         ["-e", path] => found(path) || folder(path),
         ["-d", path] => folder(path),
         ["-n", text] => !text.is_empty(),

@@ -1,8 +1,8 @@
-# certfleet:backup RUN DIRECTORY CERT_DIR: a root-only copy of what a renewal changes. The copy gets its name last.
+# certfleet:backup RUN DIRECTORY CERT_DIR [KUBECTL]: a root-only copy of what a renewal changes. The copy gets its name last.
 set -u
 umask 077
 R=${CERTFLEET_ROOT:-}
-run=$1 directory=$2 cert_dir=$3
+run=$1 directory=$2 cert_dir=$3 kubectl=${4:-}
 target=$R$directory/$run
 partial=$target.partial
 
@@ -69,6 +69,27 @@ case $certificates/ in
 	cp -a "$certificates/." "$partial/cert-dir/" || give_up "cannot copy $cert_dir"
 	;;
 esac
+
+# What kubeadm was told (certificatesDir, external etcd, validity): asked now, for a day on which nobody answers.
+ask_config() {
+	set -- "$kubectl" --kubeconfig="$R/etc/kubernetes/admin.conf" --request-timeout=5s -n kube-system get configmap kubeadm-config \
+		--output='jsonpath={.data.ClusterConfiguration}'
+	if command -v timeout >/dev/null 2>&1; then timeout 20 "$@"; else "$@"; fi
+}
+if [ -n "$kubectl" ] && command -v "$kubectl" >/dev/null 2>&1 && [ -f "$R/etc/kubernetes/admin.conf" ]; then
+	config=$(ask_config 2>/dev/null </dev/null) || config=
+	case $config in
+	*'kind: ClusterConfiguration'*) printf '%s\n' "$config" >"$partial/kubeadm-config.yaml" || give_up 'cannot write kubeadm-config.yaml' ;;
+	*)
+		# What an earlier backup kept is handed on: that one may be removed some day. Names begin with their time.
+		kept=
+		for f in "$R$directory"/*/kubeadm-config.yaml; do
+			case $f in *.partial/*) ;; *) [ ! -s "$f" ] || kept=$f ;; esac
+		done
+		[ -z "$kept" ] || cp -p "$kept" "$partial/kubeadm-config.yaml" || give_up 'cannot copy kubeadm-config.yaml'
+		;;
+	esac
+fi
 
 cd "$partial" || die 1 "cannot enter $directory/$run.partial"
 find . -type f ! -path ./SHA256SUMS -exec sha256sum {} + >SHA256SUMS || give_up 'cannot make SHA256SUMS'

@@ -48,6 +48,47 @@ static_pods() {
 		f=${f##*/}
 		say static-pod "${f%.yaml}"
 	done
+	# A run that was cut short may have left some beside the kubelet's directory: they are still meant to run.
+	for f in "$R"/etc/kubernetes/certfleet-parked/*/*.yaml; do
+		[ -f "$f" ] || continue
+		say parked "${f#"$R"}"
+		f=${f##*/}
+		[ -f "$R/etc/kubernetes/manifests/$f" ] || say static-pod "${f%.yaml}"
+	done
+}
+
+# Where the API server finds etcd: one URL per line.
+etcd_servers() {
+	f=$R/etc/kubernetes/manifests/kube-apiserver.yaml
+	[ -r "$f" ] || return 0
+	sed -n 's/^.*--etcd-servers=\([^"[:space:]]*\).*$/\1/p' "$f" | head -n 1 | tr ',' '\n' | while IFS= read -r v; do
+		say etcd-server "$v"
+	done
+}
+
+# Kubernetes that kubeadm did not make, and does not renew.
+distribution() {
+	for d in k3s rke2; do
+		if [ -d "$R/var/lib/rancher/$d" ]; then say distribution "$d"; fi
+	done
+}
+
+# HTTP status of the API server that admin.conf names, as ca.crt vouches for it; 000 when nobody answers.
+api_status() {
+	server=$(sed -n 's/^[[:space:]]*server:[[:space:]]*"\{0,1\}\([^"[:space:]]*\).*$/\1/p' "$R/etc/kubernetes/admin.conf" 2>/dev/null | head -n 1)
+	if [ -z "$server" ] || ! has curl; then return 0; fi
+	curl -q --silent --noproxy '*' --connect-timeout 2 --max-time 4 --cacert "$R$cert_dir/ca.crt" --output /dev/null \
+		--write-out '%{http_code}' "$server/healthz" 2>/dev/null
+}
+
+# The newest configuration that a backup of a healthy day kept, when kubeadm cannot ask the API for it now. Runs' names begin with their time.
+kept_config() {
+	kept=
+	for f in "$R"/var/lib/certfleet/backups/*/kubeadm-config.yaml; do
+		case $f in *.partial/*) ;; *) [ ! -s "$f" ] || kept=${f#"$R"} ;; esac
+	done
+	[ -n "$kept" ] || return 0
+	case $(api_status) in 2?? | 401 | 403) ;; *) say kubeadm-config "$kept" ;; esac
 }
 
 advertise_address() {
@@ -165,7 +206,10 @@ file_state ca-key "$R$cert_dir/ca.key"
 file_state ca-crt "$R$cert_dir/ca.crt"
 static_pods
 advertise_address
+etcd_servers
 kubelet_server
+kept_config
+distribution
 listens
 runtime_endpoint
 disk_free

@@ -3,6 +3,7 @@
 use crate::model::facts::Clock;
 use crate::model::playbook::{Operation, ServiceState};
 use crate::model::{CertificateFact, Host, HostFacts, Role};
+use crate::operations::external_ca;
 
 use super::super::planner::PlanInput;
 use super::super::types::{Note, Plan};
@@ -161,7 +162,7 @@ pub(super) fn ca_key_missing(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
                 "{}/ca.key is not on this host (external CA): kubeadm cannot renew here",
                 h.kubernetes.cert_dir
             ),
-            "Put ca.key back, or have the certificates signed where the CA lives and run `certfleet restart` afterwards.",
+            external_ca::guide(input.facts_of(h).kubeadm_version, &h.kubernetes.cert_dir),
         )
     };
     external.map(note).collect()

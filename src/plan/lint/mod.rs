@@ -3,17 +3,21 @@
 mod facts_rules;
 mod identity_rules;
 mod order_rules;
+mod shape_rules;
 
 use super::planner::PlanInput;
 use super::types::{Note, Plan};
 
 /// All rules, in the order in which a person would check.
 pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
-    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 12] = [
+    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 15] = [
         facts_rules::unreachable,
         facts_rules::no_root,
         facts_rules::ca_expired,
         facts_rules::ca_key_missing,
+        shape_rules::made_by_another,
+        shape_rules::etcd_client_elsewhere,
+        shape_rules::parked_manifests,
         identity_rules::copied_certificates,
         facts_rules::clock_skew,
         facts_rules::kubelet_client_expired,

@@ -102,11 +102,11 @@ pub(super) fn outage_not_accepted(input: &PlanInput<'_>, plan: &Plan) -> Vec<Not
     let mut down: Vec<HostName> = members.iter().filter(|h| silent(h)).cloned().collect();
     let mut notes = Vec::new();
     for (planned, phase) in plan.phases.iter().filter_map(|p| source(input, p).map(|s| (p, s))) {
-        let stopped = most_stopped(planned, phase, &members, &down);
+        let stopped = most_stopped(input, planned, phase, &members, &down);
         if stopped > spare && !phase.outage_accepted && takes_down(phase) {
             notes.push(outage_note(phase, stopped, members.len()));
         }
-        if takes_down(phase) && !starts_kubelet(phase) {
+        if takes_down(phase) && !comes_back(input, phase) {
             down.extend(planned.hosts().into_iter().filter(|h| members.contains(h)));
         } else if starts_kubelet(phase) {
             down.retain(|h| !planned.hosts().contains(h));
@@ -133,15 +133,31 @@ fn takes_down(phase: &Phase) -> bool {
         .any(|op| stops_the_runtime(op) || matches!(op, Operation::RecycleStaticPods))
 }
 
+/// Within the phase: its steps start the kubelet, or recycle under one that nobody has stopped (where no client can, the
+/// kubelet itself ends and starts the containers).
+fn comes_back(input: &PlanInput<'_>, phase: &Phase) -> bool {
+    let until = input.playbook.phases.iter().take_while(|p| p.name != phase.name);
+    let stopped = until
+        .chain([phase])
+        .any(|p| stops_kubelet(p) || p.steps.iter().any(stops_the_runtime));
+    starts_kubelet(phase) || !stopped
+}
+
 /// Members that are away at the same time in this phase, those of earlier phases included.
-fn most_stopped(planned: &PlannedPhase, phase: &Phase, members: &[HostName], down: &[HostName]) -> usize {
+fn most_stopped(
+    input: &PlanInput<'_>,
+    planned: &PlannedPhase,
+    phase: &Phase,
+    members: &[HostName],
+    down: &[HostName],
+) -> usize {
     let touched = |hosts: &[HostName]| {
         hosts
             .iter()
             .filter(|h| members.contains(h) && !down.contains(h))
             .count()
     };
-    let here = if starts_kubelet(phase) {
+    let here = if comes_back(input, phase) {
         planned.batches.iter().map(|b| touched(b)).max().unwrap_or(0)
     } else {
         touched(&planned.hosts())

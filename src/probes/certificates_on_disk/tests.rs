@@ -97,3 +97,27 @@ fn renewed_means_another_serial_and_a_later_end() {
     let early = at("2018-01-01T00:00:00Z");
     assert!(matches!(judge(&before, &[new], early), Verdict::Wait(_)));
 }
+
+#[test]
+fn renewed_may_end_earlier_but_not_begin_earlier() {
+    let (now, modified) = (at("2020-11-22T19:00:00Z"), "2020-11-22T18:00:00Z");
+    let begun = |serial: &str, from: &str, until: &str| {
+        let mut fact = on_disk("apiserver", serial, until, modified);
+        if let CertificateState::Present(x509) = &mut fact.state {
+            x509.not_before = at(from);
+        }
+        fact
+    };
+    let old = begun("1", "2020-06-22T00:00:00Z", "2021-06-22T00:00:00Z");
+    let month = begun("2", "2020-11-22T18:00:00Z", "2020-12-22T18:00:00Z");
+    let older = begun("2", "2020-03-22T00:00:00Z", "2021-03-22T00:00:00Z");
+    let before = [old.before().unwrap()];
+    assert!(judge(&before, std::slice::from_ref(&month), now).passed());
+    assert!(!judge(&before, &[older], now).passed());
+    // A plan of before does not know the beginning: then only a later end counts.
+    let bare = [CertificateBefore {
+        not_before: None,
+        ..before[0].clone()
+    }];
+    assert!(!judge(&bare, &[month], now).passed());
+}

@@ -1,6 +1,7 @@
 //! Which process still uses which certificate? What is served, and what is older than its file, against the disk.
 
 pub mod comparison;
+pub mod mounted;
 pub mod on_host;
 
 #[cfg(test)]

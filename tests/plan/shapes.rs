@@ -1,0 +1,181 @@
+//! Clusters that are not the usual one: etcd elsewhere, k3s and RKE2, a run that was cut short.
+
+use certfleet::model::{HostFacts, KeyMatch, Role};
+use certfleet::plan::{Plan, Severity};
+
+use crate::fleet::{Fleet, built_in, notes};
+
+/// A master whose etcd runs elsewhere, with a client certificate that ends in `days`.
+fn external(days: i64) -> Fleet {
+    let fleet = Fleet::new(1, 1).with_certificate("m1", "apiserver-etcd-client", days);
+    fleet.with("m1", |facts| {
+        facts.static_pods.retain(|p| p != "etcd");
+        facts.certificates.retain(|c| !c.name.starts_with("etcd-"));
+        facts.shape.etcd_servers = vec!["https://10.0.0.31:2379".to_owned()];
+    })
+}
+
+/// The same with the etcd host in the inventory.
+fn managed(days: i64) -> Fleet {
+    let mut fleet = external(days);
+    let mut host = fleet.inventory.hosts[0].clone();
+    (host.name, host.role) = ("e1".into(), Role::Etcd);
+    let mut facts = fleet.facts[&"m1".into()].clone();
+    facts.host = "e1".into();
+    facts.static_pods = vec!["etcd".to_owned()];
+    fleet.facts.insert("e1".into(), facts);
+    fleet.inventory.hosts.push(host);
+    fleet
+}
+
+#[test]
+fn the_client_of_an_external_etcd_is_never_forgotten() {
+    let renew = built_in("renew");
+    for (days, managed_note, foreign_note) in [
+        (-1, "error etcd-client-expired m1", "error etcd-client-expired m1"),
+        (
+            20,
+            "warning etcd-client-not-renewed m1",
+            "warning etcd-client-not-renewed m1",
+        ),
+        (
+            200,
+            "info etcd-client-not-renewed m1",
+            "info etcd-client-not-renewed m1",
+        ),
+    ] {
+        let found = managed(days).notes(&renew);
+        assert!(found.iter().any(|n| n == managed_note), "{days}: {found:?}");
+        let found = external(days).notes(&renew);
+        assert!(found.iter().any(|n| n == foreign_note), "{days}: {found:?}");
+    }
+    let plan = managed(-1).plan(&renew, "all");
+    let note = plan.errors().next().expect("an error");
+    for word in [
+        "e1",
+        "-subj '/CN=apiserver-etcd-client'",
+        "etcd/ca.key",
+        "No key leaves its host",
+    ] {
+        assert!(note.remedy.contains(word), "{word}: {}", note.remedy);
+    }
+    let stacked = Fleet::new(1, 1).with_certificate("m1", "apiserver-etcd-client", -1);
+    assert!(!stacked.notes(&renew).iter().any(|n| n.contains("etcd-client")));
+    // A CA without its key beside it is as far away.
+    let absent = Fleet::new(1, 1).with("m1", |facts| {
+        for ca in facts.certificates.iter_mut().filter(|c| c.name == "etcd-ca") {
+            ca.key = KeyMatch::Absent;
+        }
+    });
+    assert!(
+        absent
+            .notes(&renew)
+            .iter()
+            .any(|n| n == "warning etcd-client-not-renewed m1")
+    );
+}
+
+/// As k3s is found: no kubeadm, no static pods, no unit that we know.
+fn of(distribution: &str, masters: usize, workers: usize) -> Fleet {
+    let mut fleet = Fleet::new(masters, workers);
+    for (name, facts) in &mut fleet.facts {
+        *facts = HostFacts {
+            root: Some(true),
+            clock: facts.clock,
+            disk_free: facts.disk_free,
+            ..HostFacts::unknown(name.clone())
+        };
+        facts.shape.distribution = Some(distribution.to_owned());
+    }
+    fleet
+}
+
+fn lines(plan: &Plan) -> Vec<String> {
+    let steps = plan.phases.iter().flat_map(|p| &p.steps);
+    steps
+        .flat_map(|s| s.planned.commands.iter().map(move |c| format!("{} {c}", s.host)))
+        .collect()
+}
+
+#[test]
+fn k3s_and_rke2_stop_rotate_and_start_in_order() {
+    for (name, server, agent) in [("k3s", "k3s", "k3s-agent"), ("rke2", "rke2-server", "rke2-agent")] {
+        let plan = of(name, 3, 4).plan(&built_in(name), "all");
+        let loud: Vec<_> = plan.notes.iter().filter(|n| n.severity != Severity::Info).collect();
+        assert!(loud.is_empty(), "{name}: {loud:?}");
+        let lines = lines(&plan);
+        let last = |what: &str| lines.iter().rposition(|l| l.contains(what)).expect("it is planned");
+        let first = |what: &str| lines.iter().position(|l| l.contains(what)).expect("it is planned");
+        let (stop, rotate) = (
+            format!("systemctl stop {server}.service"),
+            format!("m3 sh -c '{name} certificate rotate'"),
+        );
+        assert!(last(&stop) < first("certificate rotate"), "{lines:#?}");
+        assert!(
+            last(&rotate) < first(&format!("start --no-block {server}'")),
+            "{lines:#?}"
+        );
+        assert!(
+            last(&format!("start --no-block {server}'")) < first(&format!("stop {agent}.service")),
+            "{lines:#?}"
+        );
+        assert!(plan.has_outage());
+        assert!(
+            plan.phases
+                .iter()
+                .all(|p| p.gate.as_ref().is_some_and(|g| !g.probes.is_empty()))
+        );
+        // Without agents their phase is passed over.
+        let alone = of(name, 1, 0).plan(&built_in(name), "all");
+        assert!(alone.errors().next().is_none() && alone.phases.iter().all(|p| p.name != "agents"));
+    }
+}
+
+#[test]
+fn kubeadms_playbooks_are_refused_on_k3s() {
+    for playbook in ["renew", "restart", "rolling"] {
+        let plan = of("k3s", 3, 1).plan(&built_in(playbook), "all");
+        let found = notes(&plan);
+        assert!(
+            found.iter().any(|n| n == "error not-kubeadm m1"),
+            "{playbook}: {found:?}"
+        );
+        let note = plan.notes.iter().find(|n| n.code == "not-kubeadm").expect("the note");
+        assert!(note.remedy.contains("certfleet run k3s"), "{}", note.remedy);
+    }
+}
+
+#[test]
+fn parked_manifests_are_said_with_who_puts_them_back() {
+    let parked = |playbook: &str| {
+        let fleet = Fleet::new(3, 1).with("m2", |facts| {
+            facts.shape.parked = vec!["/etc/kubernetes/certfleet-parked/run-1/etcd.yaml".to_owned()];
+        });
+        let plan = fleet.plan(&built_in(playbook), "all");
+        let note = plan.notes.iter().find(|n| n.code == "parked-manifests").cloned();
+        note.expect("the note").remedy
+    };
+    assert!(parked("renew").contains("puts them back first"));
+    assert!(parked("check").contains("certfleet restart"));
+}
+
+#[test]
+fn workers_are_gated_on_the_endpoint_that_their_kubelet_uses() {
+    for playbook in ["renew", "restart", "rolling", "check"] {
+        let mut fleet = Fleet::new(3, 2);
+        for name in ["w1", "m1"] {
+            fleet = fleet.with(name, |facts| {
+                facts.kubelet_server = Some("https://vip.example:6443".to_owned())
+            });
+        }
+        let plan = fleet.plan(&built_in(playbook), "all");
+        let gates = plan.phases.iter().filter_map(|p| p.gate.as_ref());
+        let asked: Vec<&str> = gates
+            .flat_map(|g| &g.probes)
+            .filter(|p| p.probe.name() == "endpoint")
+            .map(|p| p.host.as_str())
+            .collect();
+        assert!(asked.contains(&"w1"), "{playbook}: {asked:?}");
+        assert!(!asked.contains(&"w2"), "{playbook}: no endpoint is known there");
+    }
+}

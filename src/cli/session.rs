@@ -53,7 +53,20 @@ impl Session {
     pub(crate) async fn gather(&self) -> BTreeMap<HostName, HostFacts> {
         let wanted = |h: &&Host| self.limit.matches(h) || h.role == Role::ControlPlane;
         let hosts: Vec<Host> = self.inventory.hosts.iter().filter(wanted).cloned().collect();
-        engine::gather(&self.transport, &hosts, &Timestamp::now).await
+        let mut facts = engine::gather(&self.transport, &hosts, &Timestamp::now).await;
+        for told in facts
+            .values_mut()
+            .flat_map(|f| f.problems.iter_mut().chain(&mut f.unreachable))
+        {
+            *told = self.transport.conceal(told);
+        }
+        facts
+    }
+
+    /// As [`Session::gather`], and what runs there now.
+    pub(crate) async fn gather_alive(&self) -> BTreeMap<HostName, HostFacts> {
+        let clock = Arc::new(Timestamp::now);
+        engine::look_alive(&self.transport, &self.inventory, self.gather().await, clock).await
     }
 }
 

@@ -53,6 +53,9 @@ pub(super) struct Nothing {}
 pub(super) struct RenewFile {
     /// `all` (default), or kubeadm's names such as `apiserver` and `admin.conf`.
     pub(super) names: Option<Texts>,
+    /// Also certificates that are fresh already. Default: false.
+    #[serde(default)]
+    pub(super) force: bool,
 }
 
 /// Start or stop a systemd unit.

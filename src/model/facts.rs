@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::certificate::CertificateFact;
 use super::ids::HostName;
+use super::live::LiveFacts;
 use super::shape::ShapeFacts;
 
 /// Everything known about one host.
@@ -56,6 +57,9 @@ pub struct HostFacts {
     pub disk_free: Option<u64>,
     /// crictl is in PATH.
     pub crictl: Option<bool>,
+    /// What runs there now; `None`: not looked at (`engine::look_alive`).
+    #[serde(default)]
+    pub live: Option<LiveFacts>,
     /// The kubelet's `--hostname-override`, if it has one.
     #[serde(default)]
     pub hostname_override: Option<String>,
@@ -101,6 +105,7 @@ impl HostFacts {
             listens: Vec::new(),
             disk_free: None,
             crictl: None,
+            live: None,
             hostname_override: None,
             kubelet_user: None,
             serving_requested: None,

@@ -5,6 +5,7 @@ pub mod context;
 pub mod exchange;
 pub mod node_name;
 pub mod backup;
+mod fresh;
 pub mod renew_certificates;
 pub mod service;
 pub mod recycle_static_pods;
@@ -39,7 +40,10 @@ pub fn plan(
 ) -> Result<Planned, OperationError> {
     match operation {
         Operation::Backup => Ok(backup::plan(host)),
-        Operation::RenewCertificates { names } => renew_certificates::plan(names, host, facts),
+        Operation::RenewCertificates { names, force } => {
+            let fresh_before = (!force).then_some(context.now);
+            renew_certificates::plan(names, host, facts, fresh_before)
+        }
         Operation::Service { unit, state } => service::plan(unit, *state, host, facts),
         Operation::RecycleStaticPods => recycle_static_pods::plan(host, facts, context),
         Operation::ReissueKubeletClient => Ok(reissue_kubelet_client::plan(host, facts, context)),

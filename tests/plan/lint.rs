@@ -30,7 +30,8 @@ fn what_was_found_on_hosts() {
     let fleet = || Fleet::new(3, 2);
     let table: Vec<(Fleet, &[&str])> = vec![
         (fleet().with("m2", silent), &["error master-unreachable m2"]),
-        (fleet().with("w1", silent), &["warning worker-unreachable w1"]),
+        (Fleet::new(3, 10).with("w1", silent), &["warning worker-unreachable w1"]),
+        (fleet().with("w1", silent), &["error worker-unreachable w1"]),
         (fleet().with("w1", |f| f.root = Some(false)), &["error no-root w1"]),
         (fleet().with_certificate("m1", "ca", -1), &["error ca-expired m1"]),
         (fleet().with_certificate("m3", "etcd-ca", -1), &["error ca-expired m3"]),

@@ -116,7 +116,7 @@ impl Watch {
         let taken = usize::from(life.case.reboots());
         let status = life.lab.status();
         let lost = status.nodes.iter().filter(|n| n.etcd_healthy == Some(false)).count();
-        if lost > accepted + taken && !(accepted + taken >= 2) {
+        if lost > accepted + taken && accepted + taken < 2 {
             let line = format!("etcd lost {lost} members at event {} ({kind} {phase})", self.lines);
             self.wrong.push(line);
         }

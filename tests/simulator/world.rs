@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use certfleet::config::load_playbook;
 use certfleet::engine::run::Operator;
-use certfleet::engine::{Cancel, Ledger, Recorder, Run, execute, gather, resume};
+use certfleet::engine::{Cancel, Ledger, Recorder, Run, carried_over, execute, gather, resume};
 use certfleet::event::Event;
 use certfleet::lab::{Lab, LabConfig, MemoryFleet, Scenario};
 use certfleet::model::exit::RunEnd;
@@ -175,10 +175,8 @@ impl World {
             },
         );
         let clock = self.lab.clone();
-        let mut facts = gather(&self.transport, &self.inventory.hosts, &move || clock.wall_clock()).await;
-        for (name, now) in &mut facts {
-            now.runtime = now.runtime.or(self.before.get(name).and_then(|b| b.runtime));
-        }
+        let facts = gather(&self.transport, &self.inventory.hosts, &move || clock.wall_clock()).await;
+        let facts = carried_over(facts, &self.before);
         let run = self.run(&life, self.append(), &events, facts);
         until(&life, async {
             resume(&run, &self.plan, &operator()).await.expect("a ledger")

@@ -3,15 +3,16 @@
 mod facts_rules;
 mod identity_rules;
 mod kubelet_rules;
-mod order_rules;
+pub(in crate::plan) mod order_rules;
 mod shape_rules;
+pub(in crate::plan) mod strategy_rules;
 
 use super::planner::PlanInput;
 use super::types::{Note, Plan};
 
 /// All rules, in the order in which a person would check.
 pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
-    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 15] = [
+    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 16] = [
         facts_rules::unreachable,
         facts_rules::no_root,
         facts_rules::ca_expired,
@@ -24,6 +25,7 @@ pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
         kubelet_rules::kubelet_client_expired,
         facts_rules::disk_space,
         facts_rules::problems,
+        strategy_rules::masters_left_out,
         order_rules::workers_before_masters,
         order_rules::outage_not_accepted,
         order_rules::no_gate,

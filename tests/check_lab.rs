@@ -95,6 +95,20 @@ async fn a_healthy_fleet_is_ok() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_kubelet_that_cannot_start_is_cured_by_a_renewal_unless_nobody_can_sign() {
+    for external in [false, true] {
+        let mut config = LabConfig::new(Scenario::Healthy).sized(1, 2);
+        config.expired_kubelets = vec!["w2".to_owned()];
+        config.external_ca = external;
+        let findings = check(&Lab::new(config).expect("a fleet")).await;
+        let own = |d: &&certfleet::check::Diagnosis| d.sentence.contains("the kubelet's own client certificate on w2");
+        let diagnosis = findings.diagnoses.iter().find(own).expect("a diagnosis");
+        let renew = Cure::Command("certfleet renew -i lab/inventory.yaml".to_owned());
+        assert_eq!(diagnosis.cure == renew, !external, "{diagnosis:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_invisible_token_is_found() {
     let mut config = LabConfig::new(Scenario::CalicoToken);
     if config.calico.is_empty() {

@@ -146,7 +146,7 @@ fn inventories() {
     }
 }
 
-const PLAYBOOKS: [Case; 22] = [
+const PLAYBOOKS: [Case; 24] = [
     (
         "on_key",
         "name: x\nphases:\n  - name: a\n    on: masters\n    steps: [backup]\n",
@@ -209,6 +209,14 @@ const PLAYBOOKS: [Case; 22] = [
     (
         "shares",
         "name: x\nphases:\n  - name: a\n    hosts: all\n    max-parallel: 0\n    max-failures: 120%\n    steps: [backup]\n",
+    ),
+    (
+        "waves",
+        "name: x\nphases:\n  - name: a\n    hosts: all\n    max-parallel: [1, 25%, 5%, 0, x]\n    when: always\n    steps: [backup]\n",
+    ),
+    (
+        "waves_shrink",
+        "name: x\nphases:\n  - name: a\n    hosts: all\n    max-parallel: [1, 25%, 5%, 0, x]\n    steps: [backup]\n  - name: b\n    hosts: all\n    max-parallel: []\n    steps: [backup]\n",
     ),
     (
         "outage_word",

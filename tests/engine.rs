@@ -5,6 +5,8 @@
 #[path = "stories/harness.rs"]
 mod harness;
 
+#[path = "engine/drift.rs"]
+mod drift;
 #[path = "engine/ends.rs"]
 mod ends;
 #[path = "engine/gates.rs"]

@@ -23,6 +23,10 @@ mod prune_backups;
 mod facts;
 #[path = "host_scripts/etcd.rs"]
 mod etcd;
+#[path = "host_scripts/kubelet_client.rs"]
+mod kubelet_client;
+#[path = "host_scripts/copies.rs"]
+mod copies;
 #[path = "host_scripts/inspect.rs"]
 mod inspect;
 #[path = "host_scripts/served.rs"]

@@ -6,6 +6,10 @@
 mod fleet;
 #[path = "plan/lint.rs"]
 mod lint;
+#[path = "plan/choice.rs"]
+mod choice;
+#[path = "plan/needed.rs"]
+mod needed;
 #[path = "plan/order.rs"]
 mod order;
 #[path = "plan/shapes.rs"]

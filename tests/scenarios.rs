@@ -14,7 +14,8 @@ mod script;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::{Story, Wish};
+use certfleet::plan::Plan;
+use harness::{Facts, Story, Wish};
 use script::Script;
 
 fn files() -> Vec<PathBuf> {
@@ -36,16 +37,25 @@ async fn play(file: &Path) -> Vec<String> {
     };
     let story = Story::new(script.fleet.clone());
     script.arrange(&story.lab);
-    let (facts, plan) = story.plan(&script.playbook, &script.limit).await;
+    let (facts, plan) = planned(&script, &story).await;
     if plan.errors().next().is_some() {
-        return expect::check(&script, &story, &plan, None);
+        return expect::check(&script, &story, (&plan, None), None);
     }
-    let wish = Wish {
-        limit: script.limit.clone(),
-        ..Wish::default()
+    let told = story.execute(facts, plan.clone(), Wish::default()).await;
+    let again = if script.expectations.iter().any(|(_, word, _)| word == "again") {
+        let (facts, plan) = planned(&script, &story).await;
+        Some(story.execute(facts, plan, Wish::default()).await)
+    } else {
+        None
     };
-    let told = story.execute(facts, plan.clone(), wish).await;
-    expect::check(&script, &story, &plan, Some(&told))
+    expect::check(&script, &story, (&plan, Some(&told)), again.as_ref())
+}
+
+async fn planned(script: &Script, story: &Story) -> (Facts, Plan) {
+    match script.strategy {
+        Some(asked) => story.plan_strategy(asked, &script.limit).await,
+        None => story.plan_alive(&script.playbook, &script.limit).await,
+    }
 }
 
 fn run(part: usize, parts: usize) {

@@ -131,7 +131,7 @@ fn seeds() {
 #[test]
 fn killed_at_events() {
     let mut cases = Vec::new();
-    for book in [Book::Renew, Book::Rolling] {
+    for book in [Book::Renew, Book::Kubelets, Book::Rolling] {
         let number = events(book);
         let stride = if many().is_some() {
             1

@@ -10,8 +10,11 @@ use certfleet::event::EventKind;
 use certfleet::lab::{LabConfig, Scenario};
 use certfleet::model::Playbook;
 use certfleet::model::exit::RunEnd;
+use certfleet::model::facts::KubeVersion;
 use certfleet::model::{Operation, RuntimeKind};
-use harness::Story;
+use certfleet::plan::Strategy;
+use certfleet::probes::served::ServedAnswer;
+use harness::{Story, Wish};
 
 /// One master and one worker: enough where the order among many is not the point.
 fn small(scenario: Scenario) -> LabConfig {
@@ -135,4 +138,57 @@ async fn every_change_is_announced_before_it_is_made() {
         }
     }
     assert!(announced.len() > 10, "{}", told.text());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rolling_on_three_masters_is_noticed_by_no_client() {
+    let story = Story::new(LabConfig::new(Scenario::Healthy).sized(3, 1));
+    let poll = story.poll_endpoint("w1");
+    let (facts, plan) = story.plan_strategy(None, "all").await;
+    assert_eq!(plan.choice.as_ref().map(|c| c.strategy), Some(Strategy::Rolling));
+    let told = story.execute(facts, plan, Wish::default()).await;
+    assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
+    let answers = poll.answers().await;
+    let failed = answers
+        .iter()
+        .filter(|a| !matches!(a, ServedAnswer::Certificate(_)))
+        .count();
+    assert!(answers.len() > 500, "{} polls", answers.len());
+    assert_eq!(failed, 0, "of {} polls", answers.len());
+    story.assert_healthy();
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_all_is_noticed_and_the_poll_can_fail() {
+    let story = Story::new(LabConfig::new(Scenario::Healthy).sized(3, 1));
+    let poll = story.poll_endpoint("w1");
+    let (facts, plan) = story.plan_strategy(Some(Strategy::StopAll), "all").await;
+    let told = story.execute(facts, plan, Wish::default()).await;
+    assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
+    let answers = poll.answers().await;
+    assert!(answers.iter().any(|a| matches!(a, ServedAnswer::Closed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_member_is_touched_while_another_is_away() {
+    let mut fleet = LabConfig::new(Scenario::Healthy).sized(3, 0);
+    (fleet.kubernetes, fleet.runtime) = (KubeVersion::minor(19), RuntimeKind::Docker);
+    let story = Story::new(fleet);
+    let (facts, plan) = story.plan_strategy(None, "all").await;
+    // After the plan, before the run: the member of m3 goes away, and the first gate asks only whether others are ready.
+    let gate = plan
+        .phases
+        .iter()
+        .position(|p| p.name == "healthy-before")
+        .expect("the phase");
+    let mut plan = plan;
+    plan.phases.remove(gate);
+    story.on("m3", "systemctl stop kubelet").await;
+    story.on("m3", "systemctl stop docker.socket docker.service").await;
+    let told = story.execute(facts, plan, Wish::default()).await;
+    assert_eq!(told.end, RunEnd::GateFailed, "{}", told.text());
+    let expected = "m1 quorum: 2 of 3 etcd members are healthy; without m1 there would be 1, and the quorum is 2";
+    assert_eq!(told.reasons(), [expected]);
+    let touched = story.lab.full_history();
+    assert!(!touched.iter().any(|i| i.host.as_str() == "m1"), "{touched:?}");
 }

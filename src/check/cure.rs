@@ -42,6 +42,11 @@ impl Cures {
         Cure::Command(format!("certfleet renew -i {}", self.inventory))
     }
 
+    /// A kubelet that will not start again: `renew` gives it a new certificate, where a master can sign one.
+    pub(super) fn kubelet_client(&self, signable: bool) -> Cure {
+        if signable { self.renew() } else { kubelet_client() }
+    }
+
     pub(super) fn journal(&self) -> Cure {
         Cure::Command(format!("certfleet journal -i {} --only-signs", self.inventory))
     }
@@ -67,11 +72,11 @@ pub(super) fn external_authority() -> Cure {
     )
 }
 
-/// A kubelet that will not start again.
-pub(super) fn kubelet_client() -> Cure {
+/// A kubelet that will not start again, and no master that could sign.
+fn kubelet_client() -> Cure {
     manual(
         "give the node a new client certificate: make a key and a request on the node (subject O=system:nodes, CN=system:node:NAME), \
-         have it signed on a master with ca.key, write certificate and key to a new file below /var/lib/kubelet/pki, point \
+         have it signed where the key of the cluster's CA is, write certificate and key to a new file below /var/lib/kubelet/pki, point \
          kubelet-client-current.pem at it, start the kubelet; the key never leaves the node",
     )
 }

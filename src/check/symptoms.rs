@@ -93,7 +93,11 @@ pub(super) fn of_row(view: &View<'_>, cures: &Cures, row: &Row) -> Option<Sympto
         Subject::File => file(view, cures, row),
         Subject::Served => served(view, cures, row),
         Subject::Held => held(cures, row),
-        Subject::Copy => (Kind::Copy, format!("{} ({})", row.name, row.place), copy_cure(row)),
+        Subject::Copy => (
+            Kind::Copy,
+            format!("{} ({})", row.name, row.place),
+            copy_cure(view, cures, row),
+        ),
         Subject::Token => (token_kind(row), "the CNI's token".to_owned(), token_cure()),
     };
     let mut symptom = Symptom::new(kind, row.level, &row.host, &subject, cure);
@@ -129,7 +133,7 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
     let authority = matches!(name.as_str(), "ca" | "etcd-ca" | "front-proxy-ca");
     let cure = match row.name.as_str() {
         _ if authority => cure::new_authority(),
-        "kubelet-client" | "kubelet.conf" => cure::kubelet_client(),
+        "kubelet-client" | "kubelet.conf" => cures.kubelet_client(signable(view)),
         "kubelet-serving" => cure::kubelet_serving(&row.place),
         _ if without_key(view, row) => cure::external_authority(),
         _ => cures.renew(),
@@ -137,7 +141,7 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
     let kubelet_client = matches!(row.name.as_str(), "kubelet-client" | "kubelet.conf");
     let kind = match row.verdict {
         _ if name == "kubelet-serving" => Kind::KubeletServing,
-        Verdict::Mismatch => return (Kind::Mismatch, name.clone(), mismatch_cure(cures, row, &name)),
+        Verdict::Mismatch => return (Kind::Mismatch, name.clone(), mismatch_cure(view, cures, row, &name)),
         Verdict::Missing => return (Kind::Missing, name, missing_cure(row, cure)),
         Verdict::Expired if authority => Kind::AuthorityExpired,
         Verdict::Expired if kubelet_client => Kind::KubeletClientExpired,
@@ -162,16 +166,21 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
     (kind, name, cure)
 }
 
+/// Some master can sign for a kubelet.
+fn signable(view: &View<'_>) -> bool {
+    view.fleet.hosts.iter().any(|h| h.facts.ca_key == Some(true))
+}
+
 /// `kubeadm certs renew` needs the key of the CA beside it.
 fn without_key(view: &View<'_>, row: &Row) -> bool {
     let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
     host.is_some_and(|h| h.facts.ca_key == Some(false))
 }
 
-fn mismatch_cure(cures: &Cures, row: &Row, name: &str) -> Cure {
+fn mismatch_cure(view: &View<'_>, cures: &Cures, row: &Row, name: &str) -> Cure {
     let detail = row.detail.as_deref().unwrap_or_default();
     if name.starts_with("kubelet") {
-        cure::kubelet_client()
+        cures.kubelet_client(signable(view))
     } else if detail.starts_with("made for") {
         cure::remake(name)
     } else if detail.starts_with("not signed") {
@@ -243,7 +252,13 @@ fn held(cures: &Cures, row: &Row) -> Named {
     (Kind::Unseen, process, cures.journal())
 }
 
-fn copy_cure(row: &Row) -> Cure {
+/// A copy of an admin.conf that has expired itself is refreshed by its renewal.
+fn copy_cure(view: &View<'_>, cures: &Cures, row: &Row) -> Cure {
+    let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
+    let admin = host.and_then(|h| h.x509("admin.conf").map(|x| x.expired(view.now(h))));
+    if row.verdict == Verdict::Expired && admin == Some(true) && host.is_some_and(|h| h.facts.ca_key == Some(true)) {
+        return cures.renew();
+    }
     cure::manual(format!(
         "copy the renewed one over it: `sudo cp /etc/kubernetes/admin.conf {}` on a master, or fetch it from there; keep its owner",
         row.place

@@ -60,7 +60,7 @@ pub enum Commands {
     /// Renew every certificate and bring the fleet back: gather, plan, show, ask, execute, report
     Renew(RenewArgs),
     /// The same for certificates that were renewed on disk but are not in use: restart in order
-    Restart(RenewArgs),
+    Restart(RestartArgs),
     /// Run any playbook, built-in or from a file
     Run(RunArgs),
     /// Show which certificates are on disk, which are in use, and what breaks next; changes nothing
@@ -129,10 +129,39 @@ pub struct RunOptions {
     /// Replace the quiet period of every gate (for tests and demonstrations)
     #[arg(long, value_parser = duration::parse, value_name = "DURATION", hide_short_help = true)]
     pub quiet: Option<Duration>,
+    /// Replace the time that pods get to become ready before they count as stuck [default: the playbook's, 3m]
+    #[arg(long, value_parser = duration::parse, value_name = "DURATION", hide_short_help = true)]
+    pub grace: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct RenewArgs {
+    /// Another playbook: a built-in name or a file; no order is chosen then
+    #[arg(short, long, value_name = "PLAYBOOK", conflicts_with = "strategy")]
+    pub playbook: Option<String>,
+    /// In which order masters are renewed and restarted
+    #[arg(long, value_enum, default_value_t = StrategyChoice::Auto, value_name = "ORDER")]
+    pub strategy: StrategyChoice,
+    /// Renew also certificates that are fresh already
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+/// `--strategy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StrategyChoice {
+    /// The gentlest order that can work, chosen from what is found on the hosts
+    Auto,
+    /// Renew all, stop everything, start masters, then workers: an outage, and the way out of an expired cluster
+    StopAll,
+    /// One master at a time, without an outage: for a healthy cluster with three masters or more
+    Rolling,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RestartArgs {
     /// Another playbook: a built-in name or a file
     #[arg(short, long, value_name = "PLAYBOOK")]
     pub playbook: Option<String>,
@@ -144,6 +173,9 @@ pub struct RenewArgs {
 pub struct RunArgs {
     /// A built-in name (see `certfleet playbooks`) or a file
     pub playbook: String,
+    /// Renew also certificates that are fresh already
+    #[arg(long)]
+    pub force: bool,
     #[command(flatten)]
     pub options: RunOptions,
 }

@@ -77,6 +77,9 @@ impl CliError {
                  `certfleet unlock --reason TEXT` frees the lock.",
                 holder.run
             )),
+            Self::Lease(LeaseError::NotKept { .. }) => Some(
+                "Nothing was changed. Free space there, or mount it writable (`df /var/lib`, `mount`), then start again.".to_owned(),
+            ),
             Self::Lease(LeaseError::NoMajority { .. }) => Some(
                 "Nothing was changed. Make the masters reachable and writable (/var/lib/certfleet), then start again."
                     .to_owned(),
@@ -94,6 +97,7 @@ impl CliError {
             | Self::Config(_)
             | Self::Usage { .. }
             | Self::PlanRefused(_)
+            | Self::Lease(LeaseError::NotKept { .. })
             | Self::Io { .. }
             | Self::Lab(_)
             | Self::Ledger(_) => Exit::Usage,

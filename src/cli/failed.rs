@@ -27,7 +27,8 @@ pub(crate) fn resolve(command: &mut Commands, global: &Global) -> Result<(), Cli
 /// Where a command keeps its inventory and its limit.
 fn limit_of(command: &mut Commands) -> Option<(PathBuf, &mut Selector)> {
     let target = match command {
-        Commands::Renew(args) | Commands::Restart(args) => &mut args.options.target,
+        Commands::Renew(args) => &mut args.options.target,
+        Commands::Restart(args) => &mut args.options.target,
         Commands::Run(args) => &mut args.options.target,
         Commands::Rollback(args) => &mut args.options.target,
         Commands::Check(args) => &mut args.target,

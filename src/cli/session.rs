@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::config::load_inventory;
 use crate::engine;
-use crate::model::{Host, HostFacts, HostName, Inventory, Selector};
+use crate::model::{Host, HostFacts, HostName, Inventory, Role, Selector};
 use crate::remote::{FleetOptions, SshFleet, Transport};
 
 use super::args::{Global, Target};
@@ -49,9 +49,24 @@ impl Session {
             .collect()
     }
 
-    /// Asks every host of this call; partial answers are normal.
+    /// Asks every host of this call, and every master: one of them may have to sign for a host. Partial answers are normal.
     pub(crate) async fn gather(&self) -> BTreeMap<HostName, HostFacts> {
-        engine::gather(&self.transport, &self.hosts(), &Timestamp::now).await
+        let wanted = |h: &&Host| self.limit.matches(h) || h.role == Role::ControlPlane;
+        let hosts: Vec<Host> = self.inventory.hosts.iter().filter(wanted).cloned().collect();
+        let mut facts = engine::gather(&self.transport, &hosts, &Timestamp::now).await;
+        for told in facts
+            .values_mut()
+            .flat_map(|f| f.problems.iter_mut().chain(&mut f.unreachable))
+        {
+            *told = self.transport.conceal(told);
+        }
+        facts
+    }
+
+    /// As [`Session::gather`], and what runs there now.
+    pub(crate) async fn gather_alive(&self) -> BTreeMap<HostName, HostFacts> {
+        let clock = Arc::new(Timestamp::now);
+        engine::look_alive(&self.transport, &self.inventory, self.gather().await, clock).await
     }
 }
 

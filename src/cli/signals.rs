@@ -1,49 +1,68 @@
 //! Ctrl-C: the first press finishes steps in flight, the second detaches, the third ends at once. SIGTERM and SIGHUP
 //! (a closed laptop) detach.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::engine::Cancel;
 use crate::model::RunId;
 
 use super::terminal::print_err;
 
-/// Listens until the process ends. Without the right to install handlers the defaults stay in force.
-pub(crate) fn listen(cancel: &Cancel, run: &RunId) {
+/// Hears signals from its making on; what comes while nobody listens is kept. One ear for the whole of a run: between two
+/// of them a signal would be lost.
+#[derive(Debug)]
+pub(crate) struct Ear {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+/// What a signal asks for.
+enum Word {
+    Press,
+    Leave,
+}
+
+impl Ear {
+    /// None without the right to install handlers; the defaults stay in force then.
+    pub(crate) fn new() -> Option<Self> {
+        Some(Self {
+            interrupt: signal(SignalKind::interrupt()).ok()?,
+            terminate: signal(SignalKind::terminate()).ok()?,
+            hangup: signal(SignalKind::hangup()).ok()?,
+        })
+    }
+
+    async fn next(&mut self) -> Word {
+        tokio::select! {
+            _ = self.interrupt.recv() => Word::Press,
+            _ = self.terminate.recv() => Word::Leave,
+            _ = self.hangup.recv() => Word::Leave,
+        }
+    }
+}
+
+/// Listens until the process ends.
+pub(crate) fn listen(ear: Option<Ear>, cancel: &Cancel, run: &RunId) {
+    let Some(mut ear) = ear else { return };
     let (cancel, run) = (cancel.clone(), run.clone());
     tokio::spawn(async move {
-        let handlers = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-            signal(SignalKind::hangup()),
-        );
-        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = handlers else {
-            return;
-        };
         loop {
-            tokio::select! {
-                _ = interrupt.recv() => pressed(&cancel, &run),
-                _ = terminate.recv() => detach(&cancel, &run),
-                _ = hangup.recv() => detach(&cancel, &run),
+            match ear.next().await {
+                Word::Press => pressed(&cancel, &run),
+                Word::Leave => detach(&cancel, &run),
             }
         }
     });
 }
 
 /// Resolves at the first Ctrl-C, SIGTERM or SIGHUP: for the time in which nothing is changed yet.
-pub(crate) async fn told_to_stop() {
-    let handlers = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-        signal(SignalKind::hangup()),
-    );
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = handlers else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
+pub(crate) async fn told_to_stop(ear: Option<&mut Ear>) {
+    match ear {
+        Some(ear) => {
+            ear.next().await;
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -144,7 +144,7 @@ pub(super) struct KubernetesFile {
     pub(super) kubectl: Option<Sp<String>>,
     /// Name of the Node object; for a single host only. Default: the host's own name, lower case.
     pub(super) node_name: Option<Sp<String>>,
-    /// Kubeconfigs elsewhere on the host, which `check` compares with kubeadm's own.
+    /// Copies of admin.conf elsewhere on the host: `check` compares them with kubeadm's own, `renew` refreshes them.
     pub(super) kubeconfigs: Option<Vec<Sp<String>>>,
     /// Pods that are looked after once the nodes are back.
     #[serde(default)]

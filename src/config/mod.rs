@@ -19,6 +19,7 @@ mod schema;
 mod settings;
 mod source;
 mod suggest;
+mod waves;
 mod yaml;
 
 pub use builtin::builtin_playbooks;

@@ -14,6 +14,7 @@ use super::playbook_items::{ProbeFile, PruneBackupsFile, RenewFile, RunAsFile, R
 use super::settings::Context;
 use super::source::Source;
 use super::suggest::nearest;
+use super::waves::lower_waves;
 use super::yaml;
 use crate::model::playbook::{CertificateNames, Share};
 use crate::model::{Gate, Operation, Phase, Playbook, ProbeSpec, Selector};
@@ -113,10 +114,16 @@ fn lower_phase(cx: &mut Context<'_>, phase: &Sp<PhaseFile>) -> Phase {
         );
     }
     checks::hosts_fit(cx, phase);
+    let (waves, max_parallel) = phase
+        .max_parallel
+        .as_ref()
+        .map_or((Vec::new(), None), |text| lower_waves(cx, text));
     Phase {
         name: phase.name.value.clone(),
         hosts: lower_hosts(cx, &phase.hosts),
-        max_parallel: phase.max_parallel.as_ref().map(|text| lower_parallel(cx, text)),
+        max_parallel,
+        waves,
+        only_needed: phase.when.is_some(),
         max_failures: phase
             .max_failures
             .as_ref()
@@ -142,7 +149,7 @@ fn lower_hosts(cx: &mut Context<'_>, text: &Sp<String>) -> Selector {
     })
 }
 
-fn lower_share(cx: &mut Context<'_>, text: &Sp<ShareText>) -> Share {
+pub(super) fn lower_share(cx: &mut Context<'_>, text: &Sp<ShareText>) -> Share {
     let found = match text.0.strip_suffix('%') {
         Some(percent) => percent.trim().parse().ok().filter(|p| *p <= 100).map(Share::Percent),
         None => text.0.parse().ok().map(Share::Count),
@@ -154,24 +161,16 @@ fn lower_share(cx: &mut Context<'_>, text: &Sp<ShareText>) -> Share {
     })
 }
 
-fn lower_parallel(cx: &mut Context<'_>, text: &Sp<ShareText>) -> Share {
-    let share = lower_share(cx, text);
-    if matches!(share, Share::Count(0) | Share::Percent(0)) {
-        cx.complain(
-            text.at,
-            "`max-parallel` of 0 would never begin",
-            "write 1 or more, or remove the key for all at once",
-        );
-    }
-    share
-}
-
 fn lower_step(cx: &mut Context<'_>, step: &Sp<StepFile>) -> Operation {
     match &step.value {
         StepFile::Backup => Operation::Backup,
         StepFile::RecycleStaticPods => Operation::RecycleStaticPods,
+        StepFile::ReissueKubeletClient => Operation::ReissueKubeletClient,
+        StepFile::ApproveKubeletServing => Operation::ApproveKubeletServing,
+        StepFile::RefreshKubeconfigCopies => Operation::RefreshKubeconfigCopies,
         StepFile::RenewCertificates(renew) => Operation::RenewCertificates {
             names: lower_names(cx, renew),
+            force: renew.force,
         },
         StepFile::Service(service) => {
             cx.check(service.unit.at, names::check_unit(&service.unit));

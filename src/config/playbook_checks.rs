@@ -95,7 +95,13 @@ pub(super) fn hosts_fit(cx: &mut Context<'_>, phase: &Sp<PhaseFile>) {
             )),
             StepFile::RecycleStaticPods => Some(("recycle-static-pods", "the control plane runs on masters")),
             StepFile::DeletePods(_) => Some(("delete-pods", "it needs kubectl with admin.conf")),
-            StepFile::Backup | StepFile::PruneBackups(_) | StepFile::Service(_) | StepFile::Run(_) => None,
+            StepFile::ApproveKubeletServing => Some(("approve-kubelet-serving", "it needs kubectl with admin.conf")),
+            StepFile::RefreshKubeconfigCopies => Some(("refresh-kubeconfig-copies", "admin.conf is on masters")),
+            StepFile::Backup
+            | StepFile::PruneBackups(_)
+            | StepFile::ReissueKubeletClient
+            | StepFile::Service(_)
+            | StepFile::Run(_) => None,
         };
         if let Some((name, why)) = misplaced {
             cx.complain(

@@ -8,6 +8,7 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::located::{DurationText, Sp};
 use super::playbook_items::{ProbeFile, StepFile};
+use super::waves::WavesText;
 
 /// Phases in order, each a barrier: no host enters the next phase before every host of this one has passed its gate.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -33,12 +34,14 @@ pub(super) struct PhaseFile {
     /// `all`, `masters`, `workers`, `etcd`, host names and globs, with commas; `!x` takes hosts out.
     pub(super) hosts: Sp<String>,
     /// Hosts at the same time, as a number or a percentage (rounded down, at least 1). Default: all at once. The gate
-    /// is passed after every batch.
-    pub(super) max_parallel: Option<Sp<ShareText>>,
+    /// is passed after every batch. A list names growing batches, the last for all that follow: `[1, 5%, 25%, 100%]`.
+    pub(super) max_parallel: Option<Sp<WavesText>>,
     /// Hosts that may fail before the run stops. Default: 0. The failure of a master always stops it.
     pub(super) max_failures: Option<Sp<ShareText>>,
     /// `accepted` when this phase takes the API or a quorum of etcd down on purpose.
     pub(super) outage: Option<Outage>,
+    /// `needed`: steps that the facts show to be needless are skipped, each with the reason. Default: all are done.
+    pub(super) when: Option<When>,
     /// What is done on each host, in this order.
     #[serde(default)]
     pub(super) steps: Vec<Sp<StepFile>>,
@@ -51,6 +54,13 @@ pub(super) struct PhaseFile {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Outage {
     Accepted,
+}
+
+/// The word that spares hosts which need nothing.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum When {
+    Needed,
 }
 
 /// Probes and patience.
@@ -78,7 +88,7 @@ impl<'de> Deserialize<'de> for ShareText {
     }
 }
 
-struct ShareVisitor;
+pub(super) struct ShareVisitor;
 
 impl Visitor<'_> for ShareVisitor {
     type Value = ShareText;

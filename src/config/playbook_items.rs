@@ -18,17 +18,23 @@ pub(super) enum StepFile {
     RenewCertificates(RenewFile),
     Service(ServiceFile),
     RecycleStaticPods,
+    ReissueKubeletClient,
+    ApproveKubeletServing,
+    RefreshKubeconfigCopies,
     PruneBackups(PruneBackupsFile),
     DeletePods(DeletePodsFile),
     Run(RunFile),
 }
 
 /// The steps as a person writes them.
-pub(super) const STEPS: [&str; 7] = [
+pub(super) const STEPS: [&str; 10] = [
     "backup",
     "renew-certificates",
     "service",
     "recycle-static-pods",
+    "reissue-kubelet-client",
+    "approve-kubelet-serving",
+    "refresh-kubeconfig-copies",
     "prune-backups",
     "delete-pods",
     "run",
@@ -47,6 +53,9 @@ pub(super) struct Nothing {}
 pub(super) struct RenewFile {
     /// `all` (default), or kubeadm's names such as `apiserver` and `admin.conf`.
     pub(super) names: Option<Texts>,
+    /// Also certificates that are fresh already. Default: false.
+    #[serde(default)]
+    pub(super) force: bool,
 }
 
 /// Start or stop a systemd unit.
@@ -149,25 +158,38 @@ trait Item: Sized {
     fn example(word: &str) -> &'static str;
 }
 
+impl StepFile {
+    /// Steps that have no settings at all.
+    fn plain(word: &str) -> Option<Self> {
+        match word {
+            "backup" => Some(Self::Backup),
+            "recycle-static-pods" => Some(Self::RecycleStaticPods),
+            "reissue-kubelet-client" => Some(Self::ReissueKubeletClient),
+            "approve-kubelet-serving" => Some(Self::ApproveKubeletServing),
+            "refresh-kubeconfig-copies" => Some(Self::RefreshKubeconfigCopies),
+            _ => None,
+        }
+    }
+}
+
 impl Item for StepFile {
     const WORDS: &'static [&'static str] = &STEPS;
     const WHAT: &'static str = "step";
 
     fn bare(word: &'static str) -> Option<Self> {
         match word {
-            "backup" => Some(Self::Backup),
             "renew-certificates" => Some(Self::RenewCertificates(RenewFile::default())),
-            "recycle-static-pods" => Some(Self::RecycleStaticPods),
             "prune-backups" => Some(Self::PruneBackups(PruneBackupsFile::default())),
             "delete-pods" => Some(Self::DeletePods(DeletePodsFile::default())),
-            _ => None,
+            _ => Self::plain(word),
         }
     }
 
     fn keyed<'de, A: MapAccess<'de>>(word: &'static str, map: &mut A) -> Result<Self, A::Error> {
+        if let Some(plain) = Self::plain(word) {
+            return map.next_value::<Option<Nothing>>().map(|_| plain);
+        }
         Ok(match word {
-            "backup" => map.next_value::<Option<Nothing>>().map(|_| Self::Backup)?,
-            "recycle-static-pods" => map.next_value::<Option<Nothing>>().map(|_| Self::RecycleStaticPods)?,
             "renew-certificates" => Self::RenewCertificates(map.next_value::<Option<RenewFile>>()?.unwrap_or_default()),
             "prune-backups" => Self::PruneBackups(map.next_value::<Option<PruneBackupsFile>>()?.unwrap_or_default()),
             "delete-pods" => Self::DeletePods(map.next_value::<Option<DeletePodsFile>>()?.unwrap_or_default()),
@@ -279,6 +301,9 @@ impl JsonSchema for StepFile {
             keyed_schema("renew-certificates", &generator.subschema_for::<RenewFile>()),
             keyed_schema("service", &generator.subschema_for::<ServiceFile>()),
             keyed_schema("recycle-static-pods", &generator.subschema_for::<Nothing>()),
+            keyed_schema("reissue-kubelet-client", &generator.subschema_for::<Nothing>()),
+            keyed_schema("approve-kubelet-serving", &generator.subschema_for::<Nothing>()),
+            keyed_schema("refresh-kubeconfig-copies", &generator.subschema_for::<Nothing>()),
             keyed_schema("prune-backups", &generator.subschema_for::<PruneBackupsFile>()),
             keyed_schema("delete-pods", &generator.subschema_for::<DeletePodsFile>()),
             keyed_schema("run", &generator.subschema_for::<RunFile>()),

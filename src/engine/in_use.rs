@@ -2,8 +2,8 @@
 
 use futures::future::join_all;
 
-use crate::model::Host;
-use crate::probes::served::{self, mounted};
+use crate::model::{Host, HostFacts};
+use crate::probes::served::{self, InUseRow, mounted};
 use crate::probes::surroundings::{self, Surroundings};
 use crate::probes::verdict::Verdict;
 use crate::probes::{certificates_on_disk, containers};
@@ -26,16 +26,23 @@ pub(super) async fn look(run: &Run, host: &Host) -> Result<Verdict, String> {
             .map_err(|e| e.to_string())?;
         facts.containers = containers::parse(&output).map_err(|e| e.to_string())?;
     }
-    let endpoints = served::endpoints(host, &facts);
-    let looks = endpoints
+    Ok(served::judge(&rows(run, host, &facts).await?))
+}
+
+/// Every certificate in use on the host, by its facts.
+///
+/// # Errors
+/// What a process has mounted could not be asked.
+pub(super) async fn rows(run: &Run, host: &Host, facts: &HostFacts) -> Result<Vec<InUseRow>, String> {
+    let looks = served::endpoints(host, facts)
         .into_iter()
         .map(|endpoint| shake(run.transport.as_ref(), host, endpoint));
     let served: Vec<_> = join_all(looks).await.into_iter().map(|h| h.served).collect();
-    let mut rows = served::in_use(&facts, &served);
-    if mounted::applies(&facts) {
-        rows.extend(mounted::rows(&facts, &ask_surroundings(run, host).await?));
+    let mut rows = served::in_use(facts, &served);
+    if mounted::applies(facts) {
+        rows.extend(mounted::rows(facts, &ask_surroundings(run, host).await?));
     }
-    Ok(served::judge(&rows))
+    Ok(rows)
 }
 
 async fn ask_surroundings(run: &Run, host: &Host) -> Result<Surroundings, String> {

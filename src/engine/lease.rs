@@ -39,6 +39,9 @@ pub enum LeaseError {
         if .0.stale { ", so it counts as stale" } else { "" }
     )]
     Held(Box<Holder>),
+    /// A master that cannot keep a lock cannot keep a backup either.
+    #[error("a master cannot write below /var/lib/certfleet: {why}")]
+    NotKept { why: String },
     #[error("the lock needs {needed} of {of} masters, and only {got} gave it: {why}")]
     NoMajority {
         got: usize,
@@ -77,6 +80,7 @@ impl Lease {
         let answers = ask_all(transport, &masters, "acquire", run.as_str(), who).await;
         let mut taken = Vec::new();
         let (mut held, mut troubles, mut unfinished) = (None, Vec::new(), Vec::new());
+        let mut unwritable = Vec::new();
         for (master, answer) in answers {
             match answer {
                 Ok(output) if output.status.success() => {
@@ -85,17 +89,22 @@ impl Lease {
                 }
                 Ok(output) => match holder(&master, &output) {
                     Some(holder) => held = held.or(Some(holder)),
-                    None => troubles.push(format!("{master}: {}", output.last_line())),
+                    None => unwritable.push(format!("{master}: {}", output.last_line())),
                 },
                 Err(why) => troubles.push(format!("{master}: {why}")),
             }
         }
         let (got, needed) = (taken.len(), masters.len() / 2 + 1);
-        if held.is_some() || got < needed {
+        if held.is_some() || got < needed || !unwritable.is_empty() {
             ask_all(transport, &taken, "withdraw", run.as_str(), who).await;
         }
         if let Some(holder) = held {
             return Err(LeaseError::Held(Box::new(holder)));
+        }
+        if !unwritable.is_empty() {
+            return Err(LeaseError::NotKept {
+                why: unwritable.join("; "),
+            });
         }
         if got < needed {
             return Err(LeaseError::NoMajority {

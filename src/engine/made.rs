@@ -90,6 +90,7 @@ fn subject(step: &PlannedStep) -> Option<String> {
         Postcondition::UnitState { unit, .. } => Some(unit.clone()),
         Postcondition::UnitsStopped { units } => units.last().cloned(),
         Postcondition::CertificatesRenewed { .. } => Some("certificates".to_owned()),
+        Postcondition::KubeletCertificates { .. } => Some("the kubelet's certificates".to_owned()),
         _ => None,
     }
 }

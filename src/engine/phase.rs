@@ -13,6 +13,7 @@ use crate::plan::{PlannedPhase, PlannedStep};
 use super::context::Run;
 use super::gate::{GateEnd, Watch};
 use super::made::Made;
+use super::quorum;
 use super::step::run_step;
 
 /// How a phase ended.
@@ -67,6 +68,9 @@ async fn run_batch(
     if run.cancel.stopping() {
         return Err(RunEnd::Aborted);
     }
+    if batch.iter().any(|h| has_work(phase, h, made)) {
+        quorum::keep(run, phase, batch).await?;
+    }
     // The journal cursors are taken before the first step, so that no line of a restarted kubelet is missed.
     let mut watch = match &phase.gate {
         Some(gate) => Some(Watch::prepare(run, &phase.name, gate, batch).await),
@@ -94,6 +98,12 @@ async fn run_batch(
         Some(watch) => prove(run, phase, watch, budget).await,
         None => Ok(()),
     }
+}
+
+/// Something is still to be done on the host.
+fn has_work(phase: &PlannedPhase, host: &HostName, made: &Made) -> bool {
+    let open = |s: &PlannedStep| s.planned.skip.is_none() && made.outcome(&s.id).is_none();
+    phase.steps_of(host).any(open)
 }
 
 /// The gate. Hosts that may fail within the budget are taken out, and the others still have to be proven.

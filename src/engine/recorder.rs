@@ -7,8 +7,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::event::{Event, EventKind, RunState, StepRecord};
 use crate::model::HostName;
+use crate::remote::Transport;
 
 use super::ledger::{Ledger, LedgerError};
+use super::redact::mask;
 
 /// Reads the wall clock; tests pass their own.
 pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -18,6 +20,8 @@ pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Recorder {
     inner: Arc<Mutex<Inner>>,
     clock: WallClock,
+    /// Knows the passwords of the fleet, which must not be in any event.
+    fleet: Option<Arc<dyn Transport>>,
 }
 
 struct Inner {
@@ -49,7 +53,23 @@ impl Recorder {
         Self {
             inner: Arc::new(Mutex::new(inner)),
             clock,
+            fleet: None,
         }
+    }
+
+    /// The same recorder, which keeps the passwords of this fleet out of every event.
+    #[must_use]
+    pub fn concealing(mut self, fleet: &Arc<dyn Transport>) -> Self {
+        self.fleet = Some(Arc::clone(fleet));
+        self
+    }
+
+    /// The one place through which every text passes on its way to the ledger, the screen and the reports.
+    fn clean(&self, kind: EventKind) -> EventKind {
+        kind.cleaned(&|text| {
+            let masked = mask(text);
+            self.fleet.as_ref().map_or(masked.clone(), |f| f.conceal(&masked))
+        })
     }
 
     /// The recorder of a run that goes on: numbering and state continue behind `events`.
@@ -86,6 +106,7 @@ impl Recorder {
     /// The event is not on disk: whatever it announces must not be done. What it tells that has happened is still told
     /// to the observers.
     pub fn record(&self, kind: EventKind) -> Result<(), LedgerError> {
+        let kind = self.clean(kind);
         let mut inner = self.lock();
         let announces = matches!(
             kind,

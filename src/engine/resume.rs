@@ -1,9 +1,12 @@
 //! A run goes on: what is behind it is looked at again, what is not known is settled, the rest is done.
 
+use std::collections::BTreeMap;
+
 use futures::future::join_all;
 
 use crate::event::{EventKind, RunState};
 use crate::model::exit::RunEnd;
+use crate::model::{HostFacts, HostName};
 use crate::plan::{Plan, PlannedStep};
 
 use super::context::Run;
@@ -34,6 +37,29 @@ pub async fn resume(run: &Run, plan: &Plan, operator: &Operator) -> Result<RunEn
         notes,
     })?;
     Ok(run_to_the_end(run, plan, made).await)
+}
+
+/// The facts for a run that goes on. What a host in mid-restart cannot tell, or tells wrongly, is as it was before: with
+/// docker stopped, its containerd looks like the runtime.
+pub fn carried_over(
+    mut fresh: BTreeMap<HostName, HostFacts>,
+    before: &BTreeMap<HostName, HostFacts>,
+) -> BTreeMap<HostName, HostFacts> {
+    for (name, facts) in &mut fresh {
+        let Some(old) = before.get(name) else { continue };
+        if old.runtime.is_some() {
+            facts.runtime = old.runtime;
+            facts.runtime_socket.clone_from(&old.runtime_socket);
+        }
+        facts.live_restore = old.live_restore.or(facts.live_restore);
+        if facts.static_pods.is_empty() {
+            facts.static_pods.clone_from(&old.static_pods);
+        }
+        if facts.advertise_address.is_none() {
+            facts.advertise_address.clone_from(&old.advertise_address);
+        }
+    }
+    fresh
 }
 
 fn unknown_steps(state: &RunState) -> Vec<String> {

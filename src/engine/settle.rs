@@ -8,7 +8,7 @@ use crate::model::gate::UnitState;
 use crate::model::{Command, HostName, Outcome};
 use crate::plan::{PlannedStep, Postcondition};
 use crate::probes::verdict::Verdict;
-use crate::probes::{certificates_on_disk, containers, units};
+use crate::probes::{certificates_on_disk, containers, kubelet_client, units};
 use crate::remote::RemoteError;
 
 use super::context::Run;
@@ -32,9 +32,11 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Looks once.
 pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondition) -> Result<Settled, RemoteError> {
     match postcondition {
-        Postcondition::None | Postcondition::BackupExists { .. } | Postcondition::PodsNotStuck => {
-            Ok(Settled::CannotTell)
-        }
+        Postcondition::None
+        | Postcondition::BackupExists { .. }
+        | Postcondition::PodsNotStuck
+        | Postcondition::ServingApproved
+        | Postcondition::CopiesRefreshed => Ok(Settled::CannotTell),
         Postcondition::UnitState { unit, state } => units_are(run, host, std::slice::from_ref(unit), *state).await,
         Postcondition::UnitsStopped { units } => units_are(run, host, units, UnitState::Inactive).await,
         Postcondition::CertificatesRenewed { before } => {
@@ -43,6 +45,15 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
             let found = certificates_on_disk::parse(&output).map_err(|e| e.to_string());
             Ok(from(found.map(|found| {
                 certificates_on_disk::judge(before, &found, now_on_host(run, host))
+            })))
+        }
+        Postcondition::KubeletCertificates { node, serving } => {
+            let settings = run.host(host)?;
+            let output = run.ask(host, &certificates_on_disk::command(settings)).await?;
+            let found = certificates_on_disk::parse(&output).map_err(|e| e.to_string());
+            let now = now_on_host(run, host);
+            Ok(from(found.map(|found| {
+                kubelet_client::judge(node.as_deref(), *serving, &found, now)
             })))
         }
         Postcondition::ContainersGone { runtime, ids } => {

@@ -5,14 +5,17 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::event::{EventKind, StepStatus};
-use crate::model::{Command, Outcome, Output};
+use crate::model::{Command, HostName, Outcome, Output};
 use crate::plan::{Expect, PlannedStep, Postcondition, fill_run_id};
 use crate::probes::kubeadm_renew::{self, Renewal};
 use crate::remote::RemoteError;
 
+use super::approve_serving::approve_serving;
 use super::context::Run;
+use super::copies;
 use super::delete_pods::delete_stuck_pods;
 use super::redact::shown;
+use super::relay::run_relay;
 use super::settle::{Settled, settle, settle_lost};
 use super::settle_begun::{Begun, settle_begun};
 use super::supervise;
@@ -102,10 +105,12 @@ async fn do_step(run: &Run, phase: &str, step: &PlannedStep) -> Outcome {
             next: FREE_THE_DISK.to_owned(),
         };
     }
-    if let Expect::DeletePods(deletion) = &step.planned.expect {
-        return delete_stuck_pods(run, step, deletion).await;
+    match &step.planned.expect {
+        Expect::DeletePods(deletion) => delete_stuck_pods(run, step, deletion).await,
+        Expect::Relay(relay) => Box::pin(run_relay(run, step, relay, &postcondition)).await,
+        Expect::ApproveServing(approval) => approve_serving(run, step, approval).await,
+        _ => attempt(run, step, &postcondition, Vec::new()).await,
     }
-    attempt(run, step, &postcondition, Vec::new()).await
 }
 
 /// What became of a step that an earlier part of the run began: its outcome, or the outputs of its finished commands.
@@ -160,6 +165,7 @@ async fn attempt(run: &Run, step: &PlannedStep, postcondition: &Postcondition, m
     };
     for number in 1.. {
         let refusal = match run_commands(run, step, std::mem::take(&mut known)).await {
+            Ok(Some(why)) if nothing_refreshed(step, &why) => return Outcome::Unchanged { why },
             Ok(said) => match verify(run, step, postcondition).await {
                 Ok(seen) => {
                     return Outcome::Changed {
@@ -228,7 +234,7 @@ async fn run_commands(run: &Run, step: &PlannedStep, known: Vec<Output>) -> Resu
             Some(output) => output,
             None => one_command(run, step, index, &command).await?,
         };
-        record_command(run, step, &command, &output);
+        record_output(run, step, (&step.host, &command.to_string()), &output);
         seen = read_output(&step.planned.expect, &command, &output)
             .map_err(Trouble::Refused)?
             .or(seen);
@@ -257,11 +263,12 @@ async fn one_command(run: &Run, step: &PlannedStep, index: usize, command: &Comm
     })
 }
 
-fn record_command(run: &Run, step: &PlannedStep, command: &Command, output: &Output) {
+/// A command of a step, on its host or on another one that takes part.
+pub(super) fn record_output(run: &Run, step: &PlannedStep, (host, command): (&HostName, &str), output: &Output) {
     let kind = EventKind::CommandFinished {
         step: step.id.clone(),
-        host: step.host.clone(),
-        command: command.to_string(),
+        host: host.clone(),
+        command: command.to_owned(),
         status: output.status.clone(),
         output: shown(output),
         elapsed: output.elapsed,
@@ -280,6 +287,7 @@ fn read_output(expect: &Expect, command: &Command, output: &Output) -> Result<Op
     }
     match expect {
         Expect::BackupLine => backup_said(output).map(Some),
+        Expect::RefreshedCopies => Ok(Some(copies::said(output))),
         _ => Ok(None),
     }
 }
@@ -305,6 +313,10 @@ fn kubeadm_said(command: &Command, output: &Output) -> Result<Option<String>, St
     }
 }
 
+fn nothing_refreshed(step: &PlannedStep, said: &str) -> bool {
+    step.planned.expect == Expect::RefreshedCopies && said.starts_with(copies::NOTHING)
+}
+
 fn backup_said(output: &Output) -> Result<String, String> {
     let text = output.stdout_text();
     let line = text
@@ -319,7 +331,11 @@ fn backup_said(output: &Output) -> Result<String, String> {
 }
 
 /// The postcondition, looked at a few times: a unit may need a moment. Gives what was seen.
-async fn verify(run: &Run, step: &PlannedStep, postcondition: &Postcondition) -> Result<Option<String>, Outcome> {
+pub(super) async fn verify(
+    run: &Run,
+    step: &PlannedStep,
+    postcondition: &Postcondition,
+) -> Result<Option<String>, Outcome> {
     let mut last = String::new();
     for look in 0..LOOKS_AFTER {
         if look > 0 {
@@ -339,7 +355,7 @@ async fn verify(run: &Run, step: &PlannedStep, postcondition: &Postcondition) ->
     })
 }
 
-async fn refused(run: &Run, step: &PlannedStep, what: String) -> Outcome {
+pub(super) async fn refused(run: &Run, step: &PlannedStep, what: String) -> Outcome {
     let postcondition = step.planned.postcondition.for_run(&run.id);
     let state = match settle(run, &step.host, &postcondition).await {
         Ok(Settled::Holds(why) | Settled::Not(why)) => why,

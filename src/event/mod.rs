@@ -2,6 +2,7 @@
 
 mod kinds;
 mod run_state;
+mod words;
 
 pub use kinds::{Event, EventKind, GateReason, Tally};
 pub use run_state::{HostState, PhaseState, PhaseStatus, RunState, StepRecord, StepStatus};

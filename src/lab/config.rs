@@ -14,6 +14,11 @@ pub enum Scenario {
     Expired,
     /// Nothing is wrong; certificates have 200 days left.
     Healthy,
+    /// As `Expired`, and the machines were off for so long that every kubelet's own certificate has expired, too: no
+    /// kubelet starts, and so no container runs.
+    KubeletExpired,
+    /// As `Expired` on 1.16: kubelet.conf of the first master holds that kubelet's first certificate.
+    KubeletEmbedded,
     /// Healthy, but a Ready calico-node left an expired token for its CNI plugin.
     CalicoToken,
     /// `Seed` on a bad network: connections drop, one host is slow, one unit fails its first start.
@@ -24,9 +29,11 @@ pub enum Scenario {
 
 impl Scenario {
     /// All scenarios, in the order of the documentation.
-    pub const ALL: [Scenario; 6] = [
+    pub const ALL: [Scenario; 8] = [
         Scenario::Seed,
         Scenario::Expired,
+        Scenario::KubeletExpired,
+        Scenario::KubeletEmbedded,
         Scenario::Healthy,
         Scenario::CalicoToken,
         Scenario::Flaky,
@@ -38,6 +45,8 @@ impl Scenario {
         match self {
             Scenario::Seed => "seed",
             Scenario::Expired => "expired",
+            Scenario::KubeletExpired => "kubelet-expired",
+            Scenario::KubeletEmbedded => "kubelet-embedded",
             Scenario::Healthy => "healthy",
             Scenario::CalicoToken => "calico-token",
             Scenario::Flaky => "flaky",
@@ -50,6 +59,10 @@ impl Scenario {
         match self {
             Scenario::Seed => "certificates renewed on disk in March, the old ones still in use and expired",
             Scenario::Expired => "every certificate expired, on disk and in use",
+            Scenario::KubeletExpired => "expired, and no kubelet starts: their own certificates have expired, too",
+            Scenario::KubeletEmbedded => {
+                "expired, and kubelet.conf of the first master holds an old certificate (1.16)"
+            }
             Scenario::Healthy => "nothing is wrong",
             Scenario::CalicoToken => "healthy, but the CNI plugin's token has expired on one node",
             Scenario::Flaky => "seed, with dropped connections, a slow host and a unit that fails its first start",
@@ -167,6 +180,9 @@ pub struct LabConfig {
     pub calico: Vec<(String, CalicoTrouble)>,
     /// Kubelet client certificates have expired as well, on these hosts.
     pub expired_kubelets: Vec<String>,
+    /// Kubelets ask the API for their serving certificates, and somebody must approve them. Each pair is one request more,
+    /// with the rights of that host's node, for a name besides its own. `None`: kubelets sign their own.
+    pub serving_requests: Option<Vec<(String, String)>>,
     /// ca.key is absent (external CA).
     pub external_ca: bool,
     /// kubeadm's `certificatesDir`.
@@ -191,7 +207,8 @@ impl LabConfig {
     pub fn new(scenario: Scenario) -> Self {
         let (minor, patch, runtime) = match scenario {
             Scenario::Seed | Scenario::Flaky | Scenario::French => (15, 12, RuntimeKind::Docker),
-            Scenario::Expired => (19, 3, RuntimeKind::Docker),
+            Scenario::Expired | Scenario::KubeletExpired => (19, 3, RuntimeKind::Docker),
+            Scenario::KubeletEmbedded => (16, 15, RuntimeKind::Docker),
             Scenario::Healthy | Scenario::CalicoToken => (24, 17, RuntimeKind::Containerd),
         };
         Self {
@@ -209,6 +226,7 @@ impl LabConfig {
             operator_calico: scenario == Scenario::CalicoToken,
             calico: default_trouble(scenario),
             expired_kubelets: Vec::new(),
+            serving_requests: None,
             external_ca: false,
             cert_dir: "/etc/kubernetes/pki".to_owned(),
             validity_days: 365,
@@ -253,6 +271,6 @@ fn default_trouble(scenario: Scenario) -> Vec<(String, CalicoTrouble)> {
         }
         Scenario::Expired => vec![on("w1", CalicoTrouble::CrashLoop)],
         Scenario::CalicoToken => vec![on("w1", CalicoTrouble::Token)],
-        Scenario::Healthy => Vec::new(),
+        Scenario::Healthy | Scenario::KubeletExpired | Scenario::KubeletEmbedded => Vec::new(),
     }
 }

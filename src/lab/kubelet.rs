@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::clock::Millis;
 use super::klog::{Klog, Wording, x509_error};
-use super::node::{Api, KUBELET_CLIENT, Moment, Node};
+use super::node::{Api, Moment, Node};
 use super::pki::Leaf;
 use super::speech::{Failure, Speech};
 use super::units::UnitState;
@@ -116,8 +116,8 @@ fn boot(node: &mut Node, kubelet: &mut Kubelet, moment: &Moment) -> bool {
     let name = node.name.clone();
     let words = speech(name.as_str(), node.kube, &moment.endpoint);
     say(node, moment, kubelet.pid, &words.starting());
-    kubelet.client = node.files.leaf(KUBELET_CLIENT);
     let now = node.wall(moment);
+    kubelet.client = super::kubelet_files::client(&node.files, now);
     let fatal = match &kubelet.client {
         Some(leaf) if leaf.expired(now) => words.bootstrap_failed(leaf),
         None => vec![words.fatal("unable to load bootstrap kubeconfig: stat /etc/kubernetes/bootstrap-kubelet.conf: no such file or directory")],

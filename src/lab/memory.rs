@@ -151,6 +151,13 @@ impl Transport for MemoryFleet {
         .boxed()
     }
 
+    fn conceal(&self, text: &str) -> String {
+        match &self.password {
+            Some(password) => text.replace(password.as_str(), "[password masked]"),
+            None => text.to_owned(),
+        }
+    }
+
     fn follow<'a>(
         &'a self,
         host: &'a HostName,

@@ -5,6 +5,7 @@
 //! Commands are answered in `commands/`, one file a program; anything unknown is `not found` (127).
 
 pub mod alarm;
+mod asked_key;
 mod calico;
 mod clock;
 mod cni_token;
@@ -20,6 +21,7 @@ mod journald;
 pub mod keys;
 mod klog;
 mod kubelet;
+mod kubelet_files;
 mod listens;
 pub mod machine;
 mod memory;
@@ -33,8 +35,10 @@ mod scenario_pods;
 mod shell;
 mod speech;
 pub mod ssh_server;
+mod serving_requests;
 mod static_pods;
 pub mod status;
+mod story;
 mod sudo;
 pub mod tls;
 mod units;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
@@ -10,6 +12,7 @@ use rcgen::{
 use thiserror::Error;
 use time::OffsetDateTime;
 
+use super::asked_key::Asked;
 use super::clock::{DAY, shift};
 
 /// A certificate of the lab could not be made; a bug or an exhausted random source.
@@ -217,6 +220,21 @@ impl Pki {
         }))
     }
 
+    /// Signs a key that somebody else holds (DER); serial, notBefore and notAfter.
+    pub(super) fn sign_key(
+        &self,
+        spec: &LeafSpec,
+        asked: &Asked,
+        (serial, from, until): (u64, Timestamp, Timestamp),
+    ) -> Result<Vec<u8>, LabError> {
+        let mut params = params(&spec.common_name, spec.organization.as_deref(), from, until)?;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        params.extended_key_usages = usages(spec);
+        params.serial_number = Some(SerialNumber::from(serial));
+        params.use_authority_key_identifier_extension = true;
+        Ok(params.signed_by(asked, &self.ca.issuer)?.der().to_vec())
+    }
+
     fn sign(&self, params: &CertificateParams, key: &KeyPair, signer: Signer) -> Result<Certificate, LabError> {
         Ok(match self.authority(signer) {
             Some(authority) => params.signed_by(key, &authority.issuer)?,
@@ -247,6 +265,16 @@ fn params(
     params.not_before = OffsetDateTime::from_unix_timestamp(not_before.as_second())?;
     params.not_after = OffsetDateTime::from_unix_timestamp(not_after.as_second())?;
     Ok(params)
+}
+
+/// DER as PEM.
+pub(super) fn pem(label: &str, der: &[u8]) -> String {
+    let body = BASE64.encode(der);
+    let lines: Vec<&str> = (0..body.len())
+        .step_by(64)
+        .filter_map(|at| body.get(at..(at + 64).min(body.len())))
+        .collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 /// X.509 knows whole seconds only.

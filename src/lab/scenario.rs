@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use crate::model::{HostName, Role, RuntimeKind};
 
 use super::alarm::Watch;
-use super::clock::{DAY, LabClock, Millis, shift};
+use super::clock::{DAY, LabClock, Millis};
 use super::config::{LabConfig, Scenario};
 use super::faults::{Fault, FaultPlan, FaultRule};
 use super::file_tree::{Content, FileTree};
@@ -19,6 +17,7 @@ use super::pki::{LabError, Pki};
 use super::rng::Rng;
 use super::scenario_files::{put_kubelet_files, put_leaves, put_master_files};
 use super::scenario_pods::add_pods;
+use super::story::Story;
 use super::units::{Unit, UnitState};
 use super::world::World;
 
@@ -26,45 +25,6 @@ use super::world::World;
 const PROLOGUE: Millis = 30_000;
 /// Uptime of the machines.
 const UPTIME: Millis = 157 * DAY * 1000;
-
-/// Validity of the kubeadm leaves: those in use, and those on disk if they differ.
-pub(super) struct Story {
-    pub(super) created: Timestamp,
-    pub(super) in_use: (Timestamp, Timestamp),
-    pub(super) on_disk: Option<(Timestamp, Timestamp)>,
-}
-
-impl Story {
-    fn of(scenario: Scenario, now: Timestamp) -> Self {
-        let year = |from: Timestamp| (from, shift(from, 365 * DAY));
-        match scenario {
-            Scenario::Healthy | Scenario::CalicoToken => {
-                let from = shift(now, -165 * DAY);
-                Self {
-                    created: from,
-                    in_use: year(from),
-                    on_disk: None,
-                }
-            }
-            Scenario::Expired => {
-                let from = shift(now, -365 * DAY - 3600);
-                Self {
-                    created: from,
-                    in_use: year(from),
-                    on_disk: None,
-                }
-            }
-            Scenario::Seed | Scenario::Flaky | Scenario::French => {
-                let from = shift(now, -365 * DAY - 7200);
-                Self {
-                    created: from,
-                    in_use: year(from),
-                    on_disk: Some(year(shift(now, -146 * DAY))),
-                }
-            }
-        }
-    }
-}
 
 /// Builds the world and lets its prologue pass.
 pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
@@ -92,6 +52,7 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
         history: Vec::new(),
         faults: FaultPlan::default(),
         serving_requests: Vec::new(),
+        csr_objects: Vec::new(),
         config,
     };
     for authority in [&world.pki.ca, &world.pki.etcd, &world.pki.front_proxy] {
@@ -218,9 +179,24 @@ fn start_everything(world: &mut World, story: &Story) -> Result<(), LabError> {
         }
         give_operator_a_kubeconfig(world, index);
     }
+    if world.config.scenario == Scenario::KubeletExpired {
+        power_on(world);
+        return Ok(());
+    }
     link_etcd(world);
     start_kubelets(world);
     Ok(())
+}
+
+/// The machines were off: no container of before runs, and systemd starts a kubelet that ends at once.
+fn power_on(world: &mut World) {
+    let now = world.now;
+    for node in &mut world.nodes {
+        node.containers.clear();
+        if let Some(unit) = node.unit_mut("kubelet") {
+            unit.set(UnitState::AutoRestart { due: now }, now);
+        }
+    }
 }
 
 /// `~/.kube/config` as people make it: root follows admin.conf, the login user has a copy.

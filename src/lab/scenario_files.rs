@@ -5,17 +5,19 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::clock::{DAY, shift};
+use super::config::Scenario;
 use super::file_tree::Content;
+use super::kubelet_files::KUBELET_CONF;
 use super::node::KUBELET_CLIENT;
 use super::pki::{LabError, Leaf, LeafSpec, Signer};
-use super::scenario::Story;
 use super::static_pods::{COMPONENTS, KUBE_VIP, manifest};
+use super::story::Story;
 use super::world::World;
 
 /// What every node has.
 pub(super) fn put_kubelet_files(world: &mut World, index: usize, story: &Story) -> Result<(), LabError> {
     let (name, now) = (world.nodes[index].name.to_string(), world.clock.wall(0));
-    let expired = world.config.expired_kubelets.contains(&name);
+    let expired = world.config.scenario == Scenario::KubeletExpired || world.config.expired_kubelets.contains(&name);
     let until = if expired {
         shift(now, -3600)
     } else {
@@ -27,7 +29,11 @@ pub(super) fn put_kubelet_files(world: &mut World, index: usize, story: &Story) 
     let serving = LeafSpec::server(format!("{name}@{}", story.created.as_second()), vec![name], Signer::Own);
     let serving = world.issue(serving, story.created, shift(story.created, 3650 * DAY))?;
     let dated = format!("kubelet-client-{}.pem", from.strftime("%Y-%m-%d-%H-%M-%S"));
-    let kubeconfig = kubelet_conf(&world.endpoint);
+    let kubeconfig = if world.config.scenario == Scenario::KubeletEmbedded && index == 0 {
+        embedded(world, &client, story)?
+    } else {
+        Content::Text(kubelet_conf(&format!("https://{}", world.endpoint)))
+    };
     let ca = world.nodes[index].pki("ca.crt");
     let files = &mut world.nodes[index].files;
     files.put(format!("/var/lib/kubelet/pki/{dated}"), Content::Bundle(client), from);
@@ -42,11 +48,16 @@ pub(super) fn put_kubelet_files(world: &mut World, index: usize, story: &Story) 
         story.created,
     );
     files.put("/var/lib/kubelet/pki/kubelet.key", Content::Key(serving), story.created);
-    files.put("/etc/kubernetes/kubelet.conf", Content::Text(kubeconfig), story.created);
+    files.put(KUBELET_CONF, kubeconfig, story.created);
+    let asks = if world.config.serving_requests.is_some() {
+        "serverTLSBootstrap: true\n"
+    } else {
+        ""
+    };
     let config = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nrotateCertificates: true\nstaticPodPath: /etc/kubernetes/manifests\n";
     files.put(
         "/var/lib/kubelet/config.yaml",
-        Content::Text(config.to_owned()),
+        Content::Text(format!("{config}{asks}")),
         story.created,
     );
     files.put(
@@ -65,9 +76,20 @@ pub(super) fn put_kubelet_files(world: &mut World, index: usize, story: &Story) 
     Ok(())
 }
 
-fn kubelet_conf(endpoint: &str) -> String {
+/// As `kubeadm init` left it before 1.17: the first certificate of this kubelet, which nobody renews there.
+fn embedded(world: &mut World, client: &Leaf, story: &Story) -> Result<Content, LabError> {
+    let (from, until) = (story.created, shift(story.created, 365 * DAY));
+    Ok(Content::Kubeconfig {
+        server: format!("https://{}", world.endpoint),
+        ca: Arc::clone(&world.pki.ca),
+        leaf: world.issue(client.spec.clone(), from, until)?,
+    })
+}
+
+/// As `kubeadm join` leaves it: the certificate is found by its path.
+pub(super) fn kubelet_conf(server: &str) -> String {
     format!(
-        "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    server: https://{endpoint}\n  name: kubernetes\nusers:\n\
+        "apiVersion: v1\nkind: Config\nclusters:\n- cluster:\n    server: {server}\n  name: kubernetes\nusers:\n\
          - name: default-auth\n  user:\n    client-certificate: {KUBELET_CLIENT}\n    client-key: {KUBELET_CLIENT}\n"
     )
 }

@@ -100,9 +100,12 @@ impl NodeStatus {
         let wall = node.wall(&moment);
         let api_ready = moment.apis.iter().any(|a| a.master == node.index && a.ready);
         let leaves = node.files.below("/etc").chain(node.files.below("/var/lib/kubelet"));
+        // A kubelet's earlier certificates stay beside the one that its link leads to.
+        let current = node.files.leaf(KUBELET_CLIENT).map(|l| l.serial);
+        let earlier = |path: &str, serial| path.contains("/kubelet-client-2") && Some(serial) != current;
         let leaves = leaves.chain(node.files.below(&node.cert_dir));
         let disk_valid = leaves
-            .filter_map(|(_, f)| f.content.leaf())
+            .filter_map(|(path, f)| f.content.leaf().filter(|l| !earlier(path, l.serial)))
             .all(|leaf| leaf.valid(wall));
         Self {
             host: node.name.clone(),

@@ -16,6 +16,7 @@ use super::file_tree::Content;
 use super::node::{Api, Moment, Node};
 use super::pki::{LabError, Leaf, LeafSpec, Pki, Signer};
 use super::rng::Rng;
+use super::serving_requests::ServingRequest;
 use super::{kubelet, static_pods, units};
 
 /// A state-changing command that was run on a host.
@@ -47,6 +48,8 @@ pub(super) struct World {
     pub(super) alarms: Vec<Alarm>,
     pub(super) history: Vec<HistoryItem>,
     pub(super) faults: FaultPlan,
+    /// Requests of kubelets for serving certificates, as objects of the API.
+    pub(super) csr_objects: Vec<ServingRequest>,
     /// Kubelets that wait for the approval of their serving certificate.
     pub(super) serving_requests: Vec<HostName>,
 }

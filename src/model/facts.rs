@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::certificate::CertificateFact;
 use super::ids::HostName;
+use super::live::LiveFacts;
 use super::shape::ShapeFacts;
 
 /// Everything known about one host.
@@ -56,6 +57,21 @@ pub struct HostFacts {
     pub disk_free: Option<u64>,
     /// crictl is in PATH.
     pub crictl: Option<bool>,
+    /// What runs there now; `None`: not looked at (`engine::look_alive`).
+    #[serde(default)]
+    pub live: Option<LiveFacts>,
+    /// The kubelet's `--hostname-override`, if it has one.
+    #[serde(default)]
+    pub hostname_override: Option<String>,
+    /// Name of the user in kubelet.conf: `system:node:NAME` where kubeadm wrote it for this very node.
+    #[serde(default)]
+    pub kubelet_user: Option<String>,
+    /// `serverTLSBootstrap`: the kubelet's serving certificate is requested from the API, and somebody must approve it.
+    #[serde(default)]
+    pub serving_requested: Option<bool>,
+    /// Addresses of the host's own interfaces, without those of pods and services.
+    #[serde(default)]
+    pub addresses: Vec<String>,
     /// What only some clusters have.
     #[serde(default)]
     pub shape: ShapeFacts,
@@ -89,6 +105,11 @@ impl HostFacts {
             listens: Vec::new(),
             disk_free: None,
             crictl: None,
+            live: None,
+            hostname_override: None,
+            kubelet_user: None,
+            serving_requested: None,
+            addresses: Vec::new(),
             shape: ShapeFacts::default(),
         }
     }

@@ -154,7 +154,7 @@ pub struct KubernetesSettings {
     pub kubectl: String,
     /// Name of the Node object; `None` = the host's name, lower case.
     pub node_name: Option<String>,
-    /// Kubeconfigs elsewhere on the host, which `check` compares with kubeadm's own.
+    /// Copies of admin.conf elsewhere on the host: `check` compares them with kubeadm's own, `renew` refreshes them.
     pub kubeconfigs: Vec<String>,
     /// Pods that must be looked after once the nodes are back.
     pub cni: CniSettings,

@@ -18,6 +18,42 @@ pub struct Playbook {
     pub phases: Vec<Phase>,
 }
 
+impl Playbook {
+    /// Whether its plan depends on what runs on the hosts now ([`super::LiveFacts`]).
+    pub fn asks_what_runs(&self) -> bool {
+        self.phases.iter().any(|p| p.only_needed)
+    }
+
+    /// Every step is done, also where the facts show it to be needless.
+    #[must_use]
+    pub fn without_exceptions(mut self) -> Self {
+        self.phases.iter_mut().for_each(|p| p.only_needed = false);
+        self
+    }
+
+    /// Certificates are renewed although they are fresh.
+    #[must_use]
+    pub fn forced(mut self) -> Self {
+        for step in self.phases.iter_mut().flat_map(|p| &mut p.steps) {
+            if let Operation::RenewCertificates { force, .. } = step {
+                *force = true;
+            }
+        }
+        self
+    }
+
+    /// Another patience with pods that are not ready.
+    #[must_use]
+    pub fn with_grace(mut self, wanted: Duration) -> Self {
+        for step in self.phases.iter_mut().flat_map(|p| &mut p.steps) {
+            if let Operation::DeletePods { grace } = step {
+                *grace = wanted;
+            }
+        }
+        self
+    }
+}
+
 /// One barrier: no host enters the next phase before every host of this one has passed its gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -26,6 +62,12 @@ pub struct Phase {
     pub hosts: Selector,
     /// Hosts at the same time; the gate is passed after each batch.
     pub max_parallel: Option<Share>,
+    /// Smaller batches before those of `max_parallel`, in order: `[1, 5%, 25%, 100%]` has three of them.
+    #[serde(default)]
+    pub waves: Vec<Share>,
+    /// `when: needed` in the file: steps that the facts show to be needless are skipped, each with the reason.
+    #[serde(default)]
+    pub only_needed: bool,
     /// Hosts that may fail before the run stops; a master's failure always stops it.
     pub max_failures: Share,
     /// `outage: accepted` in the file.
@@ -64,11 +106,22 @@ pub enum Operation {
     /// Keep /etc/kubernetes and the kubelet's PKI in a root-only directory of the host.
     Backup,
     /// `kubeadm certs renew`, name by name, proven by serial and notAfter.
-    RenewCertificates { names: CertificateNames },
+    RenewCertificates {
+        names: CertificateNames,
+        /// Also those that are fresh already.
+        #[serde(default)]
+        force: bool,
+    },
     /// Start or stop a systemd unit. `runtime` means the container runtime found on the host, `kubelet` its kubelet unit.
     Service { unit: String, state: ServiceState },
     /// Stop the control-plane containers, so that new processes load the new files. Needs a stopped kubelet.
     RecycleStaticPods,
+    /// Give the kubelet a new client certificate where it cannot start with the one it has. Needs a stopped kubelet.
+    ReissueKubeletClient,
+    /// Approve the serving certificates that this fleet's own kubelets ask for.
+    ApproveKubeletServing,
+    /// Give copies of admin.conf the renewed certificate.
+    RefreshKubeconfigCopies,
     /// Remove old backups; the newest whole ones stay.
     PruneBackups {
         /// How many stay; at least 1.
@@ -100,6 +153,9 @@ impl Operation {
             Operation::RenewCertificates { .. } => "renew-certificates",
             Operation::Service { .. } => "service",
             Operation::RecycleStaticPods => "recycle-static-pods",
+            Operation::ReissueKubeletClient => "reissue-kubelet-client",
+            Operation::ApproveKubeletServing => "approve-kubelet-serving",
+            Operation::RefreshKubeconfigCopies => "refresh-kubeconfig-copies",
             Operation::PruneBackups { .. } => "prune-backups",
             Operation::DeletePods { .. } => "delete-pods",
             Operation::Run { .. } => "run",

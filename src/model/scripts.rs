@@ -89,8 +89,24 @@ pub const PRUNE_BACKUPS: Script = Script {
     text: include_str!("scripts/prune-backups.sh"),
 };
 
+/// The node's half of a new client certificate for its kubelet: key and request, installation.
+pub const KUBELET_CLIENT: Script = Script {
+    name: "kubelet-client",
+    text: include_str!("scripts/kubelet-client.sh"),
+};
+/// The master's half: signs the request with ca.key.
+pub const SIGN_KUBELET_CLIENT: Script = Script {
+    name: "sign-kubelet-client",
+    text: include_str!("scripts/sign-kubelet-client.sh"),
+};
+/// Gives copies of admin.conf the renewed certificate.
+pub const REFRESH_COPIES: Script = Script {
+    name: "refresh-copies",
+    text: include_str!("scripts/refresh-copies.sh"),
+};
+
 /// All scripts, for tests that hold each of them to the same rules.
-pub const ALL: [&Script; 12] = [
+pub const ALL: [&Script; 15] = [
     &FACTS,
     &READ_CERTIFICATES,
     &CONTAINERS,
@@ -102,5 +118,8 @@ pub const ALL: [&Script; 12] = [
     &SUPERVISE,
     &LOCK,
     &RESTORE,
+    &KUBELET_CLIENT,
+    &SIGN_KUBELET_CLIENT,
+    &REFRESH_COPIES,
     &PRUNE_BACKUPS,
 ];

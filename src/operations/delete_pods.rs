@@ -9,7 +9,7 @@ use super::types::{
 };
 
 /// Asked and done on one master, in the order of `cni.labels`.
-pub fn plan(grace: Duration, host: &Host, context: RunContext) -> Planned {
+pub fn plan(grace: Duration, host: &Host, context: RunContext<'_>) -> Planned {
     let title = "delete stuck CNI pods";
     if host.role != Role::ControlPlane {
         return Planned::skipped(title, "pods are deleted from a master");

@@ -6,6 +6,7 @@ use crate::model::certificate::{CertificateFact, CertificateState, KeyMatch, X50
 use crate::model::{BecomeSettings, Host, HostFacts, KubernetesSettings, Role, SshSettings};
 
 use super::RunContext;
+use super::types::Fleet;
 
 pub(crate) fn host(name: &str, role: Role) -> Host {
     Host {
@@ -22,11 +23,12 @@ pub(crate) fn facts(name: &str) -> HostFacts {
     HostFacts::unknown(name.into())
 }
 
-pub(crate) fn context() -> RunContext {
+pub(crate) fn context() -> RunContext<'static> {
     RunContext {
         now: Timestamp::UNIX_EPOCH,
         runtime_will_stop: false,
         speaks_for_cluster: true,
+        fleet: Fleet::NONE,
     }
 }
 

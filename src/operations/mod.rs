@@ -1,10 +1,17 @@
 //! One deed, one file: arguments, host and facts to commands plus what is true afterwards. Pure; nothing runs here.
 
 pub mod types;
+pub mod context;
+pub mod exchange;
+pub mod node_name;
 pub mod backup;
+mod fresh;
 pub mod renew_certificates;
 pub mod service;
 pub mod recycle_static_pods;
+pub mod reissue_kubelet_client;
+pub mod approve_kubelet_serving;
+pub mod refresh_kubeconfig_copies;
 pub mod restore;
 pub mod prune_backups;
 pub mod delete_pods;
@@ -16,6 +23,7 @@ pub(crate) mod fixtures;
 
 use crate::model::{Host, HostFacts, Operation};
 
+pub use exchange::{Relay, ServingApproval};
 pub use types::{
     Expect, OperationError, Planned, PodDeletion, PodQuery, Postcondition, RunContext, SkippedPart, fill_run_id,
 };
@@ -28,13 +36,19 @@ pub fn plan(
     operation: &Operation,
     host: &Host,
     facts: &HostFacts,
-    context: RunContext,
+    context: RunContext<'_>,
 ) -> Result<Planned, OperationError> {
     match operation {
         Operation::Backup => Ok(backup::plan(host)),
-        Operation::RenewCertificates { names } => renew_certificates::plan(names, host, facts),
+        Operation::RenewCertificates { names, force } => {
+            let fresh_before = (!force).then_some(context.now);
+            renew_certificates::plan(names, host, facts, fresh_before)
+        }
         Operation::Service { unit, state } => service::plan(unit, *state, host, facts),
         Operation::RecycleStaticPods => recycle_static_pods::plan(host, facts, context),
+        Operation::ReissueKubeletClient => Ok(reissue_kubelet_client::plan(host, facts, context)),
+        Operation::ApproveKubeletServing => Ok(approve_kubelet_serving::plan(host, context)),
+        Operation::RefreshKubeconfigCopies => Ok(refresh_kubeconfig_copies::plan(host)),
         Operation::PruneBackups { keep } => Ok(prune_backups::plan(*keep)),
         Operation::DeletePods { grace } => Ok(delete_pods::plan(*grace, host, context)),
         Operation::Run {

@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(GRACE_SECONDS + 120);
 ///
 /// # Errors
 /// The runtime is not known.
-pub fn plan(host: &Host, facts: &HostFacts, context: RunContext) -> Result<Planned, OperationError> {
+pub fn plan(host: &Host, facts: &HostFacts, context: RunContext<'_>) -> Result<Planned, OperationError> {
     let title = "recycle the control-plane containers";
     if let Some(why) = without_control_plane(host, facts) {
         return Ok(Planned::skipped(title, why));

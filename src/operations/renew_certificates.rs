@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::model::certificate::{CertificateState, KeyMatch, RENEWABLE};
 use crate::model::facts::KubeVersion;
 use crate::model::playbook::CertificateNames;
 use crate::model::{CertificateFact, Command, Host, HostFacts, Role};
 
+use super::fresh;
 use super::types::{Expect, OperationError, Planned, Postcondition, SkippedPart};
 
 /// kubeadm first asks the API server for its configuration, and a dead one lets it wait.
@@ -16,11 +19,16 @@ const WITHOUT_ALPHA: KubeVersion = KubeVersion::minor(20);
 /// From here `renew` knows kubeconfigs and single names.
 const OLDEST: KubeVersion = KubeVersion::minor(15);
 
-/// Renews the names that this host has.
+/// Renews the names that this host has; with a time, not those that are fresh at it.
 ///
 /// # Errors
 /// kubeadm's version unknown or too old, unknown names, unreadable files, or a CA whose key is elsewhere.
-pub fn plan(names: &CertificateNames, host: &Host, facts: &HostFacts) -> Result<Planned, OperationError> {
+pub fn plan(
+    names: &CertificateNames,
+    host: &Host,
+    facts: &HostFacts,
+    now: Option<Timestamp>,
+) -> Result<Planned, OperationError> {
     let title = "renew certificates";
     if host.role == Role::Worker {
         return Ok(Planned::skipped(
@@ -34,11 +42,20 @@ pub fn plan(names: &CertificateNames, host: &Host, facts: &HostFacts) -> Result<
             host: host.name.clone(),
         });
     }
-    let (present, left_out) = sort_out(&wanted, host, facts)?;
+    let (present, mut left_out) = sort_out(&wanted, host, facts)?;
+    let present = match now {
+        Some(now) => fresh::leave_out(present, facts, now, &mut left_out),
+        None => present,
+    };
     if present.is_empty() {
+        let why = if left_out.iter().any(|p| fresh::is_reason(&p.why)) {
+            "every certificate is fresh already (`--force` renews all the same)"
+        } else {
+            "this host has none of the named certificates"
+        };
         return Ok(Planned {
             left_out,
-            ..Planned::skipped(title, "this host has none of the named certificates")
+            ..Planned::skipped(title, why)
         });
     }
     external_ca(&present, host, facts)?;
@@ -218,7 +235,7 @@ mod tests {
     }
 
     fn renewed(facts: &HostFacts) -> Result<Planned, OperationError> {
-        plan(&CertificateNames::All, &host("m1", Role::ControlPlane), facts)
+        plan(&CertificateNames::All, &host("m1", Role::ControlPlane), facts, None)
     }
 
     #[test]
@@ -294,10 +311,10 @@ mod tests {
 
     #[test]
     fn a_worker_is_skipped_and_a_wrong_name_is_refused() {
-        let planned = plan(&CertificateNames::All, &host("w1", Role::Worker), &facts("w1")).unwrap();
+        let planned = plan(&CertificateNames::All, &host("w1", Role::Worker), &facts("w1"), None).unwrap();
         assert!(planned.skip.is_some());
         let wrong = CertificateNames::Only(vec!["apisever".to_owned()]);
-        let error = plan(&wrong, &host("m1", Role::ControlPlane), &master("v1.24.0")).unwrap_err();
+        let error = plan(&wrong, &host("m1", Role::ControlPlane), &master("v1.24.0"), None).unwrap_err();
         assert!(error.remedy().contains("apiserver"));
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -10,23 +9,16 @@ use crate::model::certificate::CertificateBefore;
 use crate::model::gate::UnitState;
 use crate::model::{Command, HostName, RunId, RuntimeKind, SkipReason, duration};
 
+use super::exchange::{Relay, ServingApproval};
+
+pub use super::context::{Fleet, RunContext};
+
 /// Stands for the run's id in a plan: a plan is made, shown and hashed before its run begins.
 pub const RUN_ID_PLACEHOLDER: &str = "{run-id}";
 /// Stands for a pod's namespace in the commands of [`PodDeletion`].
 pub const NAMESPACE_PLACEHOLDER: &str = "{namespace}";
 /// Stands for a pod's name in the commands of [`PodDeletion`].
 pub const POD_PLACEHOLDER: &str = "{pod}";
-
-/// What an operation needs to know beside its host.
-#[derive(Debug, Clone, Copy)]
-pub struct RunContext {
-    /// The planner's clock; operations never read one.
-    pub now: Timestamp,
-    /// Another step of the same playbook stops this host's container runtime before this one.
-    pub runtime_will_stop: bool,
-    /// This host does what is done once per cluster (`delete-pods`).
-    pub speaks_for_cluster: bool,
-}
 
 /// One operation on one host, as a plan shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,8 +61,15 @@ pub enum Postcondition {
     /// The directory is there whole: the script renames it last and verifies its sums when it is run again, so running
     /// the step's own command again is the check.
     BackupExists { path: String },
+    /// The kubelet can start with its client certificate: it fits its key, the CA signed it for this `node`, it has not
+    /// expired, and kubelet.conf holds no other. `serving`: its own serving certificate is not an expired one.
+    KubeletCertificates { node: Option<String>, serving: bool },
     /// No pod of the CNI is stuck in a way that deletion cures.
     PodsNotStuck,
+    /// No request waits that may be approved; doing it again is the check.
+    ServingApproved,
+    /// No copy of admin.conf holds an earlier certificate; doing it again is the check.
+    CopiesRefreshed,
     /// This read-only command exits with 0.
     CommandSucceeds { command: Command },
     /// Nothing can be read back: a lost connection leaves the outcome unknown.
@@ -93,6 +92,12 @@ pub enum Expect {
     StoppedPods,
     /// Which pods are deleted is known only at run time.
     DeletePods(Box<PodDeletion>),
+    /// The first three commands are those of the relay: on the node, on the signer, on the node; others follow there.
+    Relay(Box<Relay>),
+    /// Which requests are approved is known only at run time.
+    ApproveServing(Box<ServingApproval>),
+    /// `certfleet:refresh-copies`: one line for each copy; without `refreshed` nothing was changed.
+    RefreshedCopies,
 }
 
 /// How stuck pods are found and deleted: everything but the pods' names is fixed by the plan.
@@ -251,7 +256,7 @@ fn fill_pod(command: &Command, namespace: &str, pod: &str) -> Command {
 }
 
 /// Only arguments are filled: the text of a script and an operator's own command line stay as they are.
-fn fill(command: &Command, replace: impl Fn(&str) -> String) -> Command {
+pub(super) fn fill(command: &Command, replace: impl Fn(&str) -> String) -> Command {
     let is_text = |i: usize| i == 2 && command.words.first().is_some_and(|w| w == "sh");
     let words = command.words.iter().enumerate();
     let filled = words.map(|(i, word)| if is_text(i) { word.clone() } else { replace(word) });

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::model::Role;
 use crate::model::gate::ProbeSpec;
+use crate::model::{Host, Role};
+use crate::operations::types::Postcondition;
 
 use super::planner::PlanInput;
-use super::types::{OutageForecast, Plan, PlannedPhase};
+use super::types::{OutageForecast, Plan, PlannedPhase, PlannedStep};
 
 /// A step that stops or starts a unit, from the seed's procedure on real hosts: 30 s for all of it (measured on kubeadm 1.19).
 const PER_STEP: Duration = Duration::from_secs(4);
@@ -29,15 +30,45 @@ pub(super) fn forecast_outage(input: &PlanInput<'_>, plan: &Plan) -> Option<Outa
         .iter()
         .filter_map(|p| p.gate.as_ref().filter(|_| proves_the_api(p)).map(|g| g.quiet))
         .sum();
-    let count = |role| input.reachable().filter(|h| h.role == role).count();
+    let touched = |role| touched(input, phases, role);
+    let (masters, workers) = (touched(Role::ControlPlane) + touched(Role::Etcd), touched(Role::Worker));
+    let why = if masters > 0 {
+        WITH_MASTERS
+    } else if phases.iter().flat_map(|p| &p.steps).any(|s| stops_a_runtime(input, s)) {
+        WORKERS_ONLY
+    } else {
+        return None;
+    };
     Some(OutageForecast {
         from: plan.phases[first].name.clone(),
         until: plan.phases[last].name.clone(),
-        about: PER_STEP * steps + API_START + quiet,
-        masters: count(Role::ControlPlane),
-        workers: count(Role::Worker),
-        why: "every kubelet and container runtime is stopped before any is started again, so the API answers nobody in between".to_owned(),
+        about: PER_STEP * steps + if masters > 0 { API_START } else { Duration::ZERO } + quiet,
+        masters,
+        workers,
+        why: why.to_owned(),
     })
+}
+
+const WITH_MASTERS: &str = "on every master kubelet and container runtime are stopped before any is started again, so the API answers nobody in between";
+const WORKERS_ONLY: &str = "their containers stop with the container runtime and start with it again";
+
+/// Hosts with something to do in these phases.
+fn touched(input: &PlanInput<'_>, phases: &[PlannedPhase], role: Role) -> usize {
+    let of_role = input.reachable().filter(|h| h.role == role);
+    let busy = |h: &&Host| {
+        let steps = phases.iter().flat_map(|p| p.steps_of(&h.name));
+        steps.into_iter().any(|s| s.planned.skip.is_none())
+    };
+    of_role.filter(busy).count()
+}
+
+/// A kubelet that is stopped leaves its containers alone.
+fn stops_a_runtime(input: &PlanInput<'_>, step: &PlannedStep) -> bool {
+    let kubelet = input.inventory.host(&step.host).map(Host::kubelet_service);
+    let Postcondition::UnitsStopped { units } = &step.planned.postcondition else {
+        return false;
+    };
+    step.planned.skip.is_none() && units.last() != kubelet.as_ref()
 }
 
 fn proves_the_api(phase: &PlannedPhase) -> bool {

@@ -1,20 +1,39 @@
 //! Which probe asks which host, and what its answer is compared with.
 
+use std::collections::BTreeSet;
+
 use crate::model::facts::UnitFacts;
 use crate::model::gate::{Gate, ProbeSpec, UnitState};
 use crate::model::host_words::unit_name;
 use crate::model::playbook::{Operation, ServiceState};
-use crate::model::{Host, HostFacts, Role};
+use crate::model::{Host, HostFacts, HostName, Role};
 use crate::operations::types::Postcondition;
 use crate::probes::endpoint;
 
 use super::planner::{PlanInput, stops_the_runtime};
 use super::types::{Baseline, PlannedGate, PlannedProbe, PlannedStep};
 
+/// A phase, by its number in the playbook, and what is spared in the whole plan.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) phase: usize,
+    /// Phases `when: needed` in which a host does nothing.
+    pub(super) spared: &'a BTreeSet<(usize, HostName)>,
+}
+
+impl Place<'_> {
+    /// What the playbook does on the host up to this phase.
+    fn operations<'a>(&self, input: &PlanInput<'a>, host: &Host) -> Vec<&'a Operation> {
+        let phases = input.playbook.phases[..=self.phase].iter().enumerate();
+        let mine = phases.filter(|(i, p)| p.hosts.matches(host) && !self.spared.contains(&(*i, host.name.clone())));
+        mine.flat_map(|(_, p)| &p.steps).collect()
+    }
+}
+
 /// The gate of a phase for its hosts.
 pub(super) fn plan_gate(
     input: &PlanInput<'_>,
-    phase: usize,
+    place: Place<'_>,
     gate: &Gate,
     hosts: &[&Host],
     steps: &[PlannedStep],
@@ -25,7 +44,7 @@ pub(super) fn plan_gate(
         probes.extend(asked.map(|host| PlannedProbe {
             host: host.name.clone(),
             probe: spec.clone(),
-            baseline: baseline(input, phase, spec, host, steps),
+            baseline: baseline(input, place, spec, host, steps),
         }));
     }
     PlannedGate {
@@ -57,13 +76,13 @@ pub(super) fn has_etcd(host: &Host, facts: &HostFacts) -> bool {
     host.role == Role::Etcd || (host.role == Role::ControlPlane && facts.static_pods.iter().any(|p| p == "etcd"))
 }
 
-fn baseline(input: &PlanInput<'_>, phase: usize, spec: &ProbeSpec, host: &Host, steps: &[PlannedStep]) -> Baseline {
+fn baseline(input: &PlanInput<'_>, place: Place<'_>, spec: &ProbeSpec, host: &Host, steps: &[PlannedStep]) -> Baseline {
     let facts = input.facts_of(host);
     match spec {
         ProbeSpec::Unit {
             name,
             state: UnitState::Active,
-        } => started_unit(input, phase, name, host, facts),
+        } => started_unit(input, place, name, host, facts),
         ProbeSpec::Unit {
             name,
             state: UnitState::Inactive,
@@ -72,9 +91,9 @@ fn baseline(input: &PlanInput<'_>, phase: usize, spec: &ProbeSpec, host: &Host, 
             since_us: None,
             boot_id: None,
         },
-        ProbeSpec::KubeletJournal => started_unit(input, phase, "kubelet", host, facts),
+        ProbeSpec::KubeletJournal => started_unit(input, place, "kubelet", host, facts),
         ProbeSpec::StaticPods => Baseline::Containers {
-            before: if recycled_before(input, phase, host) {
+            before: if recycled_before(input, place, host) {
                 facts.containers.clone()
             } else {
                 Vec::new()
@@ -88,10 +107,9 @@ fn baseline(input: &PlanInput<'_>, phase: usize, spec: &ProbeSpec, host: &Host, 
 
 /// Another start than the one the facts know, if this playbook brings one about on this host up to this phase: it stops
 /// the unit and starts it, or starts one that does not run. A start of what runs already changes nothing.
-fn started_unit(input: &PlanInput<'_>, phase: usize, name: &str, host: &Host, facts: &HostFacts) -> Baseline {
+fn started_unit(input: &PlanInput<'_>, place: Place<'_>, name: &str, host: &Host, facts: &HostFacts) -> Baseline {
     let units = resolve_units(name, host, facts);
-    let mine = input.playbook.phases[..=phase].iter().filter(|p| p.hosts.matches(host));
-    let mine: Vec<&Operation> = mine.flat_map(|p| &p.steps).collect();
+    let mine = place.operations(input, host);
     let has = |state| mine.iter().any(|op| is_service(op, name, state));
     let service = units.last().and_then(|u| facts.unit(u));
     let runs = service.is_some_and(UnitFacts::is_active);
@@ -112,12 +130,9 @@ fn is_service(operation: &Operation, name: &str, wanted: ServiceState) -> bool {
 }
 
 /// A playbook stops or recycles this host's control-plane containers up to this phase.
-fn recycled_before(input: &PlanInput<'_>, phase: usize, host: &Host) -> bool {
-    let operations = input.playbook.phases[..=phase]
-        .iter()
-        .filter(|p| p.hosts.matches(host))
-        .flat_map(|p| &p.steps);
-    operations
+fn recycled_before(input: &PlanInput<'_>, place: Place<'_>, host: &Host) -> bool {
+    place
+        .operations(input, host)
         .into_iter()
         .any(|op| matches!(op, Operation::RecycleStaticPods) || stops_the_runtime(op))
 }

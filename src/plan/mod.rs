@@ -3,6 +3,8 @@
 mod types;
 mod batch;
 mod planner;
+mod needed;
+mod strategy;
 mod gates;
 mod forecast;
 pub mod lint;
@@ -10,12 +12,14 @@ mod drift;
 mod rollback;
 mod saved;
 
+pub use crate::operations::exchange::{Relay, ServingApproval};
 pub use crate::operations::types::{Expect, Planned, PodDeletion, PodQuery, Postcondition, SkippedPart, fill_run_id};
 pub use batch::batches;
 pub use drift::{Drift, drift, misfit};
-pub use planner::{PlanInput, plan};
+pub use planner::{PlanInput, plan, plan_chosen};
 pub use rollback::{BackupContent, backup_look, with_restore};
 pub use saved::SavedPlan;
+pub use strategy::{Choice, Strategy, choose};
 pub use types::{
     Baseline, Note, OutageForecast, Plan, PlannedGate, PlannedHost, PlannedPhase, PlannedProbe, PlannedStep, Severity,
 };

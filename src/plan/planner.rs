@@ -1,18 +1,22 @@
 //! From inventory, playbook, facts and time to a plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::model::host_words::unit_name;
 use crate::model::playbook::{Operation, Phase, ServiceState};
 use crate::model::{Host, HostFacts, HostName, Inventory, Playbook, RuntimeKind, Selector};
-use crate::operations::types::{OperationError, RunContext};
+use crate::operations::types::{Fleet, OperationError, RunContext};
 
 use super::batch::batches;
 use super::forecast::forecast_outage;
-use super::gates::plan_gate;
+use super::gates::{Place, plan_gate};
 use super::lint;
+use super::lint::order_rules::quorum_to_keep;
+use super::lint::strategy_rules::rolling_cannot_work;
+use super::needed;
+use super::strategy::Choice;
 use super::types::{Note, PLAN_FORMAT, Plan, PlannedHost, PlannedPhase, PlannedStep};
 
 /// Everything a plan depends on.
@@ -29,8 +33,14 @@ pub struct PlanInput<'a> {
 /// Makes the plan. Never fails: what forbids to run it is among its notes.
 pub fn plan(input: &PlanInput<'_>) -> Plan {
     let mut notes = Vec::new();
-    let phases: Vec<PlannedPhase> = (0..input.playbook.phases.len())
-        .filter_map(|index| plan_phase(input, index, &mut notes))
+    let mut drafts: Vec<Draft<'_>> = (0..input.playbook.phases.len())
+        .filter_map(|index| draft_phase(input, index, &mut notes))
+        .collect();
+    needed::spare(input, &mut drafts);
+    let spared = spared(input, &drafts);
+    let phases = drafts
+        .into_iter()
+        .map(|draft| finish_phase(input, draft, &spared))
         .collect();
     let mut plan = Plan {
         format: PLAN_FORMAT,
@@ -38,6 +48,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
         playbook: input.playbook.name.clone(),
         created: input.now,
         hosts: input.members().map(|h| input.planned_host(h)).collect(),
+        choice: None,
         outage: None,
         phases,
         notes,
@@ -49,9 +60,35 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
     plan
 }
 
-fn plan_phase(input: &PlanInput<'_>, index: usize, notes: &mut Vec<Note>) -> Option<PlannedPhase> {
+/// As [`plan`], for a strategy: the choice is part of the plan, and of its hash.
+pub fn plan_chosen(input: &PlanInput<'_>, choice: Choice) -> Plan {
+    let mut plan = plan(input);
+    plan.notes.extend(rolling_cannot_work(&choice));
+    plan.notes.sort();
+    plan.choice = Some(choice.told(&plan));
+    plan
+}
+
+/// A phase whose steps are planned, before it is known which of them are needed.
+pub(super) struct Draft<'a> {
+    /// Of the phase in the playbook.
+    pub(super) index: usize,
+    pub(super) hosts: Vec<&'a Host>,
+    pub(super) steps: Vec<PlannedStep>,
+}
+
+impl Draft<'_> {
+    /// The host has something to do in it.
+    pub(super) fn is_busy(&self, host: &Host) -> bool {
+        self.steps
+            .iter()
+            .any(|s| s.host == host.name && s.planned.skip.is_none())
+    }
+}
+
+fn draft_phase<'a>(input: &PlanInput<'a>, index: usize, notes: &mut Vec<Note>) -> Option<Draft<'a>> {
     let phase = &input.playbook.phases[index];
-    let hosts: Vec<&Host> = input.reachable().filter(|h| phase.hosts.matches(h)).collect();
+    let hosts: Vec<&'a Host> = input.reachable().filter(|h| phase.hosts.matches(h)).collect();
     let unknown = phase.hosts.unmatched(&input.inventory.hosts);
     if !unknown.is_empty() {
         let message = format!(
@@ -69,7 +106,6 @@ fn plan_phase(input: &PlanInput<'_>, index: usize, notes: &mut Vec<Note>) -> Opt
     if hosts.is_empty() {
         return None;
     }
-    let names: Vec<HostName> = hosts.iter().map(|h| h.name.clone()).collect();
     let mut steps = Vec::new();
     for host in &hosts {
         for (number, operation) in phase.steps.iter().enumerate() {
@@ -85,20 +121,46 @@ fn plan_phase(input: &PlanInput<'_>, index: usize, notes: &mut Vec<Note>) -> Opt
             }
         }
     }
+    Some(Draft { index, hosts, steps })
+}
+
+/// Hosts that do nothing in a phase `when: needed`.
+fn spared(input: &PlanInput<'_>, drafts: &[Draft<'_>]) -> BTreeSet<(usize, HostName)> {
+    let sparing = |d: &&Draft<'_>| input.playbook.phases[d.index].only_needed && !d.steps.is_empty();
+    let idle = |d: &Draft<'_>| -> Vec<(usize, HostName)> {
+        let hosts = d.hosts.iter().filter(|h| !d.is_busy(h));
+        hosts.map(|h| (d.index, h.name.clone())).collect()
+    };
+    drafts.iter().filter(sparing).flat_map(idle).collect()
+}
+
+/// Batches and gate. Hosts that need nothing in a phase `when: needed` come last and have nothing to prove.
+fn finish_phase(input: &PlanInput<'_>, draft: Draft<'_>, spared: &BTreeSet<(usize, HostName)>) -> PlannedPhase {
+    let phase = &input.playbook.phases[draft.index];
+    let is_spared = |h: &&&Host| spared.contains(&(draft.index, h.name.clone()));
+    let (idle, busy): (Vec<&Host>, Vec<&Host>) = draft.hosts.iter().partition(is_spared);
+    let place = Place {
+        phase: draft.index,
+        spared,
+    };
     let missing = input.missing(phase);
-    Some(PlannedPhase {
+    let names = |hosts: &[&Host]| -> Vec<HostName> { hosts.iter().map(|h| h.name.clone()).collect() };
+    let mut cut = batches(&names(&busy), &phase.waves, phase.max_parallel);
+    cut.extend(Some(names(&idle)).filter(|i| !i.is_empty()));
+    PlannedPhase {
         name: phase.name.clone(),
         outage: phase.outage_accepted,
-        max_failures: phase.max_failures.of(hosts.len() + missing.len()),
+        max_failures: phase.max_failures.of(draft.hosts.len() + missing.len()),
         missing,
-        batches: batches(&names, phase.max_parallel),
+        quorum: quorum_to_keep(input, phase),
+        batches: cut,
         gate: phase
             .gate
             .as_ref()
-            .filter(|_| !all_skipped(&steps))
-            .map(|gate| plan_gate(input, index, gate, &hosts, &steps)),
-        steps,
-    })
+            .filter(|_| !all_skipped(&draft.steps))
+            .map(|gate| plan_gate(input, place, gate, &busy, &draft.steps)),
+        steps: draft.steps,
+    }
 }
 
 /// A phase in which nothing is done has nothing to prove; one without any steps is there for its gate.
@@ -111,7 +173,7 @@ fn plan_step(
     phase: &Phase,
     host: &Host,
     (number, operation): (usize, &Operation),
-    context: RunContext,
+    context: RunContext<'_>,
 ) -> Result<PlannedStep, OperationError> {
     let planned = crate::operations::plan(operation, host, input.facts_of(host), context)?;
     let id = format!("{}/{}/{}-{}", phase.name, host.name, number + 1, operation.name());
@@ -170,7 +232,7 @@ impl<'a> PlanInput<'a> {
         }
     }
 
-    fn context(&self, phase: usize, step: usize, host: &Host) -> RunContext {
+    pub(super) fn context(&self, phase: usize, step: usize, host: &Host) -> RunContext<'a> {
         let stops_runtime =
             |p: &Phase, before: usize| p.hosts.matches(host) && p.steps.iter().take(before).any(stops_the_runtime);
         let all = &self.playbook.phases;
@@ -180,6 +242,10 @@ impl<'a> PlanInput<'a> {
             now: self.now,
             runtime_will_stop: anywhere,
             speaks_for_cluster: self.speaker().is_some_and(|s| s.name == host.name),
+            fleet: Fleet {
+                hosts: &self.inventory.hosts,
+                facts: self.facts,
+            },
         }
     }
 }

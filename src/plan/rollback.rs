@@ -55,6 +55,7 @@ fn phase(hosts: &[&Host], run: &RunId) -> PlannedPhase {
         outage: false,
         max_failures: 0,
         missing: BTreeMap::new(),
+        quorum: Vec::new(),
         batches: vec![hosts.iter().map(|h| h.name.clone()).collect()],
         steps: steps.collect(),
         gate: None,

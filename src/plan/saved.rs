@@ -82,6 +82,7 @@ mod tests {
             created: jiff::Timestamp::UNIX_EPOCH,
             hosts: Vec::new(),
             phases: Vec::new(),
+            choice: None,
             outage: None,
             notes: Vec::new(),
         };

@@ -13,6 +13,8 @@ use crate::model::gate::ProbeSpec;
 use crate::model::{HostName, Role, duration};
 use crate::operations::types::Planned;
 
+use super::strategy::Choice;
+
 /// The form of the JSON; counts up when a reader must change.
 pub(super) const PLAN_FORMAT: u32 = 1;
 
@@ -26,6 +28,9 @@ pub struct Plan {
     pub created: Timestamp,
     pub hosts: Vec<PlannedHost>,
     pub phases: Vec<PlannedPhase>,
+    /// The strategy and its reasons; `None` when a playbook was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
     pub outage: Option<OutageForecast>,
     /// Errors first. An error means that the plan must not run.
     pub notes: Vec<Note>,
@@ -53,6 +58,10 @@ pub struct PlannedPhase {
     /// Hosts of the phase that did not answer when the plan was made, and why. They count against `max_failures`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub missing: BTreeMap<HostName, String>,
+    /// etcd members that are asked before each batch: none is touched while that would cost the quorum. Empty where the
+    /// phase touches none, or accepts the outage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quorum: Vec<HostName>,
     /// Hosts that work at the same time; the gate is passed after each batch.
     pub batches: Vec<Vec<HostName>>,
     pub steps: Vec<PlannedStep>,

@@ -55,6 +55,10 @@ fn fill(facts: &mut HostFacts, key: &str, value: &str) {
         "listen" => facts.listens.extend(listen(value)),
         "disk-free" => facts.disk_free = value.parse().ok(),
         "live-restore" => facts.live_restore = Some(value == "true"),
+        "hostname-override" => facts.hostname_override = text(),
+        "kubelet-user" => facts.kubelet_user = text(),
+        "serving-requested" => facts.serving_requested = Some(value == "true"),
+        "address" => facts.addresses.push(value.to_owned()),
         "crictl" => facts.crictl = Some(value == "present"),
         "parked" => facts.shape.parked.push(value.to_owned()),
         "etcd-server" => facts.shape.etcd_servers.push(value.to_owned()),
@@ -99,8 +103,11 @@ fn runtime(facts: &mut HostFacts, endpoint: Option<&str>, sockets: &[String]) {
         docker.or(crio).or(containerd)
     };
     let named = endpoint.and_then(|e| kind_of(e).map(|kind| (kind, e.trim_start_matches("unix://").to_owned())));
+    let sure = endpoint.is_some() || modern;
     if let Some((kind, socket)) = named.or_else(found) {
-        facts.runtime = Some(kind);
+        // Without a setting an old kubelet uses docker, whose own containerd runs on when docker is stopped: see
+        // `settle_runtime`.
+        facts.runtime = (sure || kind != RuntimeKind::Containerd).then_some(kind);
         facts.runtime_socket = Some(socket);
     }
 }
@@ -129,7 +136,11 @@ pub fn settle_runtime(host: &Host, facts: &mut HostFacts) {
     let installed = order
         .into_iter()
         .find(|k| facts.unit(k.service()).is_some_and(crate::model::UnitFacts::exists));
-    facts.runtime = host.kubernetes.runtime.or(facts.runtime).or(installed);
+    let seen = host.kubernetes.runtime.or(facts.runtime);
+    if seen.is_none() && installed != Some(RuntimeKind::Containerd) {
+        facts.runtime_socket = None;
+    }
+    facts.runtime = seen.or(installed);
 }
 
 #[cfg(test)]

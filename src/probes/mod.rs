@@ -21,6 +21,9 @@ pub mod cni_token;
 pub mod kubelet_journal;
 pub mod surroundings;
 pub mod serving_requests;
+pub mod signing_request;
+pub mod serving_approval;
+pub mod kubelet_client;
 pub mod typha;
 pub mod recent_journal;
 

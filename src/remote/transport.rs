@@ -34,6 +34,11 @@ pub trait Transport: Send + Sync + fmt::Debug {
         address: &'a str,
         port: u16,
     ) -> BoxFuture<'a, Result<Box<dyn Duplex>, RemoteError>>;
+
+    /// The text without the passwords that this fleet was given, for whatever is kept or shown.
+    fn conceal(&self, text: &str) -> String {
+        text.to_owned()
+    }
 }
 
 /// One item of a followed command.

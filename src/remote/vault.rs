@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::secrets::{SecretError, SecretRequest, Secrets};
@@ -16,6 +16,8 @@ use super::secrets::{SecretError, SecretRequest, Secrets};
 pub struct Vault {
     secrets: Arc<dyn Secrets>,
     entries: Mutex<HashMap<SecretRequest, Arc<AsyncMutex<Entry>>>>,
+    /// Every answer, to be found again in what hosts say.
+    known: Mutex<Vec<SecretString>>,
     /// One question on the terminal at a time.
     terminal: AsyncMutex<()>,
 }
@@ -77,6 +79,7 @@ impl Vault {
         Self {
             secrets,
             entries: Mutex::default(),
+            known: Mutex::default(),
             terminal: AsyncMutex::new(()),
         }
     }
@@ -109,7 +112,25 @@ impl Vault {
         let _turn = self.terminal.lock().await;
         let answer = self.secrets.ask(request).await;
         entry.answer = Some(answer.clone());
+        if let Ok(secret) = &answer {
+            self.known
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(secret.clone());
+        }
         answer
+    }
+
+    /// Replaces every secret that was given; ones of less than four characters would be seen in every word.
+    pub fn conceal(&self, text: &str) -> String {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = text.to_owned();
+        for secret in known.iter().map(ExposeSecret::expose_secret).filter(|s| s.len() >= 4) {
+            if shown.contains(secret) {
+                shown = shown.replace(secret, "[password masked]");
+            }
+        }
+        shown
     }
 
     fn cell(&self, request: &SecretRequest) -> Arc<AsyncMutex<Entry>> {
@@ -122,7 +143,6 @@ impl Vault {
 mod tests {
     use super::*;
     use crate::remote::secrets::FixedSecrets;
-    use secrecy::ExposeSecret;
 
     fn request() -> SecretRequest {
         SecretRequest::Login { user: "ops".to_owned() }

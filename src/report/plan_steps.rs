@@ -1,7 +1,7 @@
 //! One phase of a plan: hosts, commands, and what is skipped.
 
 use crate::model::{Command, HostName, RunAs, duration};
-use crate::plan::{Expect, Plan, PlannedPhase, PlannedStep, PodDeletion};
+use crate::plan::{Expect, Plan, PlannedPhase, PlannedStep, PodDeletion, Relay};
 
 use super::fold::{fold_hosts, hosts_and_count};
 use super::plan_gate;
@@ -85,10 +85,18 @@ fn groups(phase: &PlannedPhase) -> Vec<Group<'_>> {
 fn alike(a: &[&PlannedStep], b: &[&PlannedStep]) -> bool {
     let same = |(x, y): (&&PlannedStep, &&PlannedStep)| {
         let (p, q) = (&x.planned, &y.planned);
-        (&p.title, &p.commands, &p.skip, &p.left_out, &p.expect)
-            == (&q.title, &q.commands, &q.skip, &q.left_out, &q.expect)
+        (&p.title, &p.commands, &p.skip, &p.left_out) == (&q.title, &q.commands, &q.skip, &q.left_out)
+            && same_reading(&p.expect, &q.expect)
     };
     a.len() == b.len() && a.iter().zip(b).all(same)
+}
+
+/// A relay's commands are alike for all nodes; only the name that is put in differs.
+fn same_reading(a: &Expect, b: &Expect) -> bool {
+    match (a, b) {
+        (Expect::Relay(a), Expect::Relay(b)) => a.signer == b.signer,
+        _ => a == b,
+    }
 }
 
 fn one_step(page: &mut Page<'_>, indent: usize, number: usize, step: &PlannedStep) {
@@ -101,6 +109,7 @@ fn one_step(page: &mut Page<'_>, indent: usize, number: usize, step: &PlannedSte
         page.labelled(indent, &label, Tone::Plain, Tone::Plain, &planned.title);
         match &planned.expect {
             Expect::DeletePods(deletion) => pod_deletion(page, indent + 3, deletion),
+            Expect::Relay(relay) => relayed(page, indent + 3, relay, &planned.commands),
             _ => commands(page, indent + 5, &planned.commands),
         }
     }
@@ -116,11 +125,42 @@ fn commands(page: &mut Page<'_>, indent: usize, commands: &[Command]) {
     }
 }
 
+/// Who runs what: the key stays on the node, only request and certificate travel.
+fn relayed(page: &mut Page<'_>, indent: usize, relay: &Relay, planned: &[Command]) {
+    let places = [
+        "on the node, which makes key and request:".to_owned(),
+        format!("on {}, which signs the request:", relay.signer),
+        "on the node, with the certificate:".to_owned(),
+    ];
+    for (index, command) in planned.iter().enumerate() {
+        if let Some(place) = places.get(index) {
+            page.prose(indent, Tone::Quiet, place);
+        }
+        page.command(indent + 2, &shown(command));
+    }
+}
+
 /// root is the rule; the exception is said. Placeholders lose their quotes: they are for the eye.
 fn shown(command: &Command) -> String {
     let mut line = command.to_string();
-    for placeholder in ["{run-id}", "{pod}", "--namespace={namespace}"] {
+    for placeholder in [
+        "{pod}",
+        "--namespace={namespace}",
+        "{node}",
+        "{request}",
+        "{certificate}",
+    ] {
         line = line.replace(&format!("'{placeholder}'"), placeholder);
+    }
+    if line.contains("{run-id}") {
+        let words = line.split(' ').map(|w| {
+            if w.contains("{run-id}") {
+                w.trim_matches('\'')
+            } else {
+                w
+            }
+        });
+        line = words.collect::<Vec<_>>().join(" ");
     }
     match command.run_as {
         RunAs::Root => line,

@@ -1,7 +1,7 @@
 //! A plan on the screen: what would be done, in which order, what it costs, and what will be asked.
 
 use crate::model::{HostName, Role};
-use crate::plan::{Note, OutageForecast, Plan, Severity};
+use crate::plan::{Choice, Note, OutageForecast, Plan, Severity, Strategy};
 
 use super::fold::{fold_hosts, hosts_and_count};
 use super::plan_steps;
@@ -31,10 +31,44 @@ fn header(page: &mut Page<'_>, plan: &Plan) {
     page.field("hosts", &hosts(plan));
     let made = plan.created.strftime("%Y-%m-%d %H:%M:%S UTC");
     page.field("plan", &format!("{}, made {made}", short(&plan.hash())));
+    if let Some(choice) = &plan.choice {
+        chosen(page, choice);
+    }
     page.field("work", &work(plan));
     let outage = outage(plan);
     let tone = if plan.has_outage() { Tone::Warn } else { Tone::Plain };
     page.labelled(2, &format!("{:<9}", "outage"), Tone::Quiet, tone, &outage);
+}
+
+/// The order, why, and what the gentler one would have needed.
+fn chosen(page: &mut Page<'_>, choice: &Choice) {
+    let order = match choice.strategy {
+        Strategy::Rolling => "rolling: one master at a time",
+        Strategy::StopAll => "stop-all: all masters are renewed, stopped and started together",
+    };
+    let who = if choice.asked {
+        "asked for"
+    } else {
+        "chosen from the facts"
+    };
+    page.field("strategy", &format!("{order} ({who})"));
+    for reason in &choice.because {
+        page.labelled(12, "because ", Tone::Quiet, Tone::Plain, reason);
+    }
+    let gentler: &[String] = match (choice.strategy, choice.asked, choice.against_rolling.as_slice()) {
+        // What is in the way was just said.
+        (Strategy::StopAll, false, _) | (Strategy::Rolling, ..) => &[],
+        (Strategy::StopAll, true, against) => against,
+    };
+    for reason in gentler {
+        page.labelled(12, "in the way of rolling ", Tone::Quiet, Tone::Plain, reason);
+    }
+    let advice = match (choice.strategy, choice.against_rolling.is_empty()) {
+        (Strategy::Rolling, _) => return,
+        (Strategy::StopAll, true) => "nothing: `--strategy rolling` would do it without an outage",
+        (Strategy::StopAll, false) => "each of these otherwise; then one master at a time, without an outage",
+    };
+    page.labelled(12, "rolling would need ", Tone::Quiet, Tone::Plain, advice);
 }
 
 fn hosts(plan: &Plan) -> String {

@@ -67,3 +67,21 @@ fn a_run_is_locked_stopped_and_gone_on_with() {
     assert!(lab.ssh("kubectl get nodes").expect(0).out.matches(" Ready").count() == 5);
     assert!(lab.ssh("kubectl get pods -A").expect(0).out.contains("calico-node"));
 }
+
+/// Nothing runs on these hosts, and no kubelet can start: over real SSH, with the real scripts' names and arguments.
+#[test]
+fn kubelets_whose_own_certificates_expired_come_back() {
+    let lab = Lab::up("kubelet-expired", 1, 1);
+    let file = lab.write("hurried.yaml", &hurried());
+    let plan = lab.run(&["renew", "--playbook", &file, "--dry-run"]).expect(0);
+    assert!(plan.out.contains("on m1, which signs the request:"), "{}", plan.out);
+    let run = lab
+        .run(&["renew", "--playbook", &file, "--yes", "--quiet", "1s"])
+        .expect(0);
+    assert!(
+        run.out.contains("a certificate for system:node:w1") || run.err.contains("a certificate for system:node:w1"),
+        "{run:?}"
+    );
+    assert!(!run.out.contains("PRIVATE KEY") && !run.err.contains("PRIVATE KEY"));
+    assert!(lab.ssh("kubectl get nodes").expect(0).out.matches(" Ready").count() == 2);
+}

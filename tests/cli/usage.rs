@@ -32,6 +32,13 @@ fn wrong_usage_is_2_and_says_what_to_do() {
     let none = in_home(home, ["playbooks", "renw"]).expect(2);
     assert!(none.err.contains("renew, "), "{}", none.err);
     in_home(home, ["lab", "up", "--scenario", "nonsense"]).expect(2);
+    let both = ["renew", "-i", &file, "--playbook", "restart", "--strategy", "rolling"];
+    let both = in_home(home, both).expect(2);
+    assert!(
+        both.err.contains("--strategy") && both.err.contains("--playbook"),
+        "{}",
+        both.err
+    );
 }
 
 #[test]

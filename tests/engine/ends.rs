@@ -58,7 +58,13 @@ async fn the_second_press_leaves_and_says_what_is_not_known() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_goes_on_where_the_runtime_was_already_stopped() {
-    let story = Story::new(small().with_versions(19, RuntimeKind::Containerd));
+    for runtime in [RuntimeKind::Containerd, RuntimeKind::Docker] {
+        goes_on_where_it_was_stopped(runtime).await;
+    }
+}
+
+async fn goes_on_where_it_was_stopped(runtime: RuntimeKind) {
+    let story = Story::new(small().with_versions(19, runtime));
     let wish = Wish {
         press: Some(Press {
             when: |kind| matches!(kind, EventKind::GatePassed { phase, .. } if phase == "stop-runtime"),

@@ -78,7 +78,10 @@ async fn expired_or_missing_backups_are_refused_host_by_host() {
     let (_, plan) = rollback(&story, &run_id(1)).await;
     assert_eq!(refusals(&plan), ["backup-expired m1", "backup-expired m2"]);
     let note = plan.errors().next().expect("an error");
-    assert!(note.message.contains("apiserver (") && note.remedy.contains("certfleet renew"), "{note:?}");
+    assert!(
+        note.message.contains("apiserver (") && note.remedy.contains("certfleet renew"),
+        "{note:?}"
+    );
     let (_, plan) = rollback(&story, &run_id(9)).await;
     assert_eq!(refusals(&plan), ["backup-missing m1", "backup-missing m2"]);
 }
@@ -99,5 +102,9 @@ async fn old_backups_go_only_when_everything_is_proven() {
     }
     assert_eq!(ran(&story, "m1", "prune-backups"), 1, "three were made, two stay");
     assert_eq!(story.run(&text("false")).await.end, RunEnd::StepFailed);
-    assert_eq!(ran(&story, "m1", "prune-backups"), 1, "a run that failed removes nothing");
+    assert_eq!(
+        ran(&story, "m1", "prune-backups"),
+        1,
+        "a run that failed removes nothing"
+    );
 }

@@ -75,6 +75,38 @@ fn a_master_tells_what_it_is() {
 }
 
 #[test]
+fn what_the_kubelet_calls_itself_and_which_addresses_are_the_hosts_own() {
+    let tree = master();
+    tree.stub(
+        "ip",
+        "printf '2: eth0    inet 10.0.0.21/24 brd 10.0.0.255 scope global eth0\\n2: eth0    inet6 fd00::21/64 scope global\\n'
+         printf '3: docker0    inet 172.17.0.1/16 scope global docker0\\n7: kube-ipvs0    inet 10.96.0.1/32 scope global x\\n'",
+    );
+    let bare = read(&tree);
+    assert_eq!(bare.addresses, ["10.0.0.21", "fd00::21"]);
+    assert_eq!((bare.hostname_override, bare.serving_requested), (None, None));
+    let text = "clusters:\n- cluster:\n    server: https://vip:6443\n  name: kubernetes\ncontexts:\n- context:\n  name: other\n\
+                users:\n- name: system:node:m1\n  user:\n    client-certificate: /x\n";
+    tree.write("/etc/kubernetes/kubelet.conf", text);
+    tree.write(
+        "/var/lib/kubelet/kubeadm-flags.env",
+        "KUBELET_KUBEADM_ARGS=\"--hostname-override=a --pod-infra=x\"\n",
+    );
+    tree.write(
+        "/etc/default/kubelet",
+        "KUBELET_EXTRA_ARGS=\"--hostname-override=node-7\"\n",
+    );
+    tree.write(
+        "/var/lib/kubelet/config.yaml",
+        "kind: KubeletConfiguration\nserverTLSBootstrap: true\n",
+    );
+    let facts = read(&tree);
+    assert_eq!(facts.hostname_override.as_deref(), Some("node-7"));
+    assert_eq!(facts.kubelet_user.as_deref(), Some("system:node:m1"));
+    assert_eq!(facts.serving_requested, Some(true));
+}
+
+#[test]
 fn live_restore_is_found_in_file_and_arguments() {
     let tree = master();
     tree.write("/etc/docker/daemon.json", "{\n  \"live-restore\" :\n   true\n}\n");

@@ -44,9 +44,14 @@ impl Authority {
     }
 
     pub(crate) fn leaf(&self, name: &str) -> Pair {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
+        self.sign(&params)
+    }
+
+    /// A certificate with a new key.
+    pub(crate) fn sign(&self, params: &CertificateParams) -> Pair {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         Pair {
             cert: params.signed_by(&key, &self.issuer).unwrap().pem(),
             key: key.serialize_pem(),

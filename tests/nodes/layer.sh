@@ -21,21 +21,48 @@ build_layer() {
 	cp "$RUN/standins" "$layer/usr/local/bin/standins"
 	for name in $LOCAL_NAMES; do ln -f "$layer/usr/local/bin/standins" "$layer/usr/local/bin/$name"; done
 	ln -f "$layer/usr/local/bin/standins" "$layer/usr/bin/kubelet"
-	install -m 755 "$HERE/lab-reset" "$layer/usr/local/sbin/lab-reset"
+	install -m 755 "$HERE/lab-reset" "$HERE/lab-end" "$layer/usr/local/sbin/"
 	real_programs "$layer" "$REAL_NAMES"
 	units "$layer/etc/systemd/system"
 	install -d -o 1000 -g 1000 -m 700 "$layer/home/ops" "$layer/home/ops/.ssh"
 	install -o 1000 -g 1000 -m 600 "$RUN/id_ed25519.pub" "$layer/home/ops/.ssh/authorized_keys"
 }
 
-# What a host has because of its runtime $2; $1 is the upper layer of the host.
+# What a host has because of its runtime $2; $1 is the upper layer of the host, $3 whether the runtime is Debian's.
 build_runtime() {
-	local upper=$1 name names=$CONTAINERD_NAMES
-	[ "$2" != docker ] || names=$DOCKER_NAMES
-	mkdir -p "$upper/usr/local/bin" "$upper/etc/systemd/system/multi-user.target.wants" "$upper/etc/systemd/system/sockets.target.wants"
-	for name in $names; do ln -f "$RUN/layer/usr/local/bin/standins" "$upper/usr/local/bin/$name"; done
+	local upper=$1 name names=$CONTAINERD_NAMES units=containerd.service
+	if [ "$2" = docker ]; then names=$DOCKER_NAMES units='docker.socket docker.service'; fi
+	mkdir -p "$upper/usr/local/bin" "$upper/etc/certfleet-lab" "$upper/etc/systemd/system/multi-user.target.wants" \
+		"$upper/etc/systemd/system/sockets.target.wants"
+	echo "$units" >"$upper/etc/certfleet-lab/units"
 	[ "$2" = docker ] || real_programs "$upper" crictl
+	if [ "$3" = 1 ]; then
+		real_runtime "$upper" "$2"
+		return
+	fi
+	for name in $names; do ln -f "$RUN/layer/usr/local/bin/standins" "$upper/usr/local/bin/$name"; done
 	"${2}_units" "$upper/etc/systemd/system"
+}
+
+# Debian's daemons are installed and not enabled (tree.sh): here they are, and a host without docker has no trace of it.
+real_runtime() {
+	local u=$1/etc/systemd/system unit file
+	ln -sf /lib/systemd/system/containerd.service "$u/multi-user.target.wants/"
+	if [ "$2" = docker ]; then
+		ln -sf /lib/systemd/system/docker.service "$u/multi-user.target.wants/"
+		ln -sf /lib/systemd/system/docker.socket "$u/sockets.target.wants/"
+	else
+		mkdir -p "$1/usr/bin" "$1/usr/sbin" "$1/usr/lib/systemd/system"
+		for file in usr/bin/docker usr/sbin/dockerd usr/lib/systemd/system/docker.service usr/lib/systemd/system/docker.socket; do
+			mknod "$1/$file" c 0 0
+		done
+	fi
+	# `two-attempts`, which the stand-ins do by themselves.
+	for unit in docker:dockerd containerd:containerd; do
+		mkdir -p "$u/${unit%:*}.service.d"
+		printf '[Service]\nExecStartPre=/bin/sh -c "[ ! -e %s ] || { rm %s; exit 1; }"\n' \
+			"/etc/certfleet-lab/fail-once-${unit#*:}" "/etc/certfleet-lab/fail-once-${unit#*:}" >"$u/${unit%:*}.service.d/lab.conf"
+	done
 }
 
 # CERTFLEET_NODE_BINARIES: what is there is used in place of the stand-in of its name. $2: names; crictl is no shared one.
@@ -66,6 +93,8 @@ units() {
 		Type=oneshot
 		RemainAfterExit=yes
 		ExecStart=/bin/sh -c 'ip link set lo up; ip addr add $(cat /etc/certfleet-lab/address) dev host0; ip link set host0 up'
+		# Version 1 control groups are mounted read-only here; a real runtime makes groups of its own.
+		ExecStart=-/bin/sh -c 'for g in /sys/fs/cgroup/*/; do [ ! -e $g/cgroup.procs ] || mount -o remount,rw,bind $g; done'
 	END
 	cat >"$u/kubelet.service" <<-'END'
 		[Unit]

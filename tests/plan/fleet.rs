@@ -6,10 +6,11 @@ use certfleet::config::{load_playbook, parse_playbook};
 use certfleet::model::certificate::RENEWABLE;
 use certfleet::model::facts::{ContainerFacts, KubeVersion};
 use certfleet::model::{
-    BecomeSettings, CertificateFact, CertificateState, Clock, Host, HostFacts, HostName, Inventory, KeyMatch,
-    KubernetesSettings, Playbook, Role, RuntimeKind, SshSettings, UnitFacts, X509Facts,
+    BecomeSettings, CertificateFact, CertificateInUse, CertificateState, Clock, Health, Host, HostFacts, HostName,
+    Inventory, KeyMatch, KubernetesSettings, LiveFacts, Playbook, Role, RuntimeKind, SshSettings, UnitFacts, Use,
+    X509Facts,
 };
-use certfleet::plan::{Plan, PlanInput, Severity, plan};
+use certfleet::plan::{Choice, Plan, PlanInput, Severity, Strategy, choose, plan, plan_chosen};
 use jiff::{Timestamp, ToSpan};
 
 pub(crate) struct Fleet {
@@ -45,7 +46,7 @@ fn certificate(name: &str, days: i64) -> CertificateFact {
             sha256: String::new(),
             sans: Vec::new(),
             is_ca: name.ends_with("ca"),
-            signed_by: None,
+            signed_by: Some("ca".to_owned()),
         })),
         modified: None,
         key: KeyMatch::Match,
@@ -73,6 +74,8 @@ fn facts_of(name: &str, role: Role) -> HostFacts {
         kubeadm_version: Some(KubeVersion::minor(24)),
         disk_free: Some(1 << 33),
         certificates: vec![certificate("kubelet-client", 200)],
+        hostname: Some(name.to_owned()),
+        kubelet_server: Some("https://10.0.0.1:6443".to_owned()),
         ..HostFacts::unknown(name.into())
     };
     if role == Role::ControlPlane {
@@ -94,6 +97,25 @@ fn container(host: &str, name: &str) -> ContainerFacts {
         name: name.to_owned(),
         id: format!("{host}-{name}"),
         started: None,
+    }
+}
+
+fn live(master: bool, speaker: bool) -> LiveFacts {
+    let row = |process: &str, certificate: &str| CertificateInUse {
+        process: process.to_owned(),
+        certificate: certificate.to_owned(),
+        state: Use::Current,
+        served_until: Some(now() + (20 * 24).hours()),
+    };
+    let yes = |applies: bool| applies.then_some(Health::Well);
+    let in_use = vec![row("kube-apiserver", "apiserver"), row("etcd", "etcd-server")];
+    LiveFacts {
+        in_use: if master { in_use } else { Vec::new() },
+        api: yes(master),
+        etcd: yes(master),
+        endpoint: yes(true),
+        node: yes(true),
+        network: yes(speaker),
     }
 }
 
@@ -136,6 +158,56 @@ impl Fleet {
             facts.certificates.retain(|c| c.name != name);
             facts.certificates.push(certificate(name, days));
         })
+    }
+
+    /// What runs there was looked at, and all of it is well.
+    pub(crate) fn alive(mut self) -> Self {
+        let masters: Vec<HostName> = self.inventory.masters().map(|h| h.name.clone()).collect();
+        for (name, facts) in &mut self.facts {
+            facts.live = Some(live(masters.contains(name), masters.first() == Some(name)));
+        }
+        self
+    }
+
+    /// Changes what runs on a host.
+    pub(crate) fn with_live(self, host: &str, change: impl FnOnce(&mut LiveFacts)) -> Self {
+        self.with(host, |facts| change(facts.live.get_or_insert_default()))
+    }
+
+    /// Every certificate of every master was renewed just now.
+    pub(crate) fn fresh(mut self) -> Self {
+        let masters: Vec<HostName> = self.inventory.masters().map(|h| h.name.clone()).collect();
+        for name in masters {
+            for leaf in RENEWABLE.iter().filter(|n| **n != "super-admin.conf") {
+                self = self.with_certificate(name.as_str(), leaf, 365);
+            }
+        }
+        self
+    }
+
+    /// `HOST OPERATION` of every step that is not skipped.
+    pub(crate) fn work(&self, playbook: &Playbook) -> Vec<String> {
+        let plan = self.plan(playbook, "all");
+        plan.work().map(|s| format!("{} {}", s.host, s.planned.title)).collect()
+    }
+
+    pub(crate) fn choose(&self, asked: Option<Strategy>) -> Choice {
+        let limit = "all".parse().expect("a selector");
+        choose(&self.inventory, &self.facts, &limit, now(), asked)
+    }
+
+    /// The plan of the choice.
+    pub(crate) fn plan_chosen(&self, asked: Option<Strategy>) -> Plan {
+        let choice = self.choose(asked);
+        let playbook = built_in(choice.strategy.playbook());
+        let input = PlanInput {
+            inventory: &self.inventory,
+            playbook: &playbook,
+            facts: &self.facts,
+            limit: &"all".parse().expect("a selector"),
+            now: now(),
+        };
+        plan_chosen(&input, choice)
     }
 
     /// A host that was not asked at all, as hosts outside of `--limit` are.

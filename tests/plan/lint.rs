@@ -30,7 +30,8 @@ fn what_was_found_on_hosts() {
     let fleet = || Fleet::new(3, 2);
     let table: Vec<(Fleet, &[&str])> = vec![
         (fleet().with("m2", silent), &["error master-unreachable m2"]),
-        (fleet().with("w1", silent), &["warning worker-unreachable w1"]),
+        (Fleet::new(3, 10).with("w1", silent), &["warning worker-unreachable w1"]),
+        (fleet().with("w1", silent), &["error worker-unreachable w1"]),
         (fleet().with("w1", |f| f.root = Some(false)), &["error no-root w1"]),
         (fleet().with_certificate("m1", "ca", -1), &["error ca-expired m1"]),
         (fleet().with_certificate("m3", "etcd-ca", -1), &["error ca-expired m3"]),
@@ -46,12 +47,22 @@ fn what_was_found_on_hosts() {
         ),
         (fleet().with("m1", clock(-25_000)).with("w2", clock(25_000)), &[]),
         (
-            fleet().with_certificate("w1", "kubelet-client", -1),
-            &["warning kubelet-client-expired w1"],
+            fleet()
+                .with_certificate("w1", "kubelet-client", -1)
+                .with_certificate("m1", "kubelet-client", -1),
+            &[],
         ),
         (
-            fleet().with_certificate("m1", "kubelet-client", -1),
+            fleet()
+                .with_certificate("m1", "kubelet-client", -1)
+                .with("m1", |f| f.hostname = None),
             &["error kubelet-client-expired m1"],
+        ),
+        (
+            fleet()
+                .with_certificate("w1", "kubelet-client", -1)
+                .with("w1", |f| f.hostname = Some("m1".to_owned())),
+            &["warning kubelet-client-expired w1"],
         ),
         (
             fleet().with("m1", |f| f.disk_free = Some(1 << 20)),
@@ -65,6 +76,34 @@ fn what_was_found_on_hosts() {
     for (fleet, expected) in table {
         assert_eq!(fleet.notes(&built_in("renew")), expected);
     }
+}
+
+#[test]
+fn a_kubelet_that_nobody_can_sign_for_is_refused_on_a_master() {
+    let expired = |host: &str| Fleet::new(1, 1).with_certificate(host, "kubelet-client", -1);
+    let without = |fleet: Fleet| fleet.with("m1", |f| f.ca_key = Some(false));
+    let notes = |fleet: &Fleet, playbook: &str| {
+        let all = fleet.notes(&built_in(playbook));
+        let mine = all.into_iter().filter(|n| n.contains("kubelet-client"));
+        mine.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        notes(&without(expired("m1")), "restart"),
+        ["error kubelet-client-expired m1"]
+    );
+    assert_eq!(
+        notes(&without(expired("w1")), "restart"),
+        ["warning kubelet-client-expired w1"]
+    );
+    assert_eq!(notes(&expired("m1"), "restart"), Vec::<String>::new());
+    let ended = expired("m1").with_certificate("m1", "ca", -1);
+    assert_eq!(notes(&ended, "renew"), ["error kubelet-client-expired m1"]);
+    // A playbook of one's own without the step.
+    let phase = restart_phase("r", "all", "    outage: accepted\n");
+    assert_eq!(
+        expired("m1").notes(&written(&phase))[0],
+        "error kubelet-client-expired m1"
+    );
 }
 
 #[test]

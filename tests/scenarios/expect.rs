@@ -8,8 +8,19 @@ use crate::harness::{Story, Told};
 use crate::script::Script;
 
 /// One sentence for each expectation that does not hold. `told`: `None` when the plan was refused.
-pub(crate) fn check(script: &Script, story: &Story, plan: &Plan, told: Option<&Told>) -> Vec<String> {
-    let view = View { story, plan, told };
+/// `again`: the same run once more.
+pub(crate) fn check(
+    script: &Script,
+    story: &Story,
+    (plan, told): (&Plan, Option<&Told>),
+    again: Option<&Told>,
+) -> Vec<String> {
+    let view = View {
+        story,
+        plan,
+        told,
+        again,
+    };
     let mut wrong: Vec<String> = Vec::new();
     for (line, word, value) in &script.expectations {
         if let Err(seen) = view.holds(word, value) {
@@ -29,12 +40,25 @@ struct View<'a> {
     story: &'a Story,
     plan: &'a Plan,
     told: Option<&'a Told>,
+    again: Option<&'a Told>,
 }
 
 impl View<'_> {
     fn holds(&self, word: &str, value: &str) -> Result<(), String> {
         match word.split_once(' ').unwrap_or((word, "")) {
-            ("end", _) => same(&self.end(), value),
+            ("end", _) => same(&end(self.told), value),
+            ("again", _) => match self
+                .again
+                .map(|t| t.plan.work().map(|s| s.id.as_str()).collect::<Vec<_>>())
+            {
+                Some(work) if value == "nothing-to-do" && !work.is_empty() => Err(format!("it planned {work:?}")),
+                _ => same(&end(self.again), value),
+            },
+            ("chosen", _) => {
+                let choice = self.plan.choice.as_ref();
+                same(&choice.map(|c| c.strategy.to_string()).unwrap_or_default(), value)
+            }
+            ("skipped", _) => some(&self.skipped(), value),
             ("note", _) => some(&self.notes(), value),
             ("phase", name) => same(&self.phase(name), value),
             ("host", name) => same(&self.host(name), value),
@@ -53,10 +77,12 @@ impl View<'_> {
         }
     }
 
-    fn end(&self) -> String {
-        let word = |t: &Told| serde_json::to_string(&t.end).unwrap_or_default();
-        self.told
-            .map_or("refused".to_owned(), |t| word(t).trim_matches('"').to_owned())
+    /// `STEP: REASON` of every step of the plan that is skipped.
+    fn skipped(&self) -> Vec<String> {
+        let steps = self.plan.phases.iter().flat_map(|p| &p.steps);
+        steps
+            .filter_map(|s| Some(format!("{}: {}", s.id, s.planned.skip.as_ref()?.0)))
+            .collect()
     }
 
     /// `error CODE HOST: MESSAGE. REMEDY` of the plan.
@@ -140,6 +166,11 @@ impl View<'_> {
             _ => Err(format!("at {a:?} and {b:?} of\n{}", history.join("\n"))),
         }
     }
+}
+
+fn end(told: Option<&Told>) -> String {
+    let word = |t: &Told| serde_json::to_string(&t.end).unwrap_or_default();
+    told.map_or("refused".to_owned(), |t| word(t).trim_matches('"').to_owned())
 }
 
 fn same(found: &str, wanted: &str) -> Result<(), String> {

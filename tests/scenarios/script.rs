@@ -5,12 +5,15 @@ use certfleet::lab::{CalicoTrouble, Fault, FaultRule, Lab, LabConfig, Scenario};
 use certfleet::model::facts::KubeVersion;
 use certfleet::model::playbook::Share;
 use certfleet::model::{Playbook, RuntimeKind};
+use certfleet::plan::Strategy;
 
 /// A whole file.
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) fleet: LabConfig,
     pub(crate) playbook: Playbook,
+    /// Instead of a playbook; the inner `None` is `auto`.
+    pub(crate) strategy: Option<Option<Strategy>>,
     pub(crate) limit: String,
     faults: Vec<FaultRule>,
     /// Host, unit, how many starts fail.
@@ -21,8 +24,11 @@ pub(crate) struct Script {
     pub(crate) expectations: Vec<(usize, String, String)>,
 }
 
-const EXPECTATIONS: [&str; 11] = [
+const EXPECTATIONS: [&str; 14] = [
     "end",
+    "again",
+    "chosen",
+    "skipped",
     "note",
     "phase",
     "host",
@@ -43,6 +49,7 @@ impl Script {
         let mut script = Self {
             fleet: LabConfig::new(Scenario::Seed).sized(1, 1),
             playbook: load_playbook("renew").map_err(|e| e.to_string())?,
+            strategy: None,
             limit: "all".to_owned(),
             faults: Vec::new(),
             failing: Vec::new(),
@@ -80,6 +87,12 @@ impl Script {
             "runtime" => fleet.runtime = runtime(value)?,
             "live-restore" => fleet.live_restore = yes(value)?,
             "operator-calico" => fleet.operator_calico = yes(value)?,
+            "server-tls-bootstrap" => fleet.serving_requests = yes(value)?.then(Vec::new),
+            "foreign-request" => {
+                let (host, name) = value.split_once(' ').ok_or("HOST NAME")?;
+                let more = fleet.serving_requests.get_or_insert_default();
+                more.push((host.to_owned(), name.to_owned()));
+            }
             "external-ca" => fleet.external_ca = yes(value)?,
             "cert-dir" => value.clone_into(&mut fleet.cert_dir),
             "validity-days" => fleet.validity_days = number(value)?,
@@ -95,6 +108,7 @@ impl Script {
             "fail-start" => self.failing.push(failing(value)?),
             "down" => self.faults.push(rule(value, "", Fault::RefuseConnection, u32::MAX)),
             "playbook" => self.playbook = load_playbook(value).map_err(|e| e.to_string())?,
+            "strategy" => self.strategy = Some(strategy(value)?),
             "max-failures" => {
                 let share = Share::Count(number(value)?);
                 self.playbook.phases.iter_mut().for_each(|p| p.max_failures = share);
@@ -117,6 +131,15 @@ impl Script {
 
 fn number<N: std::str::FromStr>(value: &str) -> Result<N, String> {
     value.parse().map_err(|_| format!("`{value}` is not a number"))
+}
+
+fn strategy(value: &str) -> Result<Option<Strategy>, String> {
+    match value {
+        "auto" => Ok(None),
+        "stop-all" => Ok(Some(Strategy::StopAll)),
+        "rolling" => Ok(Some(Strategy::Rolling)),
+        _ => Err("auto, stop-all or rolling".to_owned()),
+    }
 }
 
 fn yes(value: &str) -> Result<bool, String> {

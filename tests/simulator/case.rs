@@ -11,6 +11,8 @@ pub(crate) const HOSTS: [&str; 5] = ["m1", "m2", "m3", "w1", "w2"];
 pub(crate) enum Book {
     /// A dead cluster, everything at once.
     Renew,
+    /// A cluster that was off until no kubelet could start.
+    Kubelets,
     /// A healthy cluster, one master after the other.
     Rolling,
 }
@@ -58,7 +60,11 @@ const TROUBLES: [(Trouble, &str); 13] = [
     (Trouble::ClockBehind, "clock-behind"),
 ];
 
-const BOOKS: [(Book, &str); 2] = [(Book::Renew, "renew"), (Book::Rolling, "rolling")];
+const BOOKS: [(Book, &str); 3] = [
+    (Book::Renew, "renew"),
+    (Book::Kubelets, "kubelets"),
+    (Book::Rolling, "rolling"),
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Case {
@@ -80,7 +86,11 @@ impl Case {
             noise % below
         };
         let pick = |n: u64| usize::try_from(n).expect("small");
-        let book = if draw(4) == 0 { Book::Rolling } else { Book::Renew };
+        let book = match draw(4) {
+            0 => Book::Rolling,
+            1 => Book::Kubelets,
+            _ => Book::Renew,
+        };
         // In turn, so that a few seeds have seen them all; the first is no trouble.
         let (trouble, _) = TROUBLES[1 + pick(seed % 12)];
         Self {

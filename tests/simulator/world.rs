@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use certfleet::config::load_playbook;
 use certfleet::engine::run::Operator;
-use certfleet::engine::{Cancel, Ledger, Recorder, Run, execute, gather, resume};
+use certfleet::engine::{Cancel, Ledger, Recorder, Run, carried_over, execute, gather, resume};
 use certfleet::event::Event;
 use certfleet::lab::{Lab, LabConfig, MemoryFleet, Scenario};
 use certfleet::model::exit::RunEnd;
@@ -64,7 +64,7 @@ fn state_directory() -> tempfile::TempDir {
 /// The built-in playbook, with less patience for pods: every look costs time here.
 fn playbook(book: Book) -> Playbook {
     let name = match book {
-        Book::Renew => "renew",
+        Book::Renew | Book::Kubelets => "renew",
         Book::Rolling => "rolling",
     };
     let mut playbook = load_playbook(name).expect("built in");
@@ -80,6 +80,7 @@ impl World {
     pub(crate) async fn new(case: Case) -> Self {
         let scenario = match case.book {
             Book::Renew => Scenario::Seed,
+            Book::Kubelets => Scenario::KubeletExpired,
             Book::Rolling => Scenario::Healthy,
         };
         let lab = Lab::new(LabConfig::new(scenario).sized(3, 2)).expect("a fleet");
@@ -174,10 +175,8 @@ impl World {
             },
         );
         let clock = self.lab.clone();
-        let mut facts = gather(&self.transport, &self.inventory.hosts, &move || clock.wall_clock()).await;
-        for (name, now) in &mut facts {
-            now.runtime = now.runtime.or(self.before.get(name).and_then(|b| b.runtime));
-        }
+        let facts = gather(&self.transport, &self.inventory.hosts, &move || clock.wall_clock()).await;
+        let facts = carried_over(facts, &self.before);
         let run = self.run(&life, self.append(), &events, facts);
         until(&life, async {
             resume(&run, &self.plan, &operator()).await.expect("a ledger")

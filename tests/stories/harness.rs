@@ -11,16 +11,18 @@ pub mod meddler;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use certfleet::config::load_playbook;
 use certfleet::engine::run::Operator;
-use certfleet::engine::{Cancel, Ledger, Recorder, Run, execute, gather};
+use certfleet::engine::{Cancel, Ledger, Recorder, Run, execute, gather, look_alive, shake};
 use certfleet::event::{Event, EventKind, RunState};
 use certfleet::lab::{Lab, LabConfig, MemoryFleet};
 use certfleet::model::exit::RunEnd;
-use certfleet::model::{HostFacts, HostName, Inventory, Outcome, Playbook, RunId, Selector};
-use certfleet::plan::{Plan, PlanInput, plan};
+use certfleet::model::{Command, HostFacts, HostName, Inventory, Outcome, Playbook, RunId, Selector};
+use certfleet::plan::{Plan, PlanInput, Strategy, choose, plan, plan_chosen};
+use certfleet::probes::served::{Endpoint, ServedAnswer, Server};
 use certfleet::remote::Transport;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -87,6 +89,20 @@ impl Press {
     }
 }
 
+/// A client that keeps asking.
+pub struct Poll {
+    stop: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<Vec<ServedAnswer>>,
+}
+
+impl Poll {
+    /// Every answer, in order.
+    pub async fn answers(self) -> Vec<ServedAnswer> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await.expect("it only asks")
+    }
+}
+
 /// What a run left behind.
 pub struct Told {
     pub end: RunEnd,
@@ -139,6 +155,84 @@ impl Story {
         (facts, plan)
     }
 
+    /// As `certfleet renew`: what runs is looked at, and a strategy is chosen, or followed as asked.
+    pub async fn plan_strategy(&self, asked: Option<Strategy>, limit: &str) -> (Facts, Plan) {
+        let facts = self.alive(limit).await;
+        let (limit, now): (Selector, _) = (limit.parse().expect("a selector"), self.lab.wall_clock());
+        let choice = choose(&self.inventory, &facts, &limit, now, asked);
+        let mut playbook = load_playbook(choice.strategy.playbook()).expect("built in");
+        if asked == Some(Strategy::StopAll) {
+            playbook = playbook.without_exceptions();
+        }
+        let input = PlanInput {
+            inventory: &self.inventory,
+            playbook: &playbook,
+            facts: &facts,
+            limit: &limit,
+            now,
+        };
+        let plan = plan_chosen(&input, choice);
+        (facts, plan)
+    }
+
+    /// As `certfleet renew --playbook`: what runs is looked at where the playbook spares what is not needed.
+    pub async fn plan_alive(&self, playbook: &Playbook, limit: &str) -> (Facts, Plan) {
+        if !playbook.asks_what_runs() {
+            return self.plan(playbook, limit).await;
+        }
+        let facts = self.alive(limit).await;
+        let plan = plan(&PlanInput {
+            inventory: &self.inventory,
+            playbook,
+            facts: &facts,
+            limit: &limit.parse().expect("a selector"),
+            now: self.lab.wall_clock(),
+        });
+        (facts, plan)
+    }
+
+    /// What is found on the hosts of a limit, and what runs there.
+    async fn alive(&self, limit: &str) -> Facts {
+        let clock = self.clock();
+        let limit: Selector = limit.parse().expect("a selector");
+        let hosts: Vec<_> = self
+            .inventory
+            .hosts
+            .iter()
+            .filter(|h| limit.matches(h))
+            .cloned()
+            .collect();
+        let facts = gather(&self.transport, &hosts, &*clock).await;
+        look_alive(&self.transport, &self.inventory, facts, clock).await
+    }
+
+    /// Asks the address that kubelets use every 100 ms, from a worker, until the guard is dropped or read.
+    pub fn poll_endpoint(&self, from: &str) -> Poll {
+        let (transport, stop) = (Arc::clone(&self.transport), Arc::new(AtomicBool::new(false)));
+        let host = self.inventory.host(&from.into()).expect("a host").clone();
+        let endpoint = Endpoint {
+            server: Server::Endpoint,
+            address: "192.168.140.100".to_owned(),
+            port: 6443,
+        };
+        let told = Arc::clone(&stop);
+        let task = tokio::spawn(async move {
+            let mut answers = Vec::new();
+            while !told.load(Ordering::Relaxed) {
+                answers.push(shake(transport.as_ref(), &host, endpoint.clone()).await.served.answer);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            answers
+        });
+        Poll { stop, task }
+    }
+
+    /// Somebody else runs a command on a host.
+    pub async fn on(&self, host: &str, line: &str) {
+        let output = self.transport.run(&host.into(), &Command::root(line.split(' '))).await;
+        assert!(output.expect("it is sent").status.success(), "{host}: {line}");
+    }
+
     /// Gathers, plans and runs.
     pub async fn run(&self, playbook: &Playbook) -> Told {
         self.run_with(playbook, Wish::default()).await
@@ -165,7 +259,7 @@ impl Story {
             inventory: Arc::clone(&self.inventory),
             facts: Arc::new(facts),
             transport: Arc::clone(&self.transport),
-            recorder: Recorder::new(wish.ledger, observers, self.clock()),
+            recorder: Recorder::new(wish.ledger, observers, self.clock()).concealing(&self.transport),
             cancel,
         };
         let operator = Operator {

@@ -114,6 +114,10 @@ impl Transport for Meddler {
         .boxed()
     }
 
+    fn conceal(&self, text: &str) -> String {
+        self.inner.conceal(text)
+    }
+
     fn follow<'a>(
         &'a self,
         host: &'a HostName,

@@ -8,6 +8,7 @@ use crate::cli::confirm::confirm;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
+use crate::cli::signals::Ear;
 use crate::cli::terminal::{Terminal, print, print_err};
 use crate::model::Selector;
 use crate::plan::{Drift, SavedPlan, drift};
@@ -46,6 +47,7 @@ pub(crate) async fn run(args: &ApplyArgs, global: &Global, terminal: Terminal) -
         inventory: &args.inventory,
         global,
         terminal,
+        ear: Ear::new(),
     };
     launch.fresh(id, facts).await
 }

@@ -7,15 +7,15 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::terminal::{Terminal, print};
-use crate::config::load_playbook;
-use crate::model::playbook::{Operation, Playbook};
 use crate::model::{Selector, duration};
 use crate::report::Tone;
 
+use super::way::{Tuning, Way};
 use super::{check, lab, run};
 
 /// The embedded fleet settles in seconds, so its gates need not be as patient as those of real hosts.
 const QUIET: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_millis(500);
 /// How long a pod may be not ready before it counts as stuck; three minutes on real hosts.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -57,6 +57,9 @@ pub(crate) async fn run(args: &DemoArgs, global: &Global, terminal: Terminal) ->
     let verdict = running.lab.status().healthy();
     running.shutdown().await;
     farewell(terminal, &verdict, started.elapsed());
+    print(
+        "The fleet, its ledger and its backups were made for this demonstration and are gone; `certfleet lab up` keeps a fleet.\n",
+    );
     Ok(if verdict.is_err() && renewed == Exit::Done {
         Exit::GateFailed
     } else {
@@ -72,26 +75,14 @@ async fn renew(target: &Target, global: &Global, terminal: Terminal) -> Result<E
         yes: true,
         output: Output::Text,
         quiet: Some(QUIET),
+        grace: Some(GRACE),
     };
-    let playbook = hurried(load_playbook("renew")?);
+    let tuning = Tuning {
+        interval: Some(INTERVAL),
+        ..Tuning::of(&options, false)
+    };
     let session = Session::open(target, terminal)?;
-    run::run_on(&session, &playbook, &options, global, terminal).await
-}
-
-/// The built-in playbook with the patience of a demonstration.
-fn hurried(mut playbook: Playbook) -> Playbook {
-    for phase in &mut playbook.phases {
-        if let Some(gate) = phase.gate.as_mut() {
-            gate.quiet = gate.quiet.min(QUIET);
-            gate.interval = gate.interval.min(Duration::from_millis(500));
-        }
-        for step in &mut phase.steps {
-            if let Operation::DeletePods { grace } = step {
-                *grace = GRACE;
-            }
-        }
-    }
-    playbook
+    run::run_on(&session, (&Way::Strategy(None), &tuning), &options, global, terminal).await
 }
 
 fn check_args(target: &Target) -> CheckArgs {

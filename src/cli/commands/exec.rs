@@ -39,8 +39,8 @@ async fn one(session: &Session, host: &Host, command: &Command) -> HostOutput {
     match session.transport.run(&host, command).await {
         Ok(output) => HostOutput {
             host,
-            stdout: output.stdout_text().into_owned(),
-            stderr: output.stderr_text().into_owned(),
+            stdout: session.transport.conceal(&output.stdout_text()),
+            stderr: session.transport.conceal(&output.stderr_text()),
             status: Ok(output.status),
         },
         Err(error) => HostOutput {

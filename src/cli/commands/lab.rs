@@ -109,7 +109,7 @@ fn greeting(args: &LabUpArgs, running: &RunningLab) -> String {
 pub(crate) fn scenarios() -> Exit {
     let lines: Vec<String> = Scenario::ALL
         .iter()
-        .map(|s| format!("{:<14} {}\n", s.name(), s.summary()))
+        .map(|s| format!("{:<17} {}\n", s.name(), s.summary()))
         .collect();
     print(&lines.concat());
     Exit::Done

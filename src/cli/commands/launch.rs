@@ -15,7 +15,7 @@ use crate::cli::exit::Exit;
 use crate::cli::operator::operator;
 use crate::cli::screen::Screen;
 use crate::cli::session::{Session, state_directory};
-use crate::cli::signals;
+use crate::cli::signals::{self, Ear};
 use crate::cli::terminal::{Terminal, print, print_err};
 use crate::engine::{self, Cancel, ClusterLock, Lease, Ledger, Recorder, Run, RunRecord};
 use crate::model::exit::RunEnd;
@@ -40,11 +40,13 @@ pub(super) struct Launch<'a> {
     pub(super) inventory: &'a Path,
     pub(super) global: &'a Global,
     pub(super) terminal: Terminal,
+    /// Hears from before the lock on the masters is taken.
+    pub(super) ear: Option<Ear>,
 }
 
 impl Launch<'_> {
     /// A new run.
-    pub(super) async fn fresh(self, id: RunId, facts: Arc<Facts>) -> Result<Exit, CliError> {
+    pub(super) async fn fresh(mut self, id: RunId, facts: Arc<Facts>) -> Result<Exit, CliError> {
         let state = state_directory(self.global)?;
         let ledger = Ledger::create(&state, &id)?;
         ledger.keep(engine::runs::PLAN_FILE, report::plan_json(self.plan).as_bytes())?;
@@ -69,7 +71,7 @@ impl Launch<'_> {
     }
 
     /// A run that goes on; its facts are fresh.
-    pub(super) async fn again(self, record: &RunRecord, facts: Arc<Facts>) -> Result<Exit, CliError> {
+    pub(super) async fn again(mut self, record: &RunRecord, facts: Arc<Facts>) -> Result<Exit, CliError> {
         let lease = self.lease(&record.id).await?;
         let (ledger, events) = Ledger::reopen(&record.directory)?;
         let mut screen = Screen::start(self.output, self.global.verbose, self.terminal);
@@ -92,9 +94,10 @@ impl Launch<'_> {
         Ok(lease)
     }
 
-    fn engine_run(&self, id: RunId, facts: Arc<Facts>, recorder: Recorder) -> Run {
+    fn engine_run(&mut self, id: RunId, facts: Arc<Facts>, recorder: Recorder) -> Run {
         let cancel = Cancel::new();
-        signals::listen(&cancel, &id);
+        signals::listen(self.ear.take(), &cancel, &id);
+        let recorder = recorder.concealing(&self.session.transport);
         Run {
             id,
             inventory: Arc::clone(&self.session.inventory),

@@ -17,6 +17,7 @@ mod apply;
 mod rollback;
 mod run;
 mod unlock;
+mod way;
 mod schema;
 
 use super::args::{Cli, Commands, LabCommand};
@@ -24,6 +25,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::failed;
 use super::terminal::Terminal;
+use way::{Tuning, Way};
 
 /// Runs the verb.
 pub(crate) async fn dispatch(mut cli: Cli, terminal: Terminal) -> Result<Exit, CliError> {
@@ -31,22 +33,13 @@ pub(crate) async fn dispatch(mut cli: Cli, terminal: Terminal) -> Result<Exit, C
     failed::resolve(&mut cli.command, global)?;
     match cli.command {
         Commands::Renew(args) => {
-            run::run(
-                args.playbook.as_deref().unwrap_or("renew"),
-                &args.options,
-                global,
-                terminal,
-            )
-            .await
+            let way = Way::of_renewal(&args)?;
+            let tuning = Tuning::of(&args.options, args.force);
+            run::run(&way, &tuning, &args.options, global, terminal).await
         }
         Commands::Restart(args) => {
-            run::run(
-                args.playbook.as_deref().unwrap_or("restart"),
-                &args.options,
-                global,
-                terminal,
-            )
-            .await
+            let way = Way::named(args.playbook.as_deref().unwrap_or("restart"))?;
+            run::run(&way, &Tuning::of(&args.options, false), &args.options, global, terminal).await
         }
         Commands::Apply(args) => apply::run(&args, global, terminal).await,
         Commands::Resume(args) => resume::run(&args, global, terminal).await,
@@ -54,7 +47,11 @@ pub(crate) async fn dispatch(mut cli: Cli, terminal: Terminal) -> Result<Exit, C
         Commands::Runs(args) => recorded::runs(&args, global, terminal),
         Commands::Report(args) => recorded::report(&args, global, terminal),
         Commands::Unlock(args) => unlock::run(&args, terminal).await,
-        Commands::Run(args) => run::run(&args.playbook, &args.options, global, terminal).await,
+        Commands::Run(args) => {
+            let way = Way::named(&args.playbook)?;
+            let tuning = Tuning::of(&args.options, args.force);
+            run::run(&way, &tuning, &args.options, global, terminal).await
+        }
         Commands::Check(args) => check::run(&args, terminal).await,
         Commands::Inventory(args) => inventory::run(&args, terminal),
         Commands::Playbooks(args) => playbooks::run(&args),

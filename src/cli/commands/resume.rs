@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::apply::refuse_drift;
-use super::launch::{Facts, INVENTORY_FILE, Launch, lock};
+use super::launch::{INVENTORY_FILE, Launch, lock};
 use crate::cli::args::{Global, ResumeArgs, Target};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, state_directory};
+use crate::cli::signals::Ear;
 use crate::cli::terminal::{Terminal, print_err};
-use crate::engine::RunRecord;
 use crate::engine::runs::find;
+use crate::engine::{self, RunRecord};
 use crate::model::Selector;
 use crate::model::exit::RunEnd;
 use crate::plan::misfit;
@@ -34,7 +35,7 @@ pub(crate) async fn run(args: &ResumeArgs, global: &Global, terminal: Terminal) 
     };
     let session = Session::open(&target, terminal)?;
     let _lock = lock(global, &session.inventory.cluster, &record.id)?;
-    let facts = merged(session.gather().await, &record.facts().unwrap_or_default());
+    let facts = engine::carried_over(session.gather().await, &record.facts().unwrap_or_default());
     refuse_drift(&misfit(&plan, &session.inventory, &facts))?;
     let launch = Launch {
         session: &session,
@@ -43,6 +44,7 @@ pub(crate) async fn run(args: &ResumeArgs, global: &Global, terminal: Terminal) 
         inventory: &inventory,
         global,
         terminal,
+        ear: Ear::new(),
     };
     launch.again(&record, Arc::new(facts)).await
 }
@@ -74,20 +76,4 @@ fn inventory_of(args: &ResumeArgs, record: &RunRecord) -> Result<PathBuf, CliErr
             "Name it with `--inventory`.",
         )
     })
-}
-
-/// What a host in mid-restart cannot tell (its runtime, when that is stopped) is as it was before.
-pub(super) fn merged(mut fresh: Facts, before: &Facts) -> Facts {
-    for (name, facts) in &mut fresh {
-        let Some(old) = before.get(name) else { continue };
-        facts.runtime = facts.runtime.or(old.runtime);
-        facts.live_restore = facts.live_restore.or(old.live_restore);
-        if facts.static_pods.is_empty() {
-            facts.static_pods.clone_from(&old.static_pods);
-        }
-        if facts.advertise_address.is_none() {
-            facts.advertise_address.clone_from(&old.advertise_address);
-        }
-    }
-    fresh
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::launch::{Launch, lock, new_run_id};
-use super::run::{plan_with, refusal, show_plan, with_quiet};
+use super::run::{plan_with, refusal, show_plan};
+use super::way::Tuning;
 use crate::cli::args::{Global, RollbackArgs};
 use crate::cli::confirm::confirm;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, state_directory};
+use crate::cli::signals::Ear;
 use crate::cli::terminal::Terminal;
 use crate::config::load_playbook;
 use crate::engine::backups;
@@ -22,7 +24,7 @@ pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal
     let id = new_run_id("rollback");
     let _lock = lock(global, &session.inventory.cluster, &id)?;
     let facts = Arc::new(session.gather().await);
-    let playbook = with_quiet(load_playbook("restart")?, &args.options);
+    let playbook = Tuning::of(&args.options, false).apply(load_playbook("restart")?);
     let of = run_of(args, global)?;
     let kept = backups::look(&session.transport, &session.hosts(), &of).await;
     let plan = with_restore(
@@ -52,6 +54,7 @@ pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal
         inventory: &args.options.target.inventory,
         global,
         terminal,
+        ear: Ear::new(),
     };
     launch.fresh(id, facts).await
 }

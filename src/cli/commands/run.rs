@@ -6,49 +6,50 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::launch::{Facts, Launch, lock, new_run_id};
+use super::way::{Tuning, Way};
 use crate::cli::args::{Global, Output, RunOptions};
 use crate::cli::confirm::confirm;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
-use crate::cli::signals;
+use crate::cli::signals::{self, Ear};
 use crate::cli::terminal::{Terminal, print, print_err};
-use crate::config::load_playbook;
 use crate::engine;
 use crate::model::Playbook;
 use crate::plan::{Plan, PlanInput, SavedPlan, plan};
 use crate::report;
 
-/// The whole way for one playbook.
+/// Everything that one way asks for.
 pub(crate) async fn run(
-    playbook: &str,
+    way: &Way,
+    tuning: &Tuning,
     options: &RunOptions,
     global: &Global,
     terminal: Terminal,
 ) -> Result<Exit, CliError> {
-    let playbook = with_quiet(load_playbook(playbook)?, options);
     let session = Session::open(&options.target, terminal)?;
-    run_on(&session, &playbook, options, global, terminal).await
+    run_on(&session, (way, tuning), options, global, terminal).await
 }
 
 /// The same on an open session: `demo` comes in here.
 pub(crate) async fn run_on(
     session: &Session,
-    playbook: &Playbook,
+    way: (&Way, &Tuning),
     options: &RunOptions,
     global: &Global,
     terminal: Terminal,
 ) -> Result<Exit, CliError> {
-    let id = new_run_id(&playbook.name);
+    let id = new_run_id(way.0.name());
     // Held from before the facts are gathered, so that no other run makes them old.
     let _lock = if options.dry_run {
         None
     } else {
         Some(lock(global, &session.inventory.cluster, &id)?)
     };
+    let mut ear = Ear::new();
     let (plan, facts) = tokio::select! {
-        prepared = prepare(session, playbook, options, terminal) => prepared?,
-        () = signals::told_to_stop() => return Err(interrupted(terminal)),
+        prepared = prepare(session, way, options, terminal) => prepared?,
+        () = signals::told_to_stop(ear.as_mut()) => return Err(interrupted(terminal)),
     };
     if options.dry_run {
         if let Some(file) = &options.out {
@@ -67,6 +68,7 @@ pub(crate) async fn run_on(
         inventory: &options.target.inventory,
         global,
         terminal,
+        ear,
     };
     launch.fresh(id, facts).await
 }
@@ -74,12 +76,17 @@ pub(crate) async fn run_on(
 /// Everything before the first change: facts, plan, and a person's yes.
 async fn prepare(
     session: &Session,
-    playbook: &Playbook,
+    (way, tuning): (&Way, &Tuning),
     options: &RunOptions,
     terminal: Terminal,
 ) -> Result<(Plan, Arc<Facts>), CliError> {
-    let facts = Arc::new(session.gather().await);
-    let plan = plan_with(session, playbook, &facts);
+    let facts = if way.asks_what_runs() {
+        session.gather_alive().await
+    } else {
+        session.gather().await
+    };
+    let facts = Arc::new(facts);
+    let plan = way.plan(session, &facts, tuning)?;
     show_plan(&plan, options, terminal);
     if !options.dry_run {
         if plan.errors().next().is_some() {
@@ -144,14 +151,4 @@ pub(super) fn refusal(plan: &Plan) -> CliError {
         return CliError::Unreachable(format!("the plan must not run: {}", first.join(", ")));
     }
     CliError::PlanRefused(first.join(", "))
-}
-
-/// `--quiet` shortens every gate's quiet period.
-pub(super) fn with_quiet(mut playbook: Playbook, options: &RunOptions) -> Playbook {
-    if let Some(quiet) = options.quiet {
-        for gate in playbook.phases.iter_mut().filter_map(|p| p.gate.as_mut()) {
-            gate.quiet = gate.quiet.min(quiet);
-        }
-    }
-    playbook
 }

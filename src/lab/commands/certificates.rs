@@ -3,7 +3,9 @@
 use crate::lab::context::Context;
 use crate::lab::file_tree::{Content, File, Found};
 use crate::lab::fleet::is_master;
+use crate::lab::kubelet_files::KUBELET_CONF;
 use crate::lab::node::{KUBELET_CLIENT, Node};
+use crate::lab::serving_requests::SERVING as REQUESTED;
 use crate::model::ExitStatus;
 
 /// Rows of a master, in the script's order: name, and path below the certificate directory or absolute.
@@ -23,11 +25,7 @@ const MASTER: [(&str, &str); 14] = [
     ("etcd-ca", "etcd/ca.crt"),
     ("front-proxy-ca", "front-proxy-ca.crt"),
 ];
-/// Rows of every node.
-const KUBELET: [(&str, &str); 2] = [
-    ("kubelet-client", KUBELET_CLIENT),
-    ("kubelet-serving", "/var/lib/kubelet/pki/kubelet.crt"),
-];
+const SERVING: &str = "/var/lib/kubelet/pki/kubelet.crt";
 
 /// Prints every row.
 pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
@@ -57,7 +55,27 @@ fn rows(node: &Node) -> Vec<(&'static str, &'static str)> {
         _ => is_master(node),
     };
     let rows = MASTER.into_iter().filter(|(name, path)| wanted(name, path));
-    rows.chain(KUBELET).collect()
+    rows.chain(kubelet_rows(node)).collect()
+}
+
+/// Rows of every node. What lies inside kubelet.conf is a row of its own beside the link, and stands for it without one.
+fn kubelet_rows(node: &Node) -> Vec<(&'static str, &'static str)> {
+    let inside = node.files.leaf(KUBELET_CONF).is_some();
+    let linked = node.files.entry(KUBELET_CLIENT).is_some();
+    let requested = node.files.entry(REQUESTED).is_some();
+    let mut rows = vec![(
+        "kubelet-client",
+        if inside && !linked {
+            KUBELET_CONF
+        } else {
+            KUBELET_CLIENT
+        },
+    )];
+    if inside && linked {
+        rows.push(("kubelet.conf", KUBELET_CONF));
+    }
+    rows.push(("kubelet-serving", if requested { REQUESTED } else { SERVING }));
+    rows
 }
 
 fn absolute(cert_dir: &str, path: &str) -> String {

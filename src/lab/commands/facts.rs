@@ -2,6 +2,7 @@
 
 use crate::lab::context::Context;
 use crate::lab::fleet::is_master;
+use crate::lab::kubelet_files::KUBELET_CONF;
 use crate::lab::node::Node;
 use crate::lab::static_pods;
 use crate::model::{ExitStatus, RuntimeKind};
@@ -20,11 +21,15 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
         context.node(kubeadm::kept_config)
     };
     let uid = if context.root { "0" } else { "1000" };
-    let (lines, endpoint) = context.with(|w| (answers(&w.nodes[context.index], &cert_dir), w.endpoint.to_string()));
+    let (lines, endpoint, asks) = context.with(|w| {
+        let lines = answers(&w.nodes[context.index], &cert_dir);
+        (lines, w.endpoint.to_string(), w.config.serving_requests.is_some())
+    });
     let mut text = format!("uid\t{uid}\n");
     for (key, value) in lines
         .into_iter()
         .chain([("kubelet-server", format!("https://{endpoint}"))])
+        .chain(asks.then(|| ("serving-requested", "true".to_owned())))
         .chain(kept.map(|path| ("kubeadm-config", path)))
     {
         text += &[key, "\t", &value, "\n"].concat();
@@ -57,6 +62,8 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
         ("openssl", present(true)),
     ];
     lines.extend(node.manifests().into_iter().map(|name| ("static-pod", name)));
+    lines.push(("kubelet-user", kubelet_user(node)));
+    lines.push(("address", node.address.clone()));
     for path in static_pods::parked(node) {
         let name = path
             .rsplit('/')
@@ -77,6 +84,12 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
     lines.extend(runtime_endpoint(node).map(|endpoint| ("runtime-endpoint", endpoint.to_owned())));
     lines.extend(sockets(node).into_iter().map(|path| ("socket", path.to_owned())));
     lines
+}
+
+/// `kubeadm init` named it for the node, `kubeadm join` did not.
+fn kubelet_user(node: &Node) -> String {
+    let inside = node.files.leaf(KUBELET_CONF);
+    inside.map_or_else(|| "default-auth".to_owned(), |leaf| leaf.spec.common_name.clone())
 }
 
 /// A socket file is there while its service runs; docker's also while its socket unit listens, dockershim's with the kubelet.

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod containers;
+mod copies;
 mod etcd_health;
 mod facts;
 mod inspect;
@@ -12,6 +13,7 @@ mod kubeadm_expiration;
 mod kubectl;
 mod kubectl_json;
 mod kubectl_table;
+mod kubelet_client;
 mod lock;
 mod prune_backups;
 mod scripts;

@@ -7,7 +7,10 @@ use crate::lab::node::Node;
 use crate::lab::scenario_files::kubeadm_config;
 use crate::model::ExitStatus;
 
-use super::{certificates, containers, etcd_health, facts, inspect, kubeadm, lock, prune_backups, supervise};
+use super::{
+    certificates, containers, copies, etcd_health, facts, inspect, kubeadm, kubelet_client, lock, prune_backups,
+    supervise,
+};
 
 /// Runs `certfleet:NAME ARGS…`.
 pub(in crate::lab) async fn script(context: &mut Context, name: &str, arguments: &[String]) -> ExitStatus {
@@ -23,6 +26,9 @@ pub(in crate::lab) async fn script(context: &mut Context, name: &str, arguments:
         "supervise" => supervise::run(context, arguments).await,
         "lock" => lock::run(context, arguments),
         "restore" => restore(context, arguments).await,
+        "kubelet-client" => kubelet_client::run(context, arguments).await,
+        "sign-kubelet-client" => kubelet_client::sign(context, arguments).await,
+        "refresh-copies" => copies::refresh(context, arguments),
         "prune-backups" => prune_backups::run(context, arguments),
         other => context.fail(127, format!("sh: 1: certfleet:{other}: not found")),
     }

@@ -103,6 +103,39 @@ kubelet_server() {
 	say kubelet-server "$(sed -n 's/^[[:space:]]*"\{0,1\}server"\{0,1\}:[[:space:]]*"\{0,1\}\([^",[:space:]]*\).*$/\1/p' "$f" | head -n 1)"
 }
 
+# What this kubelet calls itself: the last flag counts, and kubeadm's come first.
+hostname_override() {
+	v=
+	for f in "$R/var/lib/kubelet/kubeadm-flags.env" "$R/etc/default/kubelet" "$R/etc/sysconfig/kubelet"; do
+		[ -r "$f" ] || continue
+		found=$(sed -n 's/^.*--hostname-override[= ]\([^" ]*\).*$/\1/p' "$f" | tail -n 1)
+		v=${found:-$v}
+	done
+	say hostname-override "$v"
+}
+
+# The first user of kubelet.conf.
+kubelet_user() {
+	f=$R/etc/kubernetes/kubelet.conf
+	[ -r "$f" ] || return 0
+	say kubelet-user "$(sed -n '/^users:/,$s/^[[:space:]]*-\{0,1\}[[:space:]]*name:[[:space:]]*"\{0,1\}\([^"[:space:]]*\).*$/\1/p' "$f" | head -n 1)"
+}
+
+serving_requested() {
+	v=$(sed -n 's/^serverTLSBootstrap:[[:space:]]*\([a-z]*\).*$/\1/p' "$R/var/lib/kubelet/config.yaml" 2>/dev/null | head -n 1)
+	flag=$(sed -n 's/^.*--rotate-server-certificates=\([a-z]*\).*$/\1/p' "$R/var/lib/kubelet/kubeadm-flags.env" 2>/dev/null | head -n 1)
+	say serving-requested "${flag:-$v}"
+}
+
+# Of interfaces that are the host's own: those of pods, bridges and services exist on every node, or belong to nobody.
+addresses() {
+	has ip || return 0
+	ip -o addr show scope global 2>/dev/null | while read -r _ name family address _; do
+		case $name in lo | docker* | br-* | cni* | cali* | veth* | flannel* | vxlan* | tunl* | cilium* | lxc* | weave* | kube-* | nodelocaldns* | virbr*) continue ;; esac
+		case $family in inet | inet6) say address "${address%%/*}" ;; esac
+	done
+}
+
 # NAME ADDRESS PORT
 listen() {
 	case $3 in '' | *[!0-9]*) ;; *) say listen "$1	${2:--}	$3" ;; esac
@@ -208,6 +241,10 @@ static_pods
 advertise_address
 etcd_servers
 kubelet_server
+hostname_override
+kubelet_user
+serving_requested
+addresses
 kept_config
 distribution
 listens

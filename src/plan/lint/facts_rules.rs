@@ -1,7 +1,7 @@
 //! Rules about what was found on the hosts.
 
 use crate::model::facts::Clock;
-use crate::model::playbook::{Operation, ServiceState};
+use crate::model::playbook::Operation;
 use crate::model::{CertificateFact, Host, HostFacts, Role};
 use crate::operations::external_ca;
 
@@ -209,37 +209,6 @@ fn skew_note(host: &Host, clock: Clock) -> Note {
         ),
         "Set the clock first (`chronyc makestep`, or `date -s`), then start again.",
     )
-}
-
-/// A kubelet that starts with an expired client certificate exits at once, for ever (kubernetes/website#42944).
-pub(super) fn kubelet_client_expired(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
-    let restarted = |host: &Host| {
-        let phases = input.playbook.phases.iter().filter(|p| p.hosts.matches(host));
-        phases
-            .flat_map(|p| &p.steps)
-            .any(|op| matches!(op, Operation::Service { unit, state: ServiceState::Started } if unit == "kubelet"))
-    };
-    let mut notes = Vec::new();
-    for host in input.reachable().filter(|h| restarted(h)) {
-        let client = input
-            .facts_of(host)
-            .certificate("kubelet-client")
-            .and_then(CertificateFact::x509);
-        let Some(x509) = client.filter(|x| x.expired(input.now)) else {
-            continue;
-        };
-        let message = format!(
-            "the kubelet's own client certificate expired on {}: once stopped, this kubelet cannot start again",
-            x509.not_after
-        );
-        let remedy = "Sign a new one first: key and CSR on the node (O=system:nodes, CN=system:node:NAME), signed with ca.key on a master, \
-                      written as kubelet-client-current.pem (docs/guide/recover-after-expiry.md).";
-        notes.push(match host.role {
-            Role::Worker => Note::warning("kubelet-client-expired", Some(&host.name), message, remedy),
-            _ => Note::error("kubelet-client-expired", Some(&host.name), message, remedy),
-        });
-    }
-    notes
 }
 
 /// A full disk would be found in the middle of a backup.

@@ -2,15 +2,17 @@
 
 mod facts_rules;
 mod identity_rules;
-mod order_rules;
+mod kubelet_rules;
+pub(in crate::plan) mod order_rules;
 mod shape_rules;
+pub(in crate::plan) mod strategy_rules;
 
 use super::planner::PlanInput;
 use super::types::{Note, Plan};
 
 /// All rules, in the order in which a person would check.
 pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
-    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 15] = [
+    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 16] = [
         facts_rules::unreachable,
         facts_rules::no_root,
         facts_rules::ca_expired,
@@ -20,9 +22,10 @@ pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
         shape_rules::parked_manifests,
         identity_rules::copied_certificates,
         facts_rules::clock_skew,
-        facts_rules::kubelet_client_expired,
+        kubelet_rules::kubelet_client_expired,
         facts_rules::disk_space,
         facts_rules::problems,
+        strategy_rules::masters_left_out,
         order_rules::workers_before_masters,
         order_rules::outage_not_accepted,
         order_rules::no_gate,

@@ -90,13 +90,7 @@ fn down_at(phases: &[Phase], index: usize, master: &Host) -> bool {
 
 /// Losing more than (n-1)/2 etcd members takes the API away.
 pub(super) fn outage_not_accepted(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
-    let members: Vec<HostName> = input
-        .inventory
-        .hosts
-        .iter()
-        .filter(|h| is_member(input, h))
-        .map(|h| h.name.clone())
-        .collect();
+    let members = etcd_members(input);
     let spare = members.len().saturating_sub(1) / 2;
     let silent = |h: &HostName| input.facts.get(h).is_some_and(|f| f.unreachable.is_some());
     let mut down: Vec<HostName> = members.iter().filter(|h| silent(h)).cloned().collect();
@@ -113,6 +107,19 @@ pub(super) fn outage_not_accepted(input: &PlanInput<'_>, plan: &Plan) -> Vec<Not
         }
     }
     notes
+}
+
+/// Who must be asked before this phase touches a member; nobody where it touches none or accepts the outage.
+pub(in crate::plan) fn quorum_to_keep(input: &PlanInput<'_>, phase: &Phase) -> Vec<HostName> {
+    if phase.outage_accepted || !takes_down(phase) {
+        return Vec::new();
+    }
+    etcd_members(input)
+}
+
+fn etcd_members(input: &PlanInput<'_>) -> Vec<HostName> {
+    let members = input.inventory.hosts.iter().filter(|h| is_member(input, h));
+    members.map(|h| h.name.clone()).collect()
 }
 
 /// Also a host that was not asked (`--limit`) or did not answer may be a member: quorum counts it. A master is taken for

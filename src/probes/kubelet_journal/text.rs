@@ -51,15 +51,15 @@ fn quotes_output(body: &str) -> bool {
 /// The part of a message that tells its meaning; only event.go dumps events.
 pub(super) fn telling<'a>(body: &'a str, file: Option<&str>) -> Cow<'a, str> {
     let body = uncut(body);
-    if let Some(short) = without_status_patch(body) {
-        return Cow::Owned(short);
-    }
-    if file.is_some_and(|file| !file.starts_with("event")) && completed(body).is_none() {
-        return Cow::Borrowed(body);
-    }
+    let may_dump = file.is_none_or(|file| file.starts_with("event"));
+    let told = match without_status_patch(body) {
+        Some(short) => Cow::Owned(short),
+        None if may_dump => without_event_dump(body),
+        None => Cow::Borrowed(body),
+    };
     match completed(body) {
-        Some(rest) => Cow::Owned(format!("{}{rest}", without_event_dump(body))),
-        None => without_event_dump(body),
+        Some(rest) => Cow::Owned(format!("{told}{rest}")),
+        None => told,
     }
 }
 

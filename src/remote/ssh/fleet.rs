@@ -165,4 +165,8 @@ impl Transport for SshFleet {
     ) -> BoxFuture<'a, Result<Box<dyn Duplex>, RemoteError>> {
         async move { self.slot(host)?.dial(&self.shared, address, port).await }.boxed()
     }
+
+    fn conceal(&self, text: &str) -> String {
+        self.shared.vault.conceal(text)
+    }
 }

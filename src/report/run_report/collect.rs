@@ -10,7 +10,8 @@ use crate::model::exit::RunEnd;
 use crate::model::{HostFacts, HostName, Outcome};
 
 use super::types::{
-    CertificateReport, CommandReport, GateReport, HostReport, PhaseReport, RunReport, SawReport, StepReport,
+    CertificateReport, CommandReport, GateReport, HostReport, LeftBehindReport, PhaseReport, RunReport, SawReport,
+    StepReport,
 };
 
 const REPORT_FORMAT: u32 = 1;
@@ -70,10 +71,19 @@ fn head(state: &RunState) -> RunReport {
         outage_ms: state.outage.map(millis),
         tally: state.tally,
         next: state.next.clone(),
+        left_behind: left_behind(state),
         phases: Vec::new(),
         certificates: Vec::new(),
         missing: Vec::new(),
     }
+}
+
+fn left_behind(state: &RunState) -> Vec<LeftBehindReport> {
+    let told = |(host, why): (&HostName, &String)| LeftBehindReport {
+        host: host.clone(),
+        why: why.clone(),
+    };
+    state.excluded.iter().map(told).collect()
 }
 
 /// The end in words.

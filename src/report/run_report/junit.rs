@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::types::{GateReport, PhaseReport, RunReport, StepReport};
+use super::types::{GateReport, LeftBehindReport, PhaseReport, RunReport, StepReport};
 
 /// The whole document.
 pub fn run_junit(report: &RunReport) -> String {
     let suites: String = report.phases.iter().map(suite).collect();
+    let suites = suites + &left_behind(report);
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{}\" time=\"{}\">\n{suites}{}</testsuites>\n",
         escape(&format!("certfleet {} {}", report.playbook, report.run)),
@@ -25,6 +26,25 @@ fn unfinished(report: &RunReport) -> String {
         "  <testsuite name=\"run\" tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\" time=\"0\">\n    \
          <testcase classname=\"run\" name=\"has an end\" time=\"0\"><error message=\"{}\"/></testcase>\n  </testsuite>\n",
         escape(&hint)
+    )
+}
+
+/// Everything else was proven, and yet this is no success.
+fn left_behind(report: &RunReport) -> String {
+    if report.left_behind.is_empty() {
+        return String::new();
+    }
+    let case = |left: &LeftBehindReport| {
+        format!(
+            "    <testcase classname=\"left behind\" name=\"{}\" time=\"0\"><failure message=\"{}\"/></testcase>\n",
+            escape(left.host.as_str()),
+            escape(&left.why)
+        )
+    };
+    let cases: String = report.left_behind.iter().map(case).collect();
+    let number = report.left_behind.len();
+    format!(
+        "  <testsuite name=\"left behind\" tests=\"{number}\" failures=\"{number}\" errors=\"0\" skipped=\"0\" time=\"0\">\n{cases}  </testsuite>\n"
     )
 }
 

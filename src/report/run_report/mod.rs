@@ -12,7 +12,8 @@ pub use html::run_html;
 pub use junit::run_junit;
 pub use text::run_text;
 pub use types::{
-    CertificateReport, CommandReport, GateReport, HostReport, PhaseReport, RunReport, SawReport, StepReport,
+    CertificateReport, CommandReport, GateReport, HostReport, LeftBehindReport, PhaseReport, RunReport, SawReport,
+    StepReport,
 };
 
 /// The JSON form.

@@ -84,3 +84,35 @@ fn an_unfinished_run_is_told_as_such_in_every_form_and_nothing_of_a_host_is_mark
     let text = run_text(&report, &Style::plain(100));
     assert!(text.contains("not finished") && !text.contains('\u{1b}'), "{text}");
 }
+
+#[test]
+fn a_host_that_was_left_behind_is_no_success_in_any_form() {
+    let mut events = events();
+    let seq = events.len() as u64 + 1;
+    let kind = EventKind::HostExcluded {
+        phase: "start-workers".to_owned(),
+        host: "w7".into(),
+        why: "it could not be reached".to_owned(),
+    };
+    events.push(Event {
+        seq,
+        at: jiff::Timestamp::UNIX_EPOCH,
+        kind,
+    });
+    let report = run_report(&RunFiles {
+        events: &events,
+        before: None,
+        after: None,
+        missing: vec![],
+    });
+    let html = run_html(&report).expect("the template fits");
+    for form in [
+        html,
+        run_json(&report),
+        run_junit(&report),
+        run_text(&report, &Style::plain(100)),
+    ] {
+        assert!(form.contains("w7") && form.contains("could not be reached"), "{form}");
+    }
+    assert!(run_junit(&report).contains("<testsuite name=\"left behind\" tests=\"1\" failures=\"1\""));
+}

@@ -50,6 +50,9 @@ fn head(page: &mut Page<'_>, report: &RunReport) {
         tally.changed, tally.unchanged, tally.skipped, tally.failed, tally.unknown
     );
     page.field("steps", &steps);
+    for left in &report.left_behind {
+        page.field("left behind", &format!("{}: {}", left.host, left.why));
+    }
     for missing in &report.missing {
         page.field("missing", missing);
     }

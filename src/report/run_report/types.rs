@@ -33,10 +33,20 @@ pub struct RunReport {
     pub outage_ms: Option<u64>,
     pub tally: Tally,
     pub next: Vec<String>,
+    /// Hosts that took no further part, or none from the start; `--limit @failed` means them.
+    pub left_behind: Vec<LeftBehindReport>,
     pub phases: Vec<PhaseReport>,
     pub certificates: Vec<CertificateReport>,
     /// Parts of the record that could not be read.
     pub missing: Vec<String>,
+}
+
+/// A host that was lost within the failure budget.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LeftBehindReport {
+    pub host: HostName,
+    pub why: String,
 }
 
 /// One phase.

@@ -24,6 +24,7 @@ mod lab;
 mod lb;
 mod objects;
 mod pki;
+mod poll;
 mod runtime;
 mod shim;
 mod tls;
@@ -39,12 +40,21 @@ fn main() -> ExitCode {
         name = args.remove(0);
     }
     let _ = rustls::crypto::ring::default_provider().install_default();
+    end_on_sigterm(&name);
     match act(&name, &args) {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
             eprintln!("{name}: {e:#}");
             ExitCode::from(1)
         }
+    }
+}
+
+/// In a real container a program is process 1, which no signal ends that it does not handle itself.
+fn end_on_sigterm(name: &str) {
+    if matches!(name, "kube-controller-manager" | "kube-scheduler") {
+        let at_once = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let _ = signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGTERM, 0, at_once);
     }
 }
 
@@ -62,6 +72,7 @@ fn act(name: &str, args: &[String]) -> anyhow::Result<u8> {
         "ctr" => clients::ctr(args),
         "lab" => lab::main(args),
         "lb" => lb::main(args),
+        "poll" => poll::main(args),
         _ => anyhow::bail!("no stand-in has this name"),
     }
 }

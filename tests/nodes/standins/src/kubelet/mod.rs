@@ -2,6 +2,7 @@
 //! comes of it. Silent while its connection lives, whatever has expired meanwhile.
 
 mod agent;
+mod engine;
 mod manifests;
 mod node;
 mod pods;
@@ -20,6 +21,7 @@ use crate::http::{self, Session};
 use crate::tls::{Client, Served};
 use crate::{klog, objects, pki, runtime, tls};
 use agent::Agent;
+use engine::Engine;
 use pods::StaticPods;
 
 const CONFIG: &str = "/etc/kubernetes/kubelet.conf";
@@ -59,7 +61,8 @@ pub fn main(args: &[String]) -> Result<u8> {
         );
         return Ok(fatal(&version, &text));
     }
-    if let Err(e) = runtime::list(&socket) {
+    let engine = Engine::of(&socket);
+    if let Err(e) = engine.list() {
         klog::error("runtime.go", &format!("connection to container runtime failed: {e:#}"));
         return Ok(fatal(
             &version,
@@ -76,7 +79,7 @@ pub fn main(args: &[String]) -> Result<u8> {
     let session = Session::new(client, &config.server, Duration::from_secs(5));
     thread::spawn(serve);
     thread::spawn(flood);
-    let pods = Arc::new(StaticPods::new(socket));
+    let pods = Arc::new(StaticPods::new(engine));
     let mine = pods.clone();
     thread::spawn(move || mine.run());
     Agent {

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::engine::Engine;
 use super::manifests::{Manifest, manifests};
 use super::node::address;
 use super::{condition, stuck_since};
 use crate::host;
-use crate::runtime::{self, Container, Spec};
+use crate::runtime::{Container, Spec};
 use crate::{klog, objects};
 
 /// When a crashed container may be started again.
@@ -25,15 +26,18 @@ struct Backoff {
 
 #[derive(Debug)]
 pub struct StaticPods {
-    socket: String,
+    engine: Engine,
+    /// What ran at the last look.
+    seen: Mutex<Vec<Container>>,
     backoff: Mutex<HashMap<String, Backoff>>,
     started: Instant,
 }
 
 impl StaticPods {
-    pub fn new(socket: String) -> Self {
+    pub fn new(engine: Engine) -> Self {
         Self {
-            socket,
+            engine,
+            seen: Mutex::default(),
             backoff: Mutex::default(),
             started: Instant::now(),
         }
@@ -54,7 +58,10 @@ impl StaticPods {
     }
 
     fn sync(&self) -> Result<()> {
-        let containers = runtime::list(&self.socket)?;
+        let containers = self.engine.list()?;
+        if let Ok(mut seen) = self.seen.lock() {
+            seen.clone_from(&containers);
+        }
         let manifests = manifests();
         for manifest in &manifests {
             let mine: Vec<&Container> = containers.iter().filter(|c| c.spec.name == manifest.name).collect();
@@ -82,11 +89,7 @@ impl StaticPods {
                 container.spec.id
             ),
         );
-        runtime::ask(
-            &self.socket,
-            &json!({"op": "stop", "id": container.spec.id, "seconds": 30}),
-        )
-        .map(|_| ())
+        self.engine.stop(&container.spec.id, 30)
     }
 
     /// Starts a container unless it crashed a moment ago: 10 s, then twice as long each time, up to 5 minutes.
@@ -122,10 +125,10 @@ impl StaticPods {
         );
         // Two dead ones are kept, as the kubelet keeps one and the runtime another.
         for dead in old.iter().filter(|c| !c.running).skip(1) {
-            let _ = runtime::ask(&self.socket, &json!({"op": "rm", "id": dead.spec.id}));
+            let _ = self.engine.remove(&dead.spec.id);
         }
         let attempt = old.iter().map(|c| c.spec.attempt + 1).max().unwrap_or(0);
-        runtime::ask(&self.socket, &json!({"op": "run", "spec": spec(manifest, attempt)?})).map(|_| ())
+        self.engine.run(&spec(manifest, attempt)?)
     }
 
     /// Mirror pods that the API server does not have yet.
@@ -160,8 +163,10 @@ impl StaticPods {
                 _ => (true, ""),
             }
         } else {
-            let running =
-                runtime::list(&self.socket).is_ok_and(|all| all.iter().any(|c| c.running && c.spec.name == name));
+            let running = self
+                .seen
+                .lock()
+                .is_ok_and(|all| all.iter().any(|c| c.running && c.spec.name == name));
             (running, if running { "" } else { "CrashLoopBackOff" })
         };
         let old = &pod["status"]["containerStatuses"][0];

@@ -1,0 +1,22 @@
+//! Where a kubelet finds what it needs.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::file_tree::FileTree;
+use super::node::KUBELET_CLIENT;
+use super::pki::Leaf;
+
+/// The kubelet's kubeconfig.
+pub(super) const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
+/// A key whose certificate is asked for. Below /run: gone with a restart.
+pub(super) const PENDING_KEY: &str = "/run/certfleet/kubelet-client/key";
+
+/// The client certificate that a kubelet starts with: what kubelet.conf holds must be valid, then the link counts.
+pub(super) fn client(files: &FileTree, now: Timestamp) -> Option<Arc<Leaf>> {
+    match files.leaf(KUBELET_CONF) {
+        Some(leaf) if leaf.expired(now) => Some(leaf),
+        inside => files.leaf(KUBELET_CLIENT).or(inside),
+    }
+}

@@ -1,0 +1,60 @@
+//! What runs on a host now, as opposed to what lies on its disk: which certificates are in use, and who is well.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Answers that need a cluster which is up, or a handshake. `None` means "not asked", never "well".
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LiveFacts {
+    /// Certificates of kubeadm's that a process of this host uses, or should use.
+    pub in_use: Vec<CertificateInUse>,
+    /// The API server of this very master.
+    pub api: Option<Health>,
+    /// The etcd member of this host.
+    pub etcd: Option<Health>,
+    /// What answers where kubelet.conf points.
+    pub endpoint: Option<Health>,
+    /// The host's Node object, as the API knows it.
+    pub node: Option<Health>,
+    /// The pods of the network plugin; only the master that speaks for the cluster has an answer.
+    pub network: Option<Health>,
+}
+
+/// A yes, or a no with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    Well,
+    Ill(String),
+}
+
+impl Health {
+    /// It is well.
+    pub fn is_well(&self) -> bool {
+        *self == Self::Well
+    }
+}
+
+/// One certificate of one process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CertificateInUse {
+    /// `kube-apiserver`.
+    pub process: String,
+    /// kubeadm's name of the file.
+    pub certificate: String,
+    pub state: Use,
+    /// When the certificate that a handshake showed ends; `None`: it is held, but shown to nobody.
+    pub served_until: Option<Timestamp>,
+}
+
+/// Whether the process uses the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Use {
+    Current,
+    /// Another certificate than the file's; what was seen.
+    Stale(String),
+    /// The process does not run, or cannot be asked; why.
+    Unknown(String),
+}

@@ -1,0 +1,85 @@
+//! What a plan holds of operations that speak with two hosts, or whose objects are known only when they run.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::node_identity::NodeIdentity;
+use crate::model::{Command, HostName, duration};
+
+use super::types::fill;
+
+/// Stands for the node's name in the commands of [`Relay`], so that hosts that do the same look the same in a plan.
+pub const NODE_PLACEHOLDER: &str = "{node}";
+/// Stands for the request that the node made, and for the name of a request that the API server keeps.
+pub const REQUEST_PLACEHOLDER: &str = "{request}";
+/// Stands for the certificate that the signer made.
+pub const CERTIFICATE_PLACEHOLDER: &str = "{certificate}";
+
+/// A certificate for a key that never leaves its node: asked for there, signed elsewhere, installed there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Relay {
+    /// Name of the Node object.
+    pub node: String,
+    /// The master that signs.
+    pub signer: HostName,
+    /// On the node: makes key and request.
+    pub request: Command,
+    /// On the signer.
+    pub sign: Command,
+    /// On the node.
+    pub install: Command,
+    /// On the node, when the certificate does not come: nothing of the request stays.
+    pub discard: Command,
+}
+
+impl Relay {
+    /// The request, for this node.
+    pub fn request_command(&self) -> Command {
+        self.filled(&self.request, "", "")
+    }
+
+    /// The signature of a request (base64 of its DER).
+    pub fn sign_command(&self, request: &str) -> Command {
+        self.filled(&self.sign, request, "")
+    }
+
+    /// The installation of a certificate (base64 of its DER).
+    pub fn install_command(&self, certificate: &str) -> Command {
+        self.filled(&self.install, "", certificate)
+    }
+
+    fn filled(&self, command: &Command, request: &str, certificate: &str) -> Command {
+        fill(command, |word| match word {
+            NODE_PLACEHOLDER => self.node.clone(),
+            REQUEST_PLACEHOLDER => request.to_owned(),
+            CERTIFICATE_PLACEHOLDER => certificate.to_owned(),
+            other => other.to_owned(),
+        })
+    }
+}
+
+/// How serving certificates of kubelets are approved: everything but the requests' names is fixed by the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServingApproval {
+    /// Lists the requests.
+    pub requests: Command,
+    /// With [`REQUEST_PLACEHOLDER`].
+    pub approve: Command,
+    /// Who may ask, and for which names.
+    pub nodes: Vec<NodeIdentity>,
+    /// Nodes whose kubelet is going to ask once it runs: waited for.
+    pub expected: Vec<String>,
+    /// How long they are waited for.
+    #[serde(with = "duration")]
+    pub patience: Duration,
+}
+
+impl ServingApproval {
+    /// The command that approves one request.
+    pub fn approve_command(&self, request: &str) -> Command {
+        fill(&self.approve, |word| word.replace(REQUEST_PLACEHOLDER, request))
+    }
+}

@@ -1,0 +1,64 @@
+//! Rules about the way that was chosen.
+
+use crate::model::certificate::RENEWABLE;
+use crate::model::{Host, Role};
+
+use super::super::planner::PlanInput;
+use super::super::strategy::{Choice, Strategy};
+use super::super::types::{Note, Plan};
+
+/// A person asked for `rolling` where the facts forbid it.
+pub(in crate::plan) fn rolling_cannot_work(choice: &Choice) -> Option<Note> {
+    let asked = choice.asked && choice.strategy == Strategy::Rolling && !choice.against_rolling.is_empty();
+    asked.then(|| {
+        Note::error(
+            "rolling-cannot-work",
+            None,
+            format!(
+                "one master at a time cannot work here. {}",
+                choice.against_rolling.join("; ")
+            ),
+            "Leave `--strategy` away: `auto` takes the gentlest order that can work.",
+        )
+    })
+}
+
+/// `--limit` leaves masters behind on a cluster whose masters have expired: one renewed etcd member has no quorum.
+pub(super) fn masters_left_out(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
+    let left: Vec<&str> = input
+        .inventory
+        .with_role(Role::ControlPlane)
+        .filter(|h| !input.limit.matches(h))
+        .map(|h| h.name.as_str())
+        .collect();
+    let busy = |h: &Host| plan.work().any(|s| s.host == h.name);
+    let expired = input
+        .reachable()
+        .filter(|h| h.role == Role::ControlPlane && busy(h))
+        .find(|h| has_expired(input, h));
+    let Some(host) = expired.filter(|_| !left.is_empty()) else {
+        return Vec::new();
+    };
+    vec![Note::warning(
+        "masters-left-out",
+        None,
+        format!(
+            "certificates of {} have expired, and `--limit` leaves out {}, which will then be as expired: a renewed etcd \
+             member finds no quorum among them, and the gate waits in vain",
+            host.name,
+            left.join(", ")
+        ),
+        "Leave `--limit` away: all masters are renewed and started together.",
+    )]
+}
+
+fn has_expired(input: &PlanInput<'_>, host: &Host) -> bool {
+    let facts = input.facts_of(host);
+    let on_disk = facts
+        .certificates
+        .iter()
+        .filter(|c| RENEWABLE.contains(&c.name.as_str()));
+    let in_use = facts.live.iter().flat_map(|l| &l.in_use);
+    on_disk.filter_map(|c| c.x509()).any(|x| x.expired(input.now))
+        || in_use.filter_map(|c| c.served_until).any(|end| end < input.now)
+}

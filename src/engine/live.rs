@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::plan::{Baseline, PlannedProbe};
 use crate::probes::served::{InUse, InUseRow};
-use crate::probes::{endpoint, etcd};
+use crate::probes::{endpoint, etcd, serving_requests};
 use crate::remote::Transport;
 
 use super::cancel::Cancel;
@@ -112,7 +112,19 @@ async fn through_the_api(run: &Run, hosts: &[&Host], found: &mut BTreeMap<&HostN
         && let Some(live) = found.get_mut(&speaker.name)
     {
         live.network = ask(run, speaker, ProbeSpec::Pods, true).await;
+        live.requests = requests(run, speaker).await;
     }
+}
+
+/// Kubelets whose requests nobody has answered.
+async fn requests(run: &Run, speaker: &Host) -> Option<Health> {
+    let command = serving_requests::command(speaker);
+    let output = timeout(QUESTION, run.ask(&speaker.name, &command)).await.ok()?.ok()?;
+    let waiting = serving_requests::parse(&output).ok()?;
+    Some(match waiting.len() {
+        0 => Health::Well,
+        number => Health::Ill(format!("{number} kubelets wait for their serving certificate")),
+    })
 }
 
 /// The question of a gate, asked once.

@@ -18,6 +18,9 @@ pub struct LiveFacts {
     pub node: Option<Health>,
     /// The pods of the network plugin; only the master that speaks for the cluster has an answer.
     pub network: Option<Health>,
+    /// Kubelets that wait for somebody to approve their serving certificate; the same master answers.
+    #[serde(default)]
+    pub requests: Option<Health>,
 }
 
 /// A yes, or a no with the reason.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{CertificateFact, CertificateState, Health, Host, HostFacts, HostName, Role, Use};
+use crate::model::{CertificateFact, CertificateState, Health, Host, HostFacts, HostName, LiveFacts, Role, Use};
 use crate::operations::types::{Planned, Postcondition};
 
 use super::planner::{Draft, PlanInput};
@@ -12,6 +12,9 @@ use super::types::PlannedStep;
 
 /// Steps after which processes must load other files.
 const CHANGES_FILES: [&str; 3] = ["renew-certificates", "reissue-kubelet-client", "restore"];
+
+/// Steps that look after what a restart leaves behind; alone, they are done where something is known to wait for them.
+const AFTERWARDS: [&str; 2] = ["delete-pods", "approve-kubelet-serving"];
 
 /// Skips what is not needed, and leaves out gates of a plan that changes nothing.
 pub(super) fn spare(input: &PlanInput<'_>, drafts: &mut Vec<Draft<'_>>) {
@@ -25,12 +28,12 @@ pub(super) fn spare(input: &PlanInput<'_>, drafts: &mut Vec<Draft<'_>>) {
             }
         }
     }
-    let works = |s: &PlannedStep| s.planned.skip.is_none() && s.operation != "delete-pods";
+    let works = |s: &PlannedStep| s.planned.skip.is_none() && !AFTERWARDS.contains(&s.operation.as_str());
     if drafts.iter().flat_map(|d| &d.steps).any(works) {
         return;
     }
     for draft in drafts.iter_mut().filter(|d| sparing(d)) {
-        leave_pods(input, &mut draft.steps);
+        leave_alone(input, &mut draft.steps);
     }
     if !drafts.iter().flat_map(|d| &d.steps).any(|s| s.planned.skip.is_none()) {
         drafts.retain(|d| !(sparing(d) && d.steps.is_empty()));
@@ -44,20 +47,19 @@ fn one_by_one(input: &PlanInput<'_>, draft: &Draft<'_>) -> bool {
     phase.max_parallel.is_some_and(|share| most(share) == 1)
 }
 
-/// Pods that are stuck are the last reason to do anything.
-fn leave_pods(input: &PlanInput<'_>, steps: &mut [PlannedStep]) {
-    let well = |host: &HostName| {
-        let live = input.facts.get(host).and_then(|f| f.live.as_ref());
-        live.and_then(|l| l.network.as_ref()).is_some_and(Health::is_well)
-    };
-    let open = |s: &&mut PlannedStep| s.operation == "delete-pods" && s.planned.skip.is_none();
-    for step in steps.iter_mut().filter(open) {
-        if well(&step.host) {
-            settle(
-                step,
-                Verdict::Needless("no pod of the network plugin is stuck".to_owned()),
-            );
-        }
+/// Stuck pods and waiting requests are the last reasons to do anything.
+fn leave_alone(input: &PlanInput<'_>, steps: &mut [PlannedStep]) {
+    for step in steps.iter_mut().filter(|s| s.planned.skip.is_none()) {
+        let live = input.facts.get(&step.host).and_then(|f| f.live.as_ref());
+        let well = |health: fn(&LiveFacts) -> Option<&Health>| live.and_then(health).is_some_and(Health::is_well);
+        let why = match step.operation.as_str() {
+            "delete-pods" if well(|l| l.network.as_ref()) => "no pod of the network plugin is stuck",
+            "approve-kubelet-serving" if well(|l| l.requests.as_ref()) => {
+                "no kubelet waits for its serving certificate"
+            }
+            _ => continue,
+        };
+        settle(step, Verdict::Needless(why.to_owned()));
     }
 }
 

@@ -116,6 +116,7 @@ fn live(master: bool, speaker: bool) -> LiveFacts {
         endpoint: yes(true),
         node: yes(true),
         network: yes(speaker),
+        requests: yes(speaker),
     }
 }
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use certfleet::plan::Plan;
 use harness::{Facts, Story, Wish};
-use script::Script;
+use script::{Order, Script};
 
 fn files() -> Vec<PathBuf> {
     let entries = fs::read_dir("tests/scenarios").expect("the folder is there").flatten();

@@ -168,6 +168,7 @@ fn workers_are_gated_on_the_endpoint_that_their_kubelet_uses() {
                 facts.kubelet_server = Some("https://vip.example:6443".to_owned());
             });
         }
+        fleet = fleet.with("w2", |facts| facts.kubelet_server = None);
         let plan = fleet.plan(&built_in(playbook), "all");
         let gates = plan.phases.iter().filter_map(|p| p.gate.as_ref());
         let asked: Vec<&str> = gates

@@ -103,6 +103,25 @@ cgroups_of() {
 	for top in /sys/fs/cgroup/*/; do [ ! -f "$top/cgroup.procs" ] || echo "${top}cfnodes/$1"; done
 }
 
+# A machine has one fleet, whoever brought it up: cgroups, bridge and addresses are the same. Refuses to end that of another checkout.
+OWNER=/run/cfnodes.owner
+
+leave_others_alone() {
+	local owner
+	owner=$(cat "$OWNER" 2>/dev/null) || return 0
+	if [ "$owner" = "$RUN" ] || [ ! -d "$owner" ] || [ -z "$(leftovers)" ]; then return 0; fi
+	die "a fleet of another checkout is up: end it with ${owner%/.run}/down"
+}
+
+# Processes that live in the hosts' own cgroups.
+leftovers() {
+	local group
+	for group in $(cgroups_of x); do
+		group=${group%/x}
+		[ ! -d "$group" ] || find "$group" -name cgroup.procs -exec cat {} + 2>/dev/null
+	done | sort -u
+}
+
 # Becomes the command after $1, in cgroups of the host's own: without them the hosts' systemds would share one tree.
 enter_cgroup() {
 	local group parent
@@ -124,11 +143,8 @@ enter_cgroup() {
 
 # Ends what still lives in the hosts' own cgroups: all of it was started by up, also when nspawn itself is gone.
 end_leftovers() {
-	local group
-	for group in $(cgroups_of x); do
-		group=${group%/x}
-		[ ! -d "$group" ] || find "$group" -name cgroup.procs -exec cat {} + 2>/dev/null
-	done | sort -u | while read -r pid; do
+	local pid
+	leftovers | while read -r pid; do
 		[ "$pid" -le 1 ] || kill -KILL "$pid" 2>/dev/null || :
 	done
 }

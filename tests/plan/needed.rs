@@ -80,6 +80,12 @@ fn what_a_worker_needs() {
         "w1 start kubelet",
     ]
     .as_slice();
+    let reissued = [
+        "w1 stop kubelet",
+        "w1 reissue the kubelet's client certificate",
+        "w1 start kubelet",
+    ]
+    .as_slice();
     let only_kubelet = ["w1 stop kubelet", "w1 start kubelet"].as_slice();
     let base = || stale(fresh(), "m1");
     let unit = |state: &'static str, unit: &'static str| {
@@ -92,7 +98,7 @@ fn what_a_worker_needs() {
         (base().with_live("w1", |l| l.endpoint = ill()), only_kubelet),
         (base().with_live("w1", |l| l.endpoint = None), only_kubelet),
         (base().with_live("w1", |l| l.node = ill()), only_kubelet),
-        (base().with_certificate("w1", "kubelet-client", -1), only_kubelet),
+        (base().with_certificate("w1", "kubelet-client", -1), reissued),
         (unit("failed", "kubelet.service"), only_kubelet),
         (
             unit("inactive", "containerd.service").with_live("w1", |l| l.node = ill()),

@@ -1,8 +1,6 @@
 //! Whatever bytes a file, a host or a damaged disk gives: an answer or an error, never a panic. The same readers are fuzzed
 //! for longer by `fuzz/run`.
 
-#![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use certfleet::plan::Plan;
 use harness::{Facts, Story, Wish};
-use script::Script;
+use script::{Order, Script};
 
 fn files() -> Vec<PathBuf> {
     let entries = fs::read_dir("tests/scenarios").expect("the folder is there").flatten();
@@ -52,8 +52,9 @@ async fn play(file: &Path) -> Vec<String> {
 }
 
 async fn planned(script: &Script, story: &Story) -> (Facts, Plan) {
-    match script.strategy {
-        Some(asked) => story.plan_strategy(asked, &script.limit).await,
+    match script.order {
+        Some(Order::Chosen) => story.plan_strategy(None, &script.limit).await,
+        Some(Order::Wanted(strategy)) => story.plan_strategy(Some(strategy), &script.limit).await,
         None => story.plan_alive(&script.playbook, &script.limit).await,
     }
 }

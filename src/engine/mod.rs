@@ -33,6 +33,7 @@ mod pods_view;
 mod redact;
 mod settle;
 mod settle_begun;
+mod start_again;
 mod supervise;
 mod step;
 

@@ -18,13 +18,13 @@ use super::redact::shown;
 use super::relay::run_relay;
 use super::settle::{Settled, settle, settle_lost};
 use super::settle_begun::{Begun, settle_begun};
+use super::start_again;
 use super::supervise;
 
 /// The state of a host to which no command was sent.
 pub(super) const NOTHING_SENT: &str = "nothing was sent to the host by this step";
 /// A start can fail once and succeed a moment later (seen on docker).
 const START_ATTEMPTS: usize = 3;
-const START_PAUSE: Duration = Duration::from_secs(3);
 /// `systemctl start` returns before a unit has settled; the gate is the real judge.
 const LOOKS_AFTER: usize = 5;
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
@@ -186,7 +186,11 @@ async fn attempt(run: &Run, step: &PlannedStep, postcondition: &Postcondition, m
         if number >= attempts || !matches!(refusal, Outcome::Failed { .. }) {
             return refusal;
         }
-        pause(run, step, &refusal).await;
+        let why = match refusal {
+            Outcome::Failed { what, .. } => what,
+            other => format!("{other:?}"),
+        };
+        start_again::prepare(run, step, why).await;
     }
     unreachable_by_construction(step)
 }
@@ -197,21 +201,6 @@ fn unreachable_by_construction(step: &PlannedStep) -> Outcome {
         what: format!("{} made no attempt", step.planned.title),
         next: "This is a bug; please report it.".to_owned(),
     }
-}
-
-async fn pause(run: &Run, step: &PlannedStep, refusal: &Outcome) {
-    let why = match refusal {
-        Outcome::Failed { what, .. } => what.clone(),
-        other => format!("{other:?}"),
-    };
-    // A pause that cannot be recorded changes nothing: the next intent will tell.
-    let _ = run.recorder.record(EventKind::StepRetried {
-        step: step.id.clone(),
-        host: step.host.clone(),
-        why,
-        pause: START_PAUSE,
-    });
-    sleep(START_PAUSE).await;
 }
 
 /// Why the commands of a step did not all succeed.

@@ -94,7 +94,7 @@ const CASES: [Case; 16] = [
         "kubelet-client",
         Verdict::Expired,
         "own client certificate on w1 expired",
-        "certificate",
+        RENEW,
     ),
     Case(
         "w2",

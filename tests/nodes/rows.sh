@@ -9,14 +9,21 @@ copied             |quick|$MIXED                            |copied            |
 external-ca        |quick|$MIXED                            |external-ca       |2|no |ca.key
 ca-expired         |quick|$MIXED                            |ca-expired        |2|no |ca ~expired
 clock              |quick|$MIXED                            |clock             |2|no |clock~m2
-kubelet-expired    |quick|$MIXED                            |kubelet-expired   |2|no |kubelet-client~expired
+kubelet-expired    |quick|$MIXED                            |kubelet-expired   |0|yes|SUCCEEDED~system:node:
 unknown-authority  |quick|$MIXED                            |unknown-authority |4|yes|w1~unknown_authority
+rolling            |     |--runtime docker                  |expiring          |0|yes|SUCCEEDED~rolling
 expired            |     |--runtime docker                  |expired           |0|yes|SUCCEEDED
-expired-all        |     |--runtime docker                  |expired-all       |2|no |kubelet-client~expired
-worker-unreachable |     |--runtime docker                  |worker-unreachable|0|yes|w2: cannot be reached and is left out
+quorum-lost        |     |--runtime docker                  |quorum-lost       |0|yes|SUCCEEDED
+expired-all        |     |--runtime docker                  |expired-all       |0|yes|SUCCEEDED~system:node:
+worker-unreachable |     |--runtime docker                  |worker-unreachable|5|no |worker-unreachable~w2
 two-attempts       |     |--runtime docker                  |two-attempts      |0|yes|SUCCEEDED
 vacuum             |     |--runtime docker                  |vacuum            |0|yes|SUCCEEDED
 flood              |     |--runtime docker                  |flood             |0|yes|SUCCEEDED
 expired-containerd |     |--runtime containerd --kubernetes 1.28|expired       |0|yes|SUCCEEDED~recycle
 expired-restore    |     |--runtime docker --live-restore all|expired          |0|yes|SUCCEEDED~the old containers are gone
+seed-real          |     |$MIXED --real-runtimes            |seed              |0|yes|SUCCEEDED~deleted calico-node-
+two-attempts-real  |     |$MIXED --real-runtimes            |expired two-attempts|0|yes|SUCCEEDED
+quorum-lost-real   |     |$MIXED --real-runtimes            |quorum-lost       |0|yes|SUCCEEDED
+rolling-real       |     |$MIXED --real-runtimes            |expiring          |0|yes|SUCCEEDED~rolling
+expired-all-real   |     |$MIXED --real-runtimes            |expired-all       |0|yes|SUCCEEDED
 "

@@ -87,6 +87,12 @@ fn what_a_worker_needs() {
     ]
     .as_slice();
     let only_kubelet = ["w1 stop kubelet", "w1 start kubelet"].as_slice();
+    let reissued = [
+        "w1 stop kubelet",
+        "w1 reissue the kubelet's client certificate",
+        "w1 start kubelet",
+    ]
+    .as_slice();
     let base = || stale(fresh(), "m1");
     let unit = |state: &'static str, unit: &'static str| {
         base().with("w1", move |f| {

@@ -162,12 +162,13 @@ fn parked_manifests_are_said_with_who_puts_them_back() {
 #[test]
 fn workers_are_gated_on_the_endpoint_that_their_kubelet_uses() {
     for playbook in ["renew", "restart", "rolling", "check"] {
-        let mut fleet = Fleet::new(3, 2);
+        let mut fleet = Fleet::new(3, 2).with("w2", |facts| facts.kubelet_server = None);
         for name in ["w1", "m1"] {
             fleet = fleet.with(name, |facts| {
-                facts.kubelet_server = Some("https://vip.example:6443".to_owned())
+                facts.kubelet_server = Some("https://vip.example:6443".to_owned());
             });
         }
+        fleet = fleet.with("w2", |facts| facts.kubelet_server = None);
         let plan = fleet.plan(&built_in(playbook), "all");
         let gates = plan.phases.iter().filter_map(|p| p.gate.as_ref());
         let asked: Vec<&str> = gates

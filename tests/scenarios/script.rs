@@ -7,13 +7,21 @@ use certfleet::model::playbook::Share;
 use certfleet::model::{Playbook, RuntimeKind};
 use certfleet::plan::Strategy;
 
+/// What `renew --strategy` was given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Order {
+    /// `auto`.
+    Chosen,
+    Wanted(Strategy),
+}
+
 /// A whole file.
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) fleet: LabConfig,
     pub(crate) playbook: Playbook,
-    /// Instead of a playbook; the inner `None` is `auto`.
-    pub(crate) strategy: Option<Option<Strategy>>,
+    /// Instead of a playbook.
+    pub(crate) order: Option<Order>,
     pub(crate) limit: String,
     faults: Vec<FaultRule>,
     /// Host, unit, how many starts fail.
@@ -49,7 +57,7 @@ impl Script {
         let mut script = Self {
             fleet: LabConfig::new(Scenario::Seed).sized(1, 1),
             playbook: load_playbook("renew").map_err(|e| e.to_string())?,
-            strategy: None,
+            order: None,
             limit: "all".to_owned(),
             faults: Vec::new(),
             failing: Vec::new(),
@@ -108,7 +116,7 @@ impl Script {
             "fail-start" => self.failing.push(failing(value)?),
             "down" => self.faults.push(rule(value, "", Fault::RefuseConnection, u32::MAX)),
             "playbook" => self.playbook = load_playbook(value).map_err(|e| e.to_string())?,
-            "strategy" => self.strategy = Some(strategy(value)?),
+            "strategy" => self.order = Some(order(value)?),
             "max-failures" => {
                 let share = Share::Count(number(value)?);
                 self.playbook.phases.iter_mut().for_each(|p| p.max_failures = share);
@@ -133,11 +141,11 @@ fn number<N: std::str::FromStr>(value: &str) -> Result<N, String> {
     value.parse().map_err(|_| format!("`{value}` is not a number"))
 }
 
-fn strategy(value: &str) -> Result<Option<Strategy>, String> {
+fn order(value: &str) -> Result<Order, String> {
     match value {
-        "auto" => Ok(None),
-        "stop-all" => Ok(Some(Strategy::StopAll)),
-        "rolling" => Ok(Some(Strategy::Rolling)),
+        "auto" => Ok(Order::Chosen),
+        "stop-all" => Ok(Order::Wanted(Strategy::StopAll)),
+        "rolling" => Ok(Order::Wanted(Strategy::Rolling)),
         _ => Err("auto, stop-all or rolling".to_owned()),
     }
 }

@@ -80,7 +80,8 @@ pub fn run(wanted: &Spec) -> Result<()> {
     // runc makes the mount points in the root file system, which is otherwise empty.
     fs::create_dir_all(&root)?;
     fs::write(file_of(&spec.id), serde_json::to_vec(&spec)?)?;
-    let mut args = words("run --detach --net-host --rootfs");
+    let mut args =
+        words("run --detach --net-host --rootfs --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin");
     args.extend(["--log-uri".to_owned(), format!("file://{}", spec.log)]);
     for (name, value) in labels(&spec) {
         args.extend(["--label".to_owned(), format!("{name}={value}")]);

@@ -22,15 +22,19 @@ fn ask(method: &str, path: &str, kind: &str, body: &[u8]) -> Result<(u16, Value)
         "{method} {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body)?;
+    stream.write_all(&[head.as_bytes(), body].concat())?;
     let answer = http::read(&mut stream)?.context("docker hung up")?;
     let status = answer.start.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
     Ok((status, serde_json::from_slice(&answer.body).unwrap_or_default()))
 }
 
 fn must(method: &str, path: &str, body: &Value) -> Result<Value> {
-    let (status, answer) = ask(method, path, "application/json", body.to_string().as_bytes())?;
+    let text = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let (status, answer) = ask(method, path, "application/json", text.as_bytes())?;
     match status {
         200..400 => Ok(answer),
         _ => bail!(

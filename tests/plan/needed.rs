@@ -80,12 +80,6 @@ fn what_a_worker_needs() {
         "w1 start kubelet",
     ]
     .as_slice();
-    let reissued = [
-        "w1 stop kubelet",
-        "w1 reissue the kubelet's client certificate",
-        "w1 start kubelet",
-    ]
-    .as_slice();
     let only_kubelet = ["w1 stop kubelet", "w1 start kubelet"].as_slice();
     let reissued = [
         "w1 stop kubelet",

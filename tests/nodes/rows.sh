@@ -10,7 +10,7 @@ external-ca        |quick|$MIXED                            |external-ca       |
 ca-expired         |quick|$MIXED                            |ca-expired        |2|no |ca ~expired
 clock              |quick|$MIXED                            |clock             |2|no |clock~m2
 kubelet-expired    |quick|$MIXED                            |kubelet-expired   |0|yes|SUCCEEDED~system:node:
-unknown-authority  |quick|$MIXED                            |unknown-authority |4|yes|w1~unknown_authority
+unknown-authority  |quick|$MIXED                            |expired unknown-authority|4|yes|w1~unknown_authority
 rolling            |     |--runtime docker                  |expiring          |0|yes|SUCCEEDED~rolling
 expired            |     |--runtime docker                  |expired           |0|yes|SUCCEEDED
 quorum-lost        |     |--runtime docker                  |quorum-lost       |0|yes|SUCCEEDED

@@ -101,7 +101,8 @@ pub(super) fn outage_not_accepted(input: &PlanInput<'_>, plan: &Plan) -> Vec<Not
             notes.push(outage_note(phase, stopped, members.len()));
         }
         if takes_down(phase) && !comes_back(input, phase) {
-            down.extend(planned.hosts().into_iter().filter(|h| members.contains(h)));
+            let stopped = planned.hosts().into_iter().filter(|h| works_on(planned, h));
+            down.extend(stopped.filter(|h| members.contains(h)));
         } else if starts_kubelet(phase) {
             down.retain(|h| !planned.hosts().contains(h));
         }
@@ -150,6 +151,11 @@ fn comes_back(input: &PlanInput<'_>, phase: &Phase) -> bool {
     starts_kubelet(phase) || !stopped
 }
 
+/// Whether anything is done there: a member whose every step is left out stays up.
+fn works_on(planned: &PlannedPhase, host: &HostName) -> bool {
+    planned.steps.iter().any(|s| s.host == *host && s.planned.skip.is_none())
+}
+
 /// Members that are away at the same time in this phase, those of earlier phases included.
 fn most_stopped(
     input: &PlanInput<'_>,
@@ -161,7 +167,7 @@ fn most_stopped(
     let touched = |hosts: &[HostName]| {
         hosts
             .iter()
-            .filter(|h| members.contains(h) && !down.contains(h))
+            .filter(|h| members.contains(h) && !down.contains(h) && works_on(planned, h))
             .count()
     };
     let here = if comes_back(input, phase) {

@@ -30,7 +30,9 @@ pub(super) async fn prepare(run: &Run, step: &PlannedStep, why: String) {
 }
 
 fn forget_failures(command: &Command) -> Option<Command> {
-    let units = command.words.strip_prefix(&["systemctl".to_owned(), "start".to_owned()])?;
+    let units = command
+        .words
+        .strip_prefix(&["systemctl".to_owned(), "start".to_owned()])?;
     let words = ["systemctl", "reset-failed"].into_iter().map(str::to_owned);
     Some(Command::root(words.chain(units.iter().cloned())))
 }
@@ -43,7 +45,10 @@ mod tests {
     fn what_is_started_is_forgiven() {
         let start = Command::root(["systemctl", "start", "docker.socket", "docker.service"]);
         let forget = forget_failures(&start).unwrap();
-        assert_eq!(forget.to_string(), "systemctl reset-failed docker.socket docker.service");
+        assert_eq!(
+            forget.to_string(),
+            "systemctl reset-failed docker.socket docker.service"
+        );
         assert!(forget_failures(&Command::root(["systemctl", "stop", "docker.service"])).is_none());
     }
 }

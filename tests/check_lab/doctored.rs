@@ -133,7 +133,7 @@ const CASES: [Case; 16] = [
         Subject::File,
         "kubelet-client",
         Verdict::Ok,
-        "the clock of w8 is 10 min behind",
+        "the clock of w8 is ",
         "set the host's clock",
     ),
 ];

@@ -28,7 +28,10 @@ fn a_second_renewal_plans_nothing_and_asks_nothing() {
         assert!(plan.phases.iter().all(|p| p.gate.is_none()), "{name}");
         assert!(!plan.has_outage());
         let errors: Vec<_> = plan.errors().collect();
-        assert!(errors.is_empty(), "who has nothing to do takes nothing down: {errors:?}");
+        assert!(
+            errors.is_empty(),
+            "who has nothing to do takes nothing down: {errors:?}"
+        );
         let forced = fresh().work(&built_in(name).forced());
         assert!(forced.contains(&"m1 renew 10 certificates".to_owned()), "{forced:?}");
     }

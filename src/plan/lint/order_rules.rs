@@ -153,7 +153,10 @@ fn comes_back(input: &PlanInput<'_>, phase: &Phase) -> bool {
 
 /// Whether anything is done there: a member whose every step is left out stays up.
 fn works_on(planned: &PlannedPhase, host: &HostName) -> bool {
-    planned.steps.iter().any(|s| s.host == *host && s.planned.skip.is_none())
+    planned
+        .steps
+        .iter()
+        .any(|s| s.host == *host && s.planned.skip.is_none())
 }
 
 /// Members that are away at the same time in this phase, those of earlier phases included.

@@ -32,7 +32,8 @@ fn head(page: &mut Page<'_>, report: &RunReport) {
     page.heading(&title);
     page.field("run", &report.run);
     if let Some(started) = report.started {
-        let text = format!("{started}, {}", took(Duration::from_millis(report.elapsed_ms)));
+        let at = started.strftime("%Y-%m-%d %H:%M:%S UTC");
+        let text = format!("{at}, {}", took(Duration::from_millis(report.elapsed_ms)));
         page.field("started", &text);
     }
     page.field("by", &format!("{}, certfleet {}", report.operator, report.version));

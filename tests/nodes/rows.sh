@@ -16,9 +16,9 @@ expired            |     |--runtime docker                  |expired           |
 quorum-lost        |     |--runtime docker                  |quorum-lost       |0|yes|SUCCEEDED
 expired-all        |     |--runtime docker                  |expired-all       |0|yes|SUCCEEDED~system:node:
 worker-unreachable |     |--runtime docker                  |worker-unreachable|5|no |worker-unreachable~w2
-two-attempts       |     |--runtime docker                  |two-attempts      |0|yes|SUCCEEDED
-vacuum             |     |--runtime docker                  |vacuum            |0|yes|SUCCEEDED
-flood              |     |--runtime docker                  |flood             |0|yes|SUCCEEDED
+two-attempts       |     |--runtime docker                  |expired two-attempts|0|yes|SUCCEEDED
+vacuum             |     |--runtime docker                  |expired vacuum    |0|yes|SUCCEEDED
+flood              |     |--runtime docker                  |expired flood     |0|yes|SUCCEEDED
 expired-containerd |     |--runtime containerd --kubernetes 1.28|expired       |0|yes|SUCCEEDED~recycle
 expired-restore    |     |--runtime docker --live-restore all|expired          |0|yes|SUCCEEDED~the old containers are gone
 seed-real          |     |$MIXED --real-runtimes            |seed              |0|yes|SUCCEEDED~deleted calico-node-

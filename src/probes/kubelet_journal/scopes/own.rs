@@ -44,6 +44,7 @@ pub(super) const TABLE: &[ScopeRow] = &[
             "failed to create lease",
             "failed to renew lease",
             "unable to write event",
+            "(may retry after sleeping)",
             "Server rejected event",
             "failed while requesting a signed cert",
             "cannot create certificate signing request",
@@ -66,6 +67,19 @@ pub(super) const TABLE: &[ScopeRow] = &[
             "failed to fetch node",
         ]),
         "client-go reflector.go; kubelet_node_status.go; component-helpers lease/controller.go; event.go; certificate_manager.go; status_manager.go",
+    ),
+    text(
+        "own-path",
+        Scope::ApiRequest,
+        Text::any(&[
+            "spec.nodeName%3D",
+            "metadata.name%3D",
+            "/api/v1/nodes/",
+            "/csinodes/",
+            "/serviceaccounts/",
+            "/certificatesigningrequests",
+        ]),
+        "what the kubelet asks for: its own node, the pods bound to it, the objects they name",
     ),
     text(
         "workload",

@@ -43,8 +43,8 @@ fn lists_all(name: &str, body: &str) -> bool {
         _ => return false,
     };
     let asked = body.split_once(path).map_or("", |(_, query)| query);
-    let ended = asked.contains(": ") || asked.contains("&resourceVersion=");
-    ended && !asked.contains(own)
+    let whole = asked.contains("resourceVersion=") || asked.contains("fieldSelector=");
+    whole && asked.contains(": ") && !asked.contains(own)
 }
 
 fn foreign_path(body: &str) -> bool {

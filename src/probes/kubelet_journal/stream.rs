@@ -107,7 +107,8 @@ impl Classifier {
                 let breaks = if open.record.is_headless() {
                     follows_plain(&open.record.message, &record.message, indented)
                 } else {
-                    breaks_off(&open.record.message) || is_field(&record.message)
+                    is_field(&record.message)
+                        || (breaks_off(&open.record.message) && !is_next(&open.record.message, &record.message))
                 };
                 record.is_headless() && part && breaks
             }
@@ -179,6 +180,19 @@ fn is_field(text: &str) -> bool {
     text.trim_start()
         .split_once('=')
         .is_some_and(|(key, value)| key.bytes().all(|b| b.is_ascii_alphabetic()) && value.starts_with(['"', '<']))
+}
+
+/// Whether a record ends in words that end one, and the next line begins with a word.
+fn is_next(open: &str, next: &str) -> bool {
+    const LAST_WORDS: [&str; 6] = [
+        "not found",
+        "not yet valid",
+        "Unauthorized",
+        "connection refused",
+        "no such file or directory",
+        "at the cluster scope",
+    ];
+    next.starts_with(char::is_alphabetic) && LAST_WORDS.iter().any(|words| open.ends_with(words))
 }
 
 /// Whether a record can end there: not after a finished sentence, list or quotation.

@@ -78,8 +78,11 @@ pub(super) const TABLE: &[ScopeRow] = &[
             "/csinodes/",
             "/serviceaccounts/",
             "/certificatesigningrequests",
+            "csidrivers.storage.k8s.io is",
+            "csinodes.storage.k8s.io \"",
+            "runtimeclasses.node.k8s.io is",
         ]),
-        "what the kubelet asks for: its own node, the pods bound to it, the objects they name",
+        "what the kubelet asks for: its own node, the pods bound to it, the objects they name; a 403 names the resource",
     ),
     text(
         "workload",

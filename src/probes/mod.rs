@@ -14,6 +14,8 @@ pub mod containers;
 pub mod etcd;
 pub mod api_server;
 pub mod nodes;
+pub mod cordon;
+pub mod component_health;
 pub mod pods;
 pub mod journal_cursor;
 pub mod kubeadm_renew;

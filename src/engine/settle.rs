@@ -6,9 +6,9 @@ use tokio::time::sleep;
 
 use crate::model::gate::UnitState;
 use crate::model::{Command, HostName, Outcome};
-use crate::plan::{PlannedStep, Postcondition};
+use crate::plan::{NodeState, PlannedStep, Postcondition};
 use crate::probes::verdict::Verdict;
-use crate::probes::{certificates_on_disk, containers, kubelet_client, units};
+use crate::probes::{certificates_on_disk, containers, cordon, kubelet_client, units};
 use crate::remote::RemoteError;
 
 use super::context::Run;
@@ -60,6 +60,14 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
             let output = run.ask(host, &containers::command(*runtime)).await?;
             let found = containers::parse(&output).map_err(|e| e.to_string());
             Ok(from(found.map(|found| containers::judge_gone(ids, &found))))
+        }
+        Postcondition::Node { speaker, look, aim } => {
+            let output = run.ask(speaker, look).await?;
+            let found = cordon::parse_look(&output).map_err(|e| e.to_string());
+            Ok(from(found.map(|found| match aim {
+                NodeState::Drained => cordon::judge_drained(&found, &run.id),
+                NodeState::Released => cordon::judge_released(&found),
+            })))
         }
         Postcondition::CommandSucceeds { command } => {
             let output = run.ask(host, command).await?;

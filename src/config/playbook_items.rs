@@ -120,7 +120,7 @@ pub(super) enum ProbeFile {
 }
 
 /// The probes as a person writes them.
-pub(super) const PROBES: [&str; 10] = [
+pub(super) const PROBES: [&str; 11] = [
     "certificates-on-disk",
     "certificates-in-use",
     "kubelet-journal",
@@ -131,6 +131,7 @@ pub(super) const PROBES: [&str; 10] = [
     "nodes",
     "pods",
     "static-pods",
+    "component-health",
 ];
 
 /// A systemd unit is in a state.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::model::exit::RunEnd;
 use crate::model::{HostName, Outcome, RunId};
 
+use super::journal_start::{self, JournalStart};
 use super::kinds::{Event, EventKind, GateReason, Tally};
 
 /// Everything that is known about a run from its events.
@@ -25,10 +26,12 @@ pub struct RunState {
     pub boots: BTreeMap<HostName, String>,
     /// When the first phase began that takes the API away.
     pub away_since: Option<Timestamp>,
-    /// Where journals ended, by phase and host: cursor, and the host's clock.
-    pub journals: BTreeMap<(String, HostName), (Option<String>, Timestamp)>,
+    /// Where journals ended, by phase and host.
+    pub journals: BTreeMap<(String, HostName), JournalStart>,
     pub tally: Tally,
     pub excluded: BTreeMap<HostName, String>,
+    /// Hosts whose nodes may be under a cordon of this run: name of the node, and the master that spoke for it.
+    pub cordoned: BTreeMap<HostName, (String, HostName)>,
     pub stop_requested: bool,
     /// How often the run was resumed.
     pub resumed: u32,
@@ -121,10 +124,22 @@ impl RunState {
                 cursor,
                 since,
             } => {
-                self.journals
-                    .insert((phase.clone(), host.clone()), (cursor.clone(), *since));
+                let start = JournalStart {
+                    cursor: cursor.clone(),
+                    since: *since,
+                    judged: None,
+                };
+                self.journals.insert((phase.clone(), host.clone()), start);
             }
             EventKind::StopRequested => self.stop_requested = true,
+            EventKind::NodeCordoned {
+                host, node, speaker, ..
+            } => {
+                self.cordoned.insert(host.clone(), (node.clone(), speaker.clone()));
+            }
+            EventKind::NodeReleased { host, .. } => {
+                self.cordoned.remove(host);
+            }
             EventKind::HostExcluded { host, why, .. } => {
                 self.excluded.insert(host.clone(), why.clone());
             }
@@ -245,7 +260,10 @@ impl RunState {
                     .insert((host.clone(), probe.clone()), (*passed, detail.clone()));
             }),
             EventKind::GatePassed { phase, hosts, .. } => self.with_phase(phase, |p| p.prove(hosts)),
-            EventKind::GateFailed { phase, reasons, .. } => self.with_phase(phase, |p| p.fail(reasons)),
+            EventKind::GateFailed { phase, reasons, .. } => {
+                journal_start::judge(&mut self.journals, phase, reasons, at);
+                self.with_phase(phase, |p| p.fail(reasons));
+            }
             EventKind::PhaseFinished { phase, elapsed } => self.with_phase(phase, |p| {
                 p.status = PhaseStatus::Done;
                 p.finished = Some(at);
@@ -270,7 +288,9 @@ impl RunState {
     fn set_host(&mut self, phase: &str, host: &HostName, state: HostState) {
         self.with_phase(phase, |p| {
             let slot = p.hosts.entry(host.clone()).or_insert(HostState::Waiting);
-            if !matches!(slot, HostState::Failed | HostState::Unknown) {
+            // What is done after the gate takes nothing of its proof away.
+            let proven = *slot == HostState::Proven && matches!(state, HostState::Running | HostState::StepsDone);
+            if !proven && !matches!(slot, HostState::Failed | HostState::Unknown) {
                 *slot = state;
             }
         });

@@ -36,6 +36,8 @@ pub struct NodeStatus {
     pub served_is_disk: bool,
     /// Every certificate on disk is within its validity.
     pub disk_valid: bool,
+    /// The run that left the node cordoned.
+    pub cordoned_by: Option<String>,
     /// Container ids of the control plane, by name.
     pub containers: Vec<(String, String)>,
 }
@@ -115,6 +117,7 @@ impl NodeStatus {
             etcd_healthy: master.then(|| world.member_healthy(node)),
             served_is_disk: served_is_disk(node),
             disk_valid: disk_valid && node.files.leaf(KUBELET_CLIENT).is_some(),
+            cordoned_by: world.closed.get(&node.index).and_then(|c| c.by.clone()),
             containers: node
                 .containers
                 .iter()
@@ -135,6 +138,10 @@ impl NodeStatus {
                 "a process uses another certificate than the one on disk",
             ),
             (self.disk_valid, "a certificate on disk is not valid"),
+            (
+                self.cordoned_by.is_none(),
+                "the node has the mark of a run that cordoned it",
+            ),
             (
                 self.api_ready.is_none() || self.containers.len() == 4,
                 "a control-plane container is missing",

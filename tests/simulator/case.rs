@@ -15,6 +15,8 @@ pub(crate) enum Book {
     Kubelets,
     /// A healthy cluster, one master after the other.
     Rolling,
+    /// Healthy workers, restarted one by one on drained nodes.
+    Drain,
 }
 
 /// What goes wrong.
@@ -60,10 +62,11 @@ const TROUBLES: [(Trouble, &str); 13] = [
     (Trouble::ClockBehind, "clock-behind"),
 ];
 
-const BOOKS: [(Book, &str); 3] = [
+const BOOKS: [(Book, &str); 4] = [
     (Book::Renew, "renew"),
     (Book::Kubelets, "kubelets"),
     (Book::Rolling, "rolling"),
+    (Book::Drain, "drain"),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -51,6 +51,13 @@ pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStat
         (["get"], Some(path)) => get_raw(context, &path),
         (["get", kind, names @ ..], None) => get(context, arguments, kind, names),
         (["certificate", "approve", name], None) => approve(context, name),
+        ([verb @ ("cordon" | "uncordon"), name], None) => {
+            let host = (*name).into();
+            context.record(format!("kubectl {verb} {name}"));
+            context.lab.cordon(&host, *verb == "cordon");
+            context.out(format!("node/{name} {verb}ed\n"));
+            FINE
+        }
         (["delete", "pod" | "pods" | "po", names @ ..], None) => delete(context, arguments, names),
         (["version"], None) => {
             client_version(context);
@@ -211,6 +218,7 @@ fn get(context: &mut Context, arguments: &[String], kind: &str, names: &[&str]) 
     let text = context.with(|w| match (kind, output.as_str()) {
         ("node" | "nodes" | "no", "json") => Some(json::nodes(w, &filter)),
         ("node" | "nodes" | "no", "" | "wide") => Some(table::nodes(w, output == "wide", headers)),
+        ("lease" | "leases", "json") => Some(json::leases(w, &filter)),
         ("pod" | "pods" | "po", "json") => Some(json::pods(w, &filter)),
         ("pod" | "pods" | "po", "" | "wide") => Some(table::pods(w, &filter, output == "wide", headers)),
         ("daemonset" | "daemonsets" | "ds", "json") => Some(json::daemon_sets(w, &filter)),

@@ -51,6 +51,8 @@ fn judge(ident: Option<&str>, message: &str) -> Verdict {
 #[derive(Debug)]
 pub(super) struct Line<'a> {
     who: Who,
+    /// Whether no identifier stands before it: then it need not come from the kubelet's unit at all.
+    anonymous: bool,
     pub(super) klog: Option<Klog<'a>>,
     facts: Found,
     pub(super) text: &'a str,
@@ -60,6 +62,7 @@ fn judge_one(ident: Option<&str>, message: &str, klog: Option<Klog<'_>>) -> Verd
     let text = text::telling(klog.map_or(message, |klog| klog.body), klog.map(|klog| klog.file));
     let line = Line {
         who: who(ident, klog.as_ref(), message),
+        anonymous: ident.is_none(),
         klog,
         facts: FACTS.of(&text),
         text: &text,
@@ -262,7 +265,7 @@ fn unknown(line: &Line<'_>) -> Verdict {
         }
         (Scope::General, None) => Verdict::neutral(rule),
         (Scope::General, Some(_)) => other(line),
-        _ if rule == "api-url" && !is_own_request(line) => other(line),
+        _ if line.anonymous && rule == "api-url" && !is_own_request(line) => other(line),
         _ => kubelet(line),
     }
 }

@@ -311,3 +311,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_request_of_no_known_program_is_the_kubelets_only_in_its_unit() {
+    let text = "Get https://10.0.0.1:6443/api/v1/nodes: x509: certificate has expired or is not yet valid";
+    let named = parse_line(format!("Jan 01 00:00:00 m1 sh[7]: {text}").as_bytes());
+    let effects = (classify(text).effect, classify_record(&named).effect);
+    assert_eq!(effects, (Effect::Foreign, Effect::Block));
+}

@@ -72,6 +72,14 @@ pub(super) fn external_authority() -> Cure {
     )
 }
 
+/// Whoever runs that etcd looks after it.
+pub(super) fn etcd_elsewhere() -> Cure {
+    manual(
+        "that etcd is not in this inventory: whoever runs it renews its certificates, and signs a new apiserver-etcd-client for the \
+         masters; then `certfleet restart`",
+    )
+}
+
 /// A kubelet that will not start again, and no master that could sign.
 fn kubelet_client() -> Cure {
     manual(

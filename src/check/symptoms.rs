@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 
-use crate::model::HostName;
-use crate::probes::served::ServedAnswer;
+use crate::model::certificate::SIGNED_BY_ETCD;
+use crate::model::{HostName, KeyMatch};
+use crate::probes::served::{ServedAnswer, Server};
 
 use super::View;
 use super::cure::{self, Cure, Cures};
+use super::inspection::Inspection;
 use super::level::Level;
 use super::row::{Row, Subject, Verdict};
 
@@ -135,6 +137,7 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
         _ if authority => cure::new_authority(),
         "kubelet-client" | "kubelet.conf" => cures.kubelet_client(signable(view)),
         "kubelet-serving" => cure::kubelet_serving(&row.place),
+        name if SIGNED_BY_ETCD.contains(&name) => etcd_cure(view, cures),
         _ if without_key(view, row) => cure::external_authority(),
         _ => cures.renew(),
     };
@@ -169,6 +172,23 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
 /// Some master can sign for a kubelet.
 fn signable(view: &View<'_>) -> bool {
     view.fleet.hosts.iter().any(|h| h.facts.ca_key == Some(true))
+}
+
+/// Some host can sign with etcd's CA, for itself and for the others.
+pub(super) fn etcd_signable(view: &View<'_>) -> bool {
+    let holds = |h: &&Inspection| h.file("etcd-ca").is_some_and(|ca| ca.key == KeyMatch::Match);
+    view.fleet.hosts.iter().any(|h| holds(&h))
+}
+
+fn etcd_cure(view: &View<'_>, cures: &Cures) -> Cure {
+    let ours = view.fleet.hosts.iter().any(|h| h.x509("etcd-server").is_some());
+    if etcd_signable(view) {
+        cures.renew()
+    } else if ours {
+        cure::external_authority()
+    } else {
+        cure::etcd_elsewhere()
+    }
 }
 
 /// `kubeadm certs renew` needs the key of the CA beside it.
@@ -212,14 +232,22 @@ fn served(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
             cure::kubelet_serving(serving_file(view, row)),
         );
     }
+    if process == Server::EtcdElsewhere.process() {
+        return elsewhere(row);
+    }
     let ended = row.not_after.is_some() && row.level == Level::Critical;
+    let renew = if SIGNED_BY_ETCD.contains(&row.name.as_str()) {
+        etcd_cure(view, cures)
+    } else {
+        cures.renew()
+    };
     match row.verdict {
         Verdict::RenewedNotInUse if ended => (Kind::ServesExpired, process, cures.restart()),
         Verdict::RenewedNotInUse => (Kind::NotInUse, process, cures.restart()),
         // The file is as bad: its own row says so, and one cure is enough.
-        Verdict::Expired => (Kind::Expired, row.name.clone(), cures.renew()),
-        Verdict::Expiring if row.level == Level::Critical => (Kind::ExpiringCritical, row.name.clone(), cures.renew()),
-        Verdict::Expiring => (Kind::Expiring, row.name.clone(), cures.renew()),
+        Verdict::Expired => (Kind::Expired, row.name.clone(), renew),
+        Verdict::Expiring if row.level == Level::Critical => (Kind::ExpiringCritical, row.name.clone(), renew),
+        Verdict::Expiring => (Kind::Expiring, row.name.clone(), renew),
         Verdict::Mismatch => (Kind::Mismatch, process, cures.restart()),
         _ => {
             let down = row.detail.as_deref() == Some("nothing listens there");
@@ -227,6 +255,19 @@ fn served(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
             (kind, format!("{process} ({})", row.place), cures.journal())
         }
     }
+}
+
+/// What is not ours is only told.
+fn elsewhere(row: &Row) -> Named {
+    let kind = match row.verdict {
+        Verdict::Expired => Kind::Expired,
+        Verdict::Expiring if row.level == Level::Critical => Kind::ExpiringCritical,
+        Verdict::Expiring => Kind::Expiring,
+        Verdict::NotYetValid => Kind::NotYetValid,
+        _ => Kind::Unseen,
+    };
+    let subject = format!("the certificate of etcd at {}, seen", row.place);
+    (kind, subject, cure::etcd_elsewhere())
 }
 
 /// The file that the kubelet of the row's host serves, as far as it is known.

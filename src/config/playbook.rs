@@ -172,6 +172,7 @@ fn lower_step(cx: &mut Context<'_>, step: &Sp<StepFile>) -> Operation {
             names: lower_names(cx, renew),
             force: renew.force,
         },
+        StepFile::ReissueEtcdCertificates(reissue) => Operation::ReissueEtcdCertificates { force: reissue.force },
         StepFile::Service(service) => {
             cx.check(service.unit.at, names::check_unit(&service.unit));
             Operation::Service {

@@ -16,6 +16,7 @@ use crate::model::playbook::ServiceState;
 pub(super) enum StepFile {
     Backup,
     RenewCertificates(RenewFile),
+    ReissueEtcdCertificates(ReissueEtcdFile),
     Service(ServiceFile),
     RecycleStaticPods,
     ReissueKubeletClient,
@@ -27,9 +28,10 @@ pub(super) enum StepFile {
 }
 
 /// The steps as a person writes them.
-pub(super) const STEPS: [&str; 10] = [
+pub(super) const STEPS: [&str; 11] = [
     "backup",
     "renew-certificates",
+    "reissue-etcd-certificates",
     "service",
     "recycle-static-pods",
     "reissue-kubelet-client",
@@ -53,6 +55,16 @@ pub(super) struct Nothing {}
 pub(super) struct RenewFile {
     /// `all` (default), or kubeadm's names such as `apiserver` and `admin.conf`.
     pub(super) names: Option<Texts>,
+    /// Also certificates that are fresh already. Default: false.
+    #[serde(default)]
+    pub(super) force: bool,
+}
+
+/// What etcd's CA signs, where its key is on another host: key and request here, signature there.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ReissueEtcdCertificates")]
+pub(super) struct ReissueEtcdFile {
     /// Also certificates that are fresh already. Default: false.
     #[serde(default)]
     pub(super) force: bool,
@@ -179,6 +191,7 @@ impl Item for StepFile {
     fn bare(word: &'static str) -> Option<Self> {
         match word {
             "renew-certificates" => Some(Self::RenewCertificates(RenewFile::default())),
+            "reissue-etcd-certificates" => Some(Self::ReissueEtcdCertificates(ReissueEtcdFile::default())),
             "prune-backups" => Some(Self::PruneBackups(PruneBackupsFile::default())),
             "delete-pods" => Some(Self::DeletePods(DeletePodsFile::default())),
             _ => Self::plain(word),
@@ -191,6 +204,9 @@ impl Item for StepFile {
         }
         Ok(match word {
             "renew-certificates" => Self::RenewCertificates(map.next_value::<Option<RenewFile>>()?.unwrap_or_default()),
+            "reissue-etcd-certificates" => {
+                Self::ReissueEtcdCertificates(map.next_value::<Option<ReissueEtcdFile>>()?.unwrap_or_default())
+            }
             "prune-backups" => Self::PruneBackups(map.next_value::<Option<PruneBackupsFile>>()?.unwrap_or_default()),
             "delete-pods" => Self::DeletePods(map.next_value::<Option<DeletePodsFile>>()?.unwrap_or_default()),
             "service" => Self::Service(map.next_value()?),
@@ -299,6 +315,10 @@ impl JsonSchema for StepFile {
         let keyed = vec![
             keyed_schema("backup", &generator.subschema_for::<Nothing>()),
             keyed_schema("renew-certificates", &generator.subschema_for::<RenewFile>()),
+            keyed_schema(
+                "reissue-etcd-certificates",
+                &generator.subschema_for::<ReissueEtcdFile>(),
+            ),
             keyed_schema("service", &generator.subschema_for::<ServiceFile>()),
             keyed_schema("recycle-static-pods", &generator.subschema_for::<Nothing>()),
             keyed_schema("reissue-kubelet-client", &generator.subschema_for::<Nothing>()),

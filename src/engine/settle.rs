@@ -44,7 +44,7 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
             let output = run.ask(host, &certificates_on_disk::command(settings)).await?;
             let found = certificates_on_disk::parse(&output).map_err(|e| e.to_string());
             Ok(from(found.map(|found| {
-                certificates_on_disk::judge(before, &found, now_on_host(run, host))
+                certificates_on_disk::judge_only(before, &found, now_on_host(run, host))
             })))
         }
         Postcondition::KubeletCertificates { node, serving } => {

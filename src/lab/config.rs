@@ -99,6 +99,17 @@ pub enum CalicoTrouble {
     Token,
 }
 
+/// Where the key of an external etcd's CA is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EtcdKey {
+    /// As kubeadm's documentation leaves it: on the first etcd host.
+    First,
+    /// On every etcd host.
+    Each,
+    /// On no host of the fleet.
+    Nowhere,
+}
+
 /// How long things take, in milliseconds of the lab's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timings {
@@ -165,6 +176,11 @@ impl Default for Timings {
 pub struct LabConfig {
     pub masters: usize,
     pub workers: usize,
+    /// Hosts that run nothing but an etcd member; 0: each master runs its own (stacked).
+    pub etcd: usize,
+    pub etcd_key: EtcdKey,
+    /// The etcd hosts are somebody else's: in no inventory, and not to be logged in to.
+    pub foreign_etcd: bool,
     pub scenario: Scenario,
     /// Source of every name, id and fault; the same seed gives the same fleet (keys aside).
     pub seed: u64,
@@ -214,6 +230,9 @@ impl LabConfig {
         Self {
             masters: 3,
             workers: 5,
+            etcd: 0,
+            etcd_key: EtcdKey::First,
+            foreign_etcd: false,
             scenario,
             seed: 20_200_809,
             kubernetes: KubeVersion {
@@ -247,6 +266,13 @@ impl LabConfig {
         self
     }
 
+    /// The same with an etcd on hosts of its own.
+    #[must_use]
+    pub fn with_etcd(mut self, hosts: usize) -> Self {
+        self.etcd = hosts;
+        self
+    }
+
     /// The same with another Kubernetes minor version and runtime.
     #[must_use]
     pub fn with_versions(mut self, minor: u32, runtime: RuntimeKind) -> Self {
@@ -255,10 +281,11 @@ impl LabConfig {
         self
     }
 
-    /// `m1`, `m2` … `w1`, `w2` …: masters first.
+    /// `m1`, `m2` … `w1`, `w2` … `e1` …: masters first.
     pub fn host_names(&self) -> Vec<String> {
-        let masters = (1..=self.masters).map(|n| format!("m{n}"));
-        masters.chain((1..=self.workers).map(|n| format!("w{n}"))).collect()
+        let named = |letter, number| (1..=number).map(move |n| format!("{letter}{n}"));
+        let nodes = named('m', self.masters).chain(named('w', self.workers));
+        nodes.chain(named('e', self.etcd)).collect()
     }
 }
 

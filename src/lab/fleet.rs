@@ -77,9 +77,9 @@ impl Lab {
         self.clock.wall(self.clock.now())
     }
 
-    /// Host names, masters first.
+    /// Host names, masters first; without those that are somebody else's.
     pub fn inventory_hosts(&self) -> Vec<HostName> {
-        self.with(|w| w.nodes.iter().map(|n| n.name.clone()).collect())
+        self.with(|w| ours(w).map(|n| n.name.clone()).collect())
     }
 
     /// The inventory of the fleet, cluster name `lab`; SSH settings are left to the caller.
@@ -100,7 +100,7 @@ impl Lab {
         };
         Inventory {
             cluster: "lab".to_owned(),
-            hosts: self.with(|w| w.nodes.iter().map(host).collect()),
+            hosts: self.with(|w| ours(w).map(host).collect()),
         }
     }
 
@@ -181,6 +181,16 @@ impl Lab {
         });
     }
 
+    /// The etcd member of a host is gone for good.
+    pub fn lose_member(&self, host: &HostName) {
+        self.with(|w| {
+            if let Some(node) = w.nodes.iter_mut().find(|n| n.name == *host) {
+                node.files.remove(&super::static_pods::manifest("etcd"));
+                node.containers.retain(|c| c.component != "etcd");
+            }
+        });
+    }
+
     /// Fills, or empties, the disk of a machine.
     pub fn fill_disk(&self, host: &HostName, full: bool) {
         self.with(|w| {
@@ -248,4 +258,10 @@ impl Machine for Lab {
 /// Role of a host in the lab.
 pub(super) fn is_master(node: &super::node::Node) -> bool {
     node.role == Role::ControlPlane
+}
+
+/// An etcd of somebody else is in no inventory.
+fn ours(world: &World) -> impl Iterator<Item = &super::node::Node> {
+    let foreign = world.config.foreign_etcd;
+    world.nodes.iter().filter(move |n| !(foreign && n.role == Role::Etcd))
 }

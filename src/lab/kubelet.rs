@@ -8,8 +8,8 @@ use super::node::{Api, Moment, Node};
 use super::pki::Leaf;
 use super::speech::{Failure, Speech};
 use super::units::UnitState;
-use crate::model::RuntimeKind;
 use crate::model::facts::KubeVersion;
+use crate::model::{Role, RuntimeKind};
 
 /// A running kubelet.
 #[derive(Debug, Clone)]
@@ -81,7 +81,9 @@ pub(super) fn tick(node: &mut Node, moment: &Moment, cni_broken: bool) {
     }
     if kubelet.booted {
         watch_runtime(node, &kubelet, moment);
-        talk(node, &mut kubelet, moment);
+        if node.role != Role::Etcd {
+            talk(node, &mut kubelet, moment);
+        }
         complain_of_cni(node, &mut kubelet, moment, cni_broken);
     }
     node.kubelet = Some(kubelet);
@@ -120,9 +122,9 @@ fn boot(node: &mut Node, kubelet: &mut Kubelet, moment: &Moment) -> bool {
     kubelet.client = super::kubelet_files::client(&node.files, now);
     let fatal = match &kubelet.client {
         Some(leaf) if leaf.expired(now) => words.bootstrap_failed(leaf),
-        None => vec![words.fatal("unable to load bootstrap kubeconfig: stat /etc/kubernetes/bootstrap-kubelet.conf: no such file or directory")],
-        Some(_) if !node.runtime_up() => vec![words.fatal(runtime_missing(node))],
-        Some(_) => Vec::new(),
+        None if node.role != Role::Etcd => vec![words.fatal("unable to load bootstrap kubeconfig: stat /etc/kubernetes/bootstrap-kubelet.conf: no such file or directory")],
+        _ if !node.runtime_up() => vec![words.fatal(runtime_missing(node))],
+        _ => Vec::new(),
     };
     if fatal.is_empty() {
         say(node, moment, kubelet.pid, &words.running());

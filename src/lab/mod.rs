@@ -13,6 +13,7 @@ mod commands;
 pub mod config;
 mod context;
 mod doctor;
+mod etcd_files;
 pub mod faults;
 mod file_tree;
 pub mod files;
@@ -48,7 +49,7 @@ mod world;
 mod tests;
 
 pub use alarm::Alarm;
-pub use config::{CalicoTrouble, LabConfig, Scenario, Timings};
+pub use config::{CalicoTrouble, EtcdKey, LabConfig, Scenario, Timings};
 pub use faults::{Fault, FaultRule};
 pub use files::{LabFiles, LabHost, LabLogin};
 pub use fleet::Lab;

@@ -222,7 +222,7 @@ impl Node {
                 task.abort();
             }
         }
-        self.files.remove(super::kubelet_files::PENDING_KEY);
+        self.files.remove_below("/run/certfleet");
         self.boot_id = boot_id;
         self.booted = moment.now;
         self.containers.clear();

@@ -8,6 +8,7 @@ use crate::model::{HostName, Role, RuntimeKind};
 use super::alarm::Watch;
 use super::clock::{DAY, LabClock, Millis};
 use super::config::{LabConfig, Scenario};
+use super::etcd_files::put_etcd_files;
 use super::faults::{Fault, FaultPlan, FaultRule};
 use super::file_tree::{Content, FileTree};
 use super::journald::Journal;
@@ -68,16 +69,18 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
 
 fn add_nodes(world: &mut World, story: &Story) -> Result<(), LabError> {
     for (index, name) in world.config.host_names().into_iter().enumerate() {
-        let role = if index < world.config.masters {
-            Role::ControlPlane
-        } else {
-            Role::Worker
+        let role = match index.checked_sub(world.config.masters) {
+            None => Role::ControlPlane,
+            Some(other) if other < world.config.workers => Role::Worker,
+            Some(_) => Role::Etcd,
         };
         let node = bare_node(world, index, &name, role);
         world.nodes.push(node);
         put_kubelet_files(world, index, story)?;
-        if role == Role::ControlPlane {
-            put_master_files(world, index, story)?;
+        match role {
+            Role::ControlPlane => put_master_files(world, index, story)?,
+            Role::Etcd => put_etcd_files(world, index, story)?,
+            Role::Worker => {}
         }
     }
     Ok(())
@@ -85,11 +88,7 @@ fn add_nodes(world: &mut World, story: &Story) -> Result<(), LabError> {
 
 fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
     let config = &world.config;
-    let number = if role == Role::Worker {
-        21 + index - config.masters
-    } else {
-        11 + index
-    };
+    let address = address(config, index, role);
     let french = config.scenario == Scenario::French;
     let offset = config
         .clock_offsets
@@ -103,7 +102,7 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
         name: HostName::new(name),
         index,
         role,
-        address: format!("192.168.{}.{}", 140 + number / 250, number % 250),
+        address,
         kube,
         runtime,
         live_restore,
@@ -134,6 +133,16 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
         jobs: BTreeMap::new(),
         disk_full: false,
     }
+}
+
+/// etcd hosts have a network of their own.
+pub(super) fn address(config: &LabConfig, index: usize, role: Role) -> String {
+    let number = match role {
+        Role::ControlPlane => 11 + index,
+        Role::Worker => 21 + index - config.masters,
+        Role::Etcd => return format!("192.168.130.{}", 11 + index - config.masters - config.workers),
+    };
+    format!("192.168.{}.{}", 140 + number / 250, number % 250)
 }
 
 fn units_of(runtime: RuntimeKind) -> BTreeMap<&'static str, Unit> {
@@ -174,7 +183,7 @@ fn start_everything(world: &mut World, story: &Story) -> Result<(), LabError> {
             node.next_pid += 31;
             unit.pid = if unit.is_socket() { 0 } else { node.next_pid };
         }
-        if let (Some(disk), Role::ControlPlane) = (story.on_disk, world.nodes[index].role) {
+        if let (Some(disk), Role::ControlPlane | Role::Etcd) = (story.on_disk, world.nodes[index].role) {
             put_leaves(world, index, disk)?;
         }
         give_operator_a_kubeconfig(world, index);
@@ -236,7 +245,8 @@ fn start_kubelets(world: &mut World) {
         let client = node.files.leaf(KUBELET_CLIENT);
         let turn = node.index;
         let api = super::kubelet::balance(&moment, turn).map(|a| a.container.clone());
-        node.kubelet = Some(Kubelet::settled(pid, client, api.filter(|_| silent), moment.now));
+        let api = api.filter(|_| silent && node.role != Role::Etcd);
+        node.kubelet = Some(Kubelet::settled(pid, client, api, moment.now));
         if silent {
             node.last_status = moment.now;
         }

@@ -12,7 +12,8 @@ pub(super) fn add_pods(world: &mut World) {
     } else {
         "kube-system"
     };
-    for index in 0..world.nodes.len() {
+    let nodes = world.config.masters + world.config.workers;
+    for index in 0..nodes {
         let trouble = trouble_of(world, index);
         let mut pod = daemon_pod(world, index, namespace, "calico-node");
         pod.trouble = trouble;
@@ -27,7 +28,7 @@ pub(super) fn add_pods(world: &mut World) {
         write_first_token(world, index, trouble);
         add_mirror_pods(world, index);
     }
-    let workers = world.config.masters..world.nodes.len();
+    let workers = world.config.masters..nodes;
     let last = workers.last().unwrap_or(0);
     let mut controllers = daemon_pod(world, last, namespace, "calico-kube-controllers");
     controllers.owner = Owner::Deployment;

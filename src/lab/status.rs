@@ -1,6 +1,6 @@
 //! The fleet from above: what tests assert and `demo` shows.
 
-use crate::model::HostName;
+use crate::model::{HostName, Role};
 
 use super::calico::PodState;
 use super::config::CalicoTrouble;
@@ -30,7 +30,7 @@ pub struct NodeStatus {
     pub connected: bool,
     /// `/readyz` of the API server here; `None` on workers.
     pub api_ready: Option<bool>,
-    /// This etcd member sees a majority; `None` on workers.
+    /// This etcd member sees a majority; `None` where there is none.
     pub etcd_healthy: Option<bool>,
     /// Every process uses the certificate that lies on disk.
     pub served_is_disk: bool,
@@ -38,6 +38,8 @@ pub struct NodeStatus {
     pub disk_valid: bool,
     /// Container ids of the control plane, by name.
     pub containers: Vec<(String, String)>,
+    /// How many of them there are when all is well.
+    pub components: usize,
 }
 
 impl LabStatus {
@@ -95,7 +97,8 @@ impl LabStatus {
 
 impl NodeStatus {
     fn of(world: &World, node: &Node) -> Self {
-        let master = is_master(node);
+        let (master, alone) = (is_master(node), node.role == Role::Etcd);
+        let member = world.is_member(node);
         let moment = world.moment();
         let wall = node.wall(&moment);
         let api_ready = moment.apis.iter().any(|a| a.master == node.index && a.ready);
@@ -109,12 +112,13 @@ impl NodeStatus {
             .all(|leaf| leaf.valid(wall));
         Self {
             host: node.name.clone(),
-            ready: world.node_ready(node),
-            connected: node.kubelet.as_ref().is_some_and(|k| k.connection.is_some()),
+            ready: alone || world.node_ready(node),
+            connected: node.kubelet.as_ref().is_some_and(|k| alone || k.connection.is_some()),
             api_ready: master.then_some(api_ready),
-            etcd_healthy: master.then(|| world.member_healthy(node)),
+            etcd_healthy: member.then(|| world.member_healthy(node)),
             served_is_disk: served_is_disk(node),
-            disk_valid: disk_valid && node.files.leaf(KUBELET_CLIENT).is_some(),
+            disk_valid: disk_valid && (alone || node.files.leaf(KUBELET_CLIENT).is_some()),
+            components: if master { 3 } else { 0 } + usize::from(member),
             containers: node
                 .containers
                 .iter()
@@ -136,7 +140,7 @@ impl NodeStatus {
             ),
             (self.disk_valid, "a certificate on disk is not valid"),
             (
-                self.api_ready.is_none() || self.containers.len() == 4,
+                self.containers.len() == self.components,
                 "a control-plane container is missing",
             ),
         ];

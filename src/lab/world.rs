@@ -95,7 +95,7 @@ impl World {
             master: node.index,
             container: container.id.clone(),
             serving: Arc::clone(container.serving.as_ref()?),
-            ready: contact && self.member_healthy(node),
+            ready: contact && self.has_etcd(node),
             wall: self.clock.wall(self.now + node.offset),
         })
     }
@@ -155,19 +155,58 @@ impl World {
 
     /// Size of the etcd cluster.
     pub(super) fn members(&self) -> usize {
-        self.nodes.iter().filter(|n| n.role == Role::ControlPlane).count()
+        self.nodes.iter().filter(|n| self.is_member(n)).count()
+    }
+
+    /// A member of etcd belongs on the host, whether it runs or not.
+    pub(super) fn is_member(&self, node: &Node) -> bool {
+        node.role
+            == if self.config.etcd > 0 {
+                Role::Etcd
+            } else {
+                Role::ControlPlane
+            }
+    }
+
+    /// The etcd that this master's API server uses has its quorum.
+    fn has_etcd(&self, master: &Node) -> bool {
+        self.servers_of(master).any(|n| self.member_healthy(n))
+    }
+
+    /// The hosts whose etcd this master's API server may use: its own, or all that are elsewhere.
+    fn servers_of<'a>(&'a self, master: &Node) -> impl Iterator<Item = &'a Node> {
+        let (index, elsewhere) = (master.index, self.config.etcd > 0);
+        self.nodes.iter().filter(move |n| {
+            if elsewhere {
+                n.role == Role::Etcd
+            } else {
+                n.index == index
+            }
+        })
+    }
+
+    /// Whether an etcd listens for this master's API server, and whether one shows it a certificate that is valid there.
+    fn etcd_seen_from(&self, master: &Node) -> (bool, bool) {
+        let wall = self.clock.wall(self.now + master.offset);
+        let up = |n: &&Node| {
+            n.container("etcd")
+                .is_some_and(|c| self.now >= c.started + self.config.timings.etcd_up)
+        };
+        let valid = |n: &Node| {
+            n.files
+                .leaf(&n.pki("etcd/server.crt"))
+                .is_some_and(|leaf| leaf.valid(wall))
+        };
+        let mut servers = self.servers_of(master).filter(up).peekable();
+        (servers.peek().is_some(), servers.any(valid))
     }
 
     /// An API server without etcd tries to connect: etcd's server certificate and its own client certificate must do.
     fn connect_apis(&mut self) {
         let (now, clock) = (self.now, self.clock);
-        for node in &mut self.nodes {
+        let seen: Vec<(bool, bool)> = self.nodes.iter().map(|n| self.etcd_seen_from(n)).collect();
+        for (node, (etcd_up, server_valid)) in self.nodes.iter_mut().zip(seen) {
             let wall = clock.wall(now + node.offset);
-            let etcd_up = node
-                .container("etcd")
-                .is_some_and(|c| now >= c.started + self.config.timings.etcd_up);
-            let server = node.files.leaf(&node.pki("etcd/server.crt"));
-            let server_valid = server.is_some_and(|leaf| leaf.valid(wall));
             let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
                 continue;
             };

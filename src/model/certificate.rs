@@ -111,6 +111,14 @@ pub const RENEWABLE: [&str; 11] = [
     "super-admin.conf",
 ];
 
+/// What kubeadm has the CA of etcd sign, in its own order.
+pub const SIGNED_BY_ETCD: [&str; 4] = [
+    "apiserver-etcd-client",
+    "etcd-healthcheck-client",
+    "etcd-peer",
+    "etcd-server",
+];
+
 /// What a certificate was before a change: the other half of "has it really been renewed".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateBefore {

@@ -35,7 +35,7 @@ impl Playbook {
     #[must_use]
     pub fn forced(mut self) -> Self {
         for step in self.phases.iter_mut().flat_map(|p| &mut p.steps) {
-            if let Operation::RenewCertificates { force, .. } = step {
+            if let Operation::RenewCertificates { force, .. } | Operation::ReissueEtcdCertificates { force } = step {
                 *force = true;
             }
         }
@@ -112,6 +112,12 @@ pub enum Operation {
         #[serde(default)]
         force: bool,
     },
+    /// Have the certificates that etcd's CA signs made anew where its key is on another host.
+    ReissueEtcdCertificates {
+        /// Also those that are fresh already.
+        #[serde(default)]
+        force: bool,
+    },
     /// Start or stop a systemd unit. `runtime` means the container runtime found on the host, `kubelet` its kubelet unit.
     Service { unit: String, state: ServiceState },
     /// Stop the control-plane containers, so that new processes load the new files. Needs a stopped kubelet.
@@ -151,6 +157,7 @@ impl Operation {
         match self {
             Operation::Backup => "backup",
             Operation::RenewCertificates { .. } => "renew-certificates",
+            Operation::ReissueEtcdCertificates { .. } => "reissue-etcd-certificates",
             Operation::Service { .. } => "service",
             Operation::RecycleStaticPods => "recycle-static-pods",
             Operation::ReissueKubeletClient => "reissue-kubelet-client",

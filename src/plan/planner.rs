@@ -108,7 +108,9 @@ fn draft_phase<'a>(input: &PlanInput<'a>, index: usize, notes: &mut Vec<Note>) -
     }
     let mut steps = Vec::new();
     for host in &hosts {
-        for (number, operation) in phase.steps.iter().enumerate() {
+        let facts = input.facts_of(host);
+        let steps_here = phase.steps.iter().enumerate();
+        for (number, operation) in steps_here.filter(|(_, op)| crate::operations::concerns(op, host, facts)) {
             let context = input.context(index, number, host);
             match plan_step(input, phase, host, (number, operation), context) {
                 Ok(step) => steps.push(step),

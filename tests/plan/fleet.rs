@@ -117,6 +117,7 @@ fn live(master: bool, speaker: bool) -> LiveFacts {
         node: yes(true),
         network: yes(speaker),
         requests: yes(speaker),
+        etcd_elsewhere: Vec::new(),
     }
 }
 

@@ -3,75 +3,101 @@
 use certfleet::model::{HostFacts, KeyMatch, Role};
 use certfleet::plan::{Plan, Severity};
 
-use crate::fleet::{Fleet, built_in, notes};
+use crate::fleet::{Fleet, built_in, notes, written};
 
 /// A master whose etcd runs elsewhere, with a client certificate that ends in `days`.
 fn external(days: i64) -> Fleet {
     let fleet = Fleet::new(1, 1).with_certificate("m1", "apiserver-etcd-client", days);
     fleet.with("m1", |facts| {
         facts.static_pods.retain(|p| p != "etcd");
-        facts.certificates.retain(|c| !c.name.starts_with("etcd-"));
+        facts
+            .certificates
+            .retain(|c| !c.name.starts_with("etcd-") || c.name == "etcd-ca");
         facts.shape.etcd_servers = vec!["https://10.0.0.31:2379".to_owned()];
+        for ca in facts.certificates.iter_mut().filter(|c| c.name == "etcd-ca") {
+            ca.key = KeyMatch::Absent;
+        }
     })
 }
 
 /// The same with the etcd host in the inventory.
-fn managed(days: i64) -> Fleet {
+fn managed(days: i64, key: KeyMatch) -> Fleet {
     let mut fleet = external(days);
     let mut host = fleet.inventory.hosts[0].clone();
     (host.name, host.role) = ("e1".into(), Role::Etcd);
     let mut facts = fleet.facts[&"m1".into()].clone();
     facts.host = "e1".into();
     facts.static_pods = vec!["etcd".to_owned()];
+    facts.certificates.retain(|c| c.name == "etcd-ca");
+    facts.certificates[0].key = key;
+    facts.ca_key = Some(false);
     fleet.facts.insert("e1".into(), facts);
     fleet.inventory.hosts.push(host);
     fleet
 }
 
 #[test]
-fn the_client_of_an_external_etcd_is_never_forgotten() {
+fn the_client_of_a_foreign_etcd_is_left_alone_and_its_end_is_said() {
     let renew = built_in("renew");
-    for (days, managed_note, foreign_note) in [
-        (-1, "error etcd-client-expired m1", "error etcd-client-expired m1"),
-        (
-            20,
-            "warning etcd-client-not-renewed m1",
-            "warning etcd-client-not-renewed m1",
-        ),
-        (
-            200,
-            "info etcd-client-not-renewed m1",
-            "info etcd-client-not-renewed m1",
-        ),
+    for (days, note) in [
+        (-1, "error etcd-client-expired m1"),
+        (20, "warning etcd-client-not-renewed m1"),
+        (200, "info etcd-client-not-renewed m1"),
     ] {
-        let found = managed(days).notes(&renew);
-        assert!(found.iter().any(|n| n == managed_note), "{days}: {found:?}");
         let found = external(days).notes(&renew);
-        assert!(found.iter().any(|n| n == foreign_note), "{days}: {found:?}");
-    }
-    let plan = managed(-1).plan(&renew, "all");
-    let note = plan.errors().next().expect("an error");
-    for word in [
-        "e1",
-        "-subj '/CN=apiserver-etcd-client'",
-        "etcd/ca.key",
-        "No key leaves its host",
-    ] {
-        assert!(note.remedy.contains(word), "{word}: {}", note.remedy);
+        assert!(found.iter().any(|n| n == note), "{days}: {found:?}");
+        let ours = managed(days, KeyMatch::Match).notes(&renew);
+        assert!(!ours.iter().any(|n| n.contains("etcd-client")), "{days}: {ours:?}");
     }
     let stacked = Fleet::new(1, 1).with_certificate("m1", "apiserver-etcd-client", -1);
-    assert!(!stacked.notes(&renew).iter().any(|n| n.contains("etcd-client")));
-    // A CA without its key beside it is as far away.
-    let absent = Fleet::new(1, 1).with("m1", |facts| {
+    assert!(!stacked.notes(&renew).iter().any(|n| n.contains("etcd-")));
+    let work = external(-1).work(&renew);
+    assert!(!work.iter().any(|w| w.contains("apiserver-etcd-client")), "{work:?}");
+}
+
+#[test]
+fn the_client_of_our_etcd_is_signed_where_its_authority_is_or_the_plan_says_that_it_cannot_be() {
+    for playbook in ["renew", "rolling"] {
+        let work = managed(-1, KeyMatch::Match).work(&built_in(playbook));
+        let wanted = "m1 renew apiserver-etcd-client, signed on e1".to_owned();
+        assert!(work.contains(&wanted), "{playbook}: {work:?}");
+    }
+    let renew = built_in("renew");
+    let without = managed(20, KeyMatch::Absent).plan(&renew, "all");
+    let note = without
+        .errors()
+        .find(|n| n.code == "etcd-ca-key-missing")
+        .expect("an error");
+    assert!(note.remedy.contains("docs/guide/external-ca.md"), "{}", note.remedy);
+    // A stacked master whose CA key was put away; another master that still has it signs.
+    let put_away = Fleet::new(3, 1).with("m1", |facts| {
         for ca in facts.certificates.iter_mut().filter(|c| c.name == "etcd-ca") {
             ca.key = KeyMatch::Absent;
         }
     });
+    let work = put_away.work(&renew);
     assert!(
-        absent
-            .notes(&renew)
-            .iter()
-            .any(|n| n == "warning etcd-client-not-renewed m1")
+        work.iter()
+            .any(|w| w.starts_with("m1 renew apiserver-etcd-client, etcd-") && w.ends_with("signed on m2")),
+        "{work:?}"
+    );
+}
+
+#[test]
+fn a_playbook_that_does_not_know_the_step_is_told_of_it() {
+    let own = written(
+        "  - name: own\n    hosts: masters,etcd\n    steps: [renew-certificates]\n    gate: { probes: [certificates-on-disk] }\n",
+    );
+    let plan = managed(-1, KeyMatch::Match).plan(&own, "all");
+    let note = plan
+        .errors()
+        .find(|n| n.code == "etcd-client-expired")
+        .expect("an error");
+    assert!(note.remedy.contains("reissue-etcd-certificates"), "{}", note.remedy);
+    let found = managed(20, KeyMatch::Match).notes(&own);
+    assert!(
+        found.contains(&"warning etcd-client-not-renewed m1".to_owned()),
+        "{found:?}"
     );
 }
 

@@ -1,7 +1,7 @@
 //! The text of a scenario: `word: value` lines.
 
 use certfleet::config::load_playbook;
-use certfleet::lab::{CalicoTrouble, Fault, FaultRule, Lab, LabConfig, Scenario};
+use certfleet::lab::{CalicoTrouble, EtcdKey, Fault, FaultRule, Lab, LabConfig, Scenario};
 use certfleet::model::facts::KubeVersion;
 use certfleet::model::playbook::Share;
 use certfleet::model::{Playbook, RuntimeKind};
@@ -28,6 +28,10 @@ pub(crate) struct Script {
     failing: Vec<(String, String, u32)>,
     /// Hosts whose manifests an earlier run left parked.
     parked: Vec<String>,
+    /// Host and path of certificates that expired yesterday, on disk only.
+    expired: Vec<(String, String)>,
+    /// Hosts whose member of etcd is gone for good.
+    lost: Vec<String>,
     /// Line number, word and value of what must be seen.
     pub(crate) expectations: Vec<(usize, String, String)>,
 }
@@ -62,6 +66,8 @@ impl Script {
             faults: Vec::new(),
             failing: Vec::new(),
             parked: Vec::new(),
+            expired: Vec::new(),
+            lost: Vec::new(),
             expectations: Vec::new(),
         };
         for (number, line) in lines {
@@ -87,9 +93,21 @@ impl Script {
     fn set(&mut self, word: &str, value: &str) -> Result<(), String> {
         let fleet = &mut self.fleet;
         match word {
-            "scenario" => *fleet = LabConfig::new(value.parse()?).sized(fleet.masters, fleet.workers),
+            "scenario" => {
+                *fleet = LabConfig::new(value.parse()?)
+                    .sized(fleet.masters, fleet.workers)
+                    .with_etcd(fleet.etcd);
+            }
             "masters" => fleet.masters = number(value)?,
             "workers" => fleet.workers = number(value)?,
+            "etcd" => fleet.etcd = number(value)?,
+            "etcd-key" => fleet.etcd_key = etcd_key(value)?,
+            "foreign-etcd" => fleet.foreign_etcd = yes(value)?,
+            "lost-member" => self.lost.push(value.to_owned()),
+            "expired" => {
+                let (host, path) = value.split_once(' ').ok_or("HOST PATH")?;
+                self.expired.push((host.to_owned(), path.trim().to_owned()));
+            }
             "kubernetes" => fleet.kubernetes = value.parse()?,
             "version" => fleet.versions.push(version(value)?),
             "runtime" => fleet.runtime = runtime(value)?,
@@ -131,6 +149,13 @@ impl Script {
     pub(crate) fn arrange(&self, lab: &Lab) {
         self.faults.iter().for_each(|f| lab.inject(f.clone()));
         self.parked.iter().for_each(|h| lab.park_manifests(&h.as_str().into()));
+        for (host, path) in &self.expired {
+            let made = lab.reissue(&host.as_str().into(), path, (-366, -1));
+            made.expect("a certificate");
+        }
+        for host in &self.lost {
+            lab.lose_member(&host.as_str().into());
+        }
         for (host, unit, starts) in &self.failing {
             lab.fail_starts(&host.as_str().into(), unit, *starts);
         }
@@ -155,6 +180,15 @@ fn yes(value: &str) -> Result<bool, String> {
         "yes" => Ok(true),
         "no" => Ok(false),
         _ => Err("yes or no".to_owned()),
+    }
+}
+
+fn etcd_key(value: &str) -> Result<EtcdKey, String> {
+    match value {
+        "first" => Ok(EtcdKey::First),
+        "each" => Ok(EtcdKey::Each),
+        "nowhere" => Ok(EtcdKey::Nowhere),
+        _ => Err("first, each or nowhere".to_owned()),
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) enum Book {
     Kubelets,
     /// A healthy cluster, one master after the other.
     Rolling,
+    /// An expired one with its etcd on hosts of its own, of which the first signs for all.
+    Etcd,
 }
 
 /// What goes wrong.
@@ -60,10 +62,11 @@ const TROUBLES: [(Trouble, &str); 13] = [
     (Trouble::ClockBehind, "clock-behind"),
 ];
 
-const BOOKS: [(Book, &str); 3] = [
+const BOOKS: [(Book, &str); 4] = [
     (Book::Renew, "renew"),
     (Book::Kubelets, "kubelets"),
     (Book::Rolling, "rolling"),
+    (Book::Etcd, "etcd"),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

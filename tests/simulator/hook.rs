@@ -108,9 +108,9 @@ impl Watch {
         let outage = event["outage"].as_bool().unwrap_or(false);
         self.outage_begun |= kind == "phase-started" && outage;
         let accepted = match life.case.book {
-            Book::Kubelets if !self.masters_proven => 3,
+            Book::Kubelets | Book::Etcd if !self.masters_proven => 3,
             Book::Renew if self.outage_begun && !self.masters_proven => 3,
-            Book::Renew | Book::Kubelets => 0,
+            Book::Renew | Book::Kubelets | Book::Etcd => 0,
             Book::Rolling => 1,
         };
         let taken = usize::from(life.case.reboots());

@@ -64,7 +64,7 @@ fn state_directory() -> tempfile::TempDir {
 /// The built-in playbook, with less patience for pods: every look costs time here.
 fn playbook(book: Book) -> Playbook {
     let name = match book {
-        Book::Renew | Book::Kubelets => "renew",
+        Book::Renew | Book::Kubelets | Book::Etcd => "renew",
         Book::Rolling => "rolling",
     };
     let mut playbook = load_playbook(name).expect("built in");
@@ -82,8 +82,15 @@ impl World {
             Book::Renew => Scenario::Seed,
             Book::Kubelets => Scenario::KubeletExpired,
             Book::Rolling => Scenario::Healthy,
+            Book::Etcd => Scenario::Expired,
         };
-        let lab = Lab::new(LabConfig::new(scenario).sized(3, 2)).expect("a fleet");
+        let size = LabConfig::new(scenario).sized(3, 2);
+        let size = if case.book == Book::Etcd {
+            size.sized(1, 1).with_etcd(3)
+        } else {
+            size
+        };
+        let lab = Lab::new(size).expect("a fleet");
         let inventory = Arc::new(lab.inventory());
         let transport: Arc<dyn Transport> = Arc::new(MemoryFleet::new(lab.clone()));
         let clock = lab.clone();

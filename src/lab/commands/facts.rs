@@ -5,7 +5,7 @@ use crate::lab::fleet::is_master;
 use crate::lab::kubelet_files::KUBELET_CONF;
 use crate::lab::node::Node;
 use crate::lab::static_pods;
-use crate::model::{ExitStatus, RuntimeKind};
+use crate::model::{ExitStatus, Role, RuntimeKind};
 
 use super::kubeadm;
 
@@ -25,10 +25,11 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
         let lines = answers(&w.nodes[context.index], &cert_dir);
         (lines, w.endpoint.to_string(), w.config.serving_requests.is_some())
     });
+    let joined = context.node(|n| n.role != Role::Etcd);
     let mut text = format!("uid\t{uid}\n");
     for (key, value) in lines
         .into_iter()
-        .chain([("kubelet-server", format!("https://{endpoint}"))])
+        .chain(joined.then(|| ("kubelet-server", format!("https://{endpoint}"))))
         .chain(asks.then(|| ("serving-requested", "true".to_owned())))
         .chain(kept.map(|path| ("kubeadm-config", path)))
     {
@@ -62,7 +63,11 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
         ("openssl", present(true)),
     ];
     lines.extend(node.manifests().into_iter().map(|name| ("static-pod", name)));
-    lines.push(("kubelet-user", kubelet_user(node)));
+    if node.role != Role::Etcd {
+        lines.push(("kubelet-user", kubelet_user(node)));
+    }
+    let servers = crate::lab::listens::etcd_servers(node);
+    lines.extend(servers.into_iter().map(|url| ("etcd-server", url)));
     lines.push(("address", node.address.clone()));
     for path in static_pods::parked(node) {
         let name = path

@@ -7,6 +7,7 @@ use crate::lab::clock::Millis;
 use crate::lab::fleet::is_master;
 use crate::lab::node::Node;
 use crate::lab::world::World;
+use crate::model::Role;
 
 use super::kubectl::Filter;
 
@@ -47,7 +48,8 @@ pub(super) fn serving_requests(world: &World) -> String {
 }
 
 fn wanted_nodes<'a>(world: &'a World, filter: &'a Filter) -> impl Iterator<Item = &'a Node> {
-    world.nodes.iter().filter(|n| filter.wants_node(n.name.as_str()))
+    let registered = world.nodes.iter().filter(|n| n.role != Role::Etcd);
+    registered.filter(|n| filter.wants_node(n.name.as_str()))
 }
 
 fn node(world: &World, node: &Node) -> Value {

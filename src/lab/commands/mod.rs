@@ -3,6 +3,7 @@
 mod certificates;
 mod containers;
 mod copies;
+mod etcd_certificates;
 mod etcd_health;
 mod facts;
 mod inspect;

@@ -153,7 +153,8 @@ pub(super) fn ca_expired(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
 pub(super) fn ca_key_missing(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
     let external = input
         .reachable()
-        .filter(|h| renews(input, h) && input.facts_of(h).ca_key == Some(false));
+        .filter(|h| h.role == Role::ControlPlane && renews(input, h))
+        .filter(|h| input.facts_of(h).ca_key == Some(false));
     let note = |h: &Host| {
         Note::error(
             "ca-key-missing",

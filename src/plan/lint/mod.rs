@@ -1,5 +1,6 @@
 //! What makes a plan dangerous, by name. An error here stops everything before anything is changed.
 
+mod etcd_rules;
 mod facts_rules;
 mod identity_rules;
 mod kubelet_rules;
@@ -18,7 +19,7 @@ pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
         facts_rules::ca_expired,
         facts_rules::ca_key_missing,
         shape_rules::made_by_another,
-        shape_rules::etcd_client_elsewhere,
+        etcd_rules::signed_elsewhere,
         shape_rules::parked_manifests,
         identity_rules::copied_certificates,
         facts_rules::clock_skew,

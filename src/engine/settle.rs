@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::model::gate::UnitState;
-use crate::model::{Command, HostName, Outcome};
+use crate::model::{Command, HostName, Outcome, RuntimeKind};
 use crate::plan::{PlannedStep, Postcondition};
 use crate::probes::verdict::Verdict;
-use crate::probes::{certificates_on_disk, containers, kubelet_client, units};
+use crate::probes::{certificates_on_disk, containers, kubelet_client, served, units};
 use crate::remote::RemoteError;
 
 use super::context::Run;
@@ -56,11 +56,7 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
                 kubelet_client::judge(node.as_deref(), *serving, &found, now)
             })))
         }
-        Postcondition::ContainersGone { runtime, ids } => {
-            let output = run.ask(host, &containers::command(*runtime)).await?;
-            let found = containers::parse(&output).map_err(|e| e.to_string());
-            Ok(from(found.map(|found| containers::judge_gone(ids, &found))))
-        }
+        Postcondition::ContainersGone { runtime, ids } => recycled(run, host, *runtime, ids).await,
         Postcondition::CommandSucceeds { command } => {
             let output = run.ask(host, command).await?;
             let seen = format!("`{command}`: {}", output.status);
@@ -71,6 +67,24 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
             })
         }
     }
+}
+
+/// The old containers are gone, and those that came after them (a host that lost its power starts them by itself) have the files of now.
+async fn recycled(run: &Run, host: &HostName, runtime: RuntimeKind, ids: &[String]) -> Result<Settled, RemoteError> {
+    let output = run.ask(host, &containers::command(runtime)).await?;
+    let found = match containers::parse(&output) {
+        Ok(found) => found,
+        Err(why) => return Ok(Settled::Not(why.to_string())),
+    };
+    let gone = containers::judge_gone(ids, &found);
+    if found.is_empty() || !gone.passed() {
+        return Ok(from(Ok(gone)));
+    }
+    let output = run.ask(host, &certificates_on_disk::command(run.host(host)?)).await?;
+    let files = certificates_on_disk::parse(&output).map_err(|e| e.to_string());
+    Ok(from(files.map(|files| {
+        Verdict::all([gone, served::newer_than_files(&found, &files)])
+    })))
 }
 
 async fn units_are(run: &Run, host: &HostName, names: &[String], state: UnitState) -> Result<Settled, RemoteError> {

@@ -106,7 +106,7 @@ fn an_expired_cluster_with_its_own_etcd_comes_back_over_ssh() {
         "--quiet",
         "1s",
         "--output",
-        "lines",
+        "json",
     ];
     let run = lab.run(&renew).expect(0);
     assert!(run.out.contains("signed on e1"), "{}", run.out);

@@ -7,9 +7,10 @@ use crate::probes::typha::{NAMESPACE, TyphaCertificate};
 
 use super::View;
 use super::cure::{self, Cures};
+use super::etcd;
 use super::inspection::Inspection;
 use super::level::Level;
-use super::symptoms::{Kind, Symptom, etcd_signable};
+use super::symptoms::{Kind, Symptom};
 
 /// kubeadm backdates notBefore by five minutes: a clock that is further behind calls a fresh certificate "not yet valid".
 const CLOCK_CRITICAL_MS: i64 = 5 * 60 * 1000;
@@ -87,7 +88,7 @@ fn authorities(view: &View<'_>, host: &Inspection) -> Vec<Symptom> {
             symptom.when = Some(authority.not_after);
             found.push(symptom);
         }
-        let signed_for = name == "etcd-ca" && etcd_signable(view);
+        let signed_for = name == "etcd-ca" && etcd::signable(view);
         if key_of(host, name) == Some(false) && !signed_for {
             found.push(Symptom::new(
                 Kind::NoAuthorityKey,

@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
+use crate::model::HostName;
 use crate::model::certificate::SIGNED_BY_ETCD;
-use crate::model::{HostName, KeyMatch};
 use crate::probes::served::{ServedAnswer, Server};
 
 use super::View;
 use super::cure::{self, Cure, Cures};
-use super::inspection::Inspection;
+use super::etcd;
 use super::level::Level;
 use super::row::{Row, Subject, Verdict};
 
@@ -128,7 +128,7 @@ fn detail(kind: Kind, row: &Row) -> String {
     }
 }
 
-type Named = (Kind, String, Cure);
+pub(super) type Named = (Kind, String, Cure);
 
 fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
     let name = row.name.clone();
@@ -137,7 +137,7 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
         _ if authority => cure::new_authority(),
         "kubelet-client" | "kubelet.conf" => cures.kubelet_client(signable(view)),
         "kubelet-serving" => cure::kubelet_serving(&row.place),
-        name if SIGNED_BY_ETCD.contains(&name) => etcd_cure(view, cures),
+        name if SIGNED_BY_ETCD.contains(&name) => etcd::cure(view, cures),
         _ if without_key(view, row) => cure::external_authority(),
         _ => cures.renew(),
     };
@@ -172,23 +172,6 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
 /// Some master can sign for a kubelet.
 fn signable(view: &View<'_>) -> bool {
     view.fleet.hosts.iter().any(|h| h.facts.ca_key == Some(true))
-}
-
-/// Some host can sign with etcd's CA, for itself and for the others.
-pub(super) fn etcd_signable(view: &View<'_>) -> bool {
-    let holds = |h: &&Inspection| h.file("etcd-ca").is_some_and(|ca| ca.key == KeyMatch::Match);
-    view.fleet.hosts.iter().any(|h| holds(&h))
-}
-
-fn etcd_cure(view: &View<'_>, cures: &Cures) -> Cure {
-    let ours = view.fleet.hosts.iter().any(|h| h.x509("etcd-server").is_some());
-    if etcd_signable(view) {
-        cures.renew()
-    } else if ours {
-        cure::external_authority()
-    } else {
-        cure::etcd_elsewhere()
-    }
 }
 
 /// `kubeadm certs renew` needs the key of the CA beside it.
@@ -233,11 +216,11 @@ fn served(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
         );
     }
     if process == Server::EtcdElsewhere.process() {
-        return elsewhere(row);
+        return etcd::elsewhere(row);
     }
     let ended = row.not_after.is_some() && row.level == Level::Critical;
     let renew = if SIGNED_BY_ETCD.contains(&row.name.as_str()) {
-        etcd_cure(view, cures)
+        etcd::cure(view, cures)
     } else {
         cures.renew()
     };
@@ -255,19 +238,6 @@ fn served(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
             (kind, format!("{process} ({})", row.place), cures.journal())
         }
     }
-}
-
-/// What is not ours is only told.
-fn elsewhere(row: &Row) -> Named {
-    let kind = match row.verdict {
-        Verdict::Expired => Kind::Expired,
-        Verdict::Expiring if row.level == Level::Critical => Kind::ExpiringCritical,
-        Verdict::Expiring => Kind::Expiring,
-        Verdict::NotYetValid => Kind::NotYetValid,
-        _ => Kind::Unseen,
-    };
-    let subject = format!("the certificate of etcd at {}, seen", row.place);
-    (kind, subject, cure::etcd_elsewhere())
 }
 
 /// The file that the kubelet of the row's host serves, as far as it is known.

@@ -132,8 +132,16 @@ async fn all_handshakes(
     .await
 }
 
-/// An etcd that is not ours is looked at from the first master that is told of it: the others would see the same.
+/// An etcd that is not ours is looked at from the first master that is told of it: the others would see the same. While a
+/// member of ours is silent or was not asked, nobody knows which of the servers are its own.
 async fn etcd_elsewhere(transport: &Arc<dyn Transport>, inventory: &Inventory, inspected: &mut [Inspection]) {
+    let known = |h: &Host| {
+        let answer = inspected.iter().find(|i| i.facts.host == h.name);
+        answer.is_some_and(|i| i.facts.unreachable.is_none())
+    };
+    if !inventory.with_role(Role::Etcd).all(known) {
+        return;
+    }
     let all = inspected
         .iter()
         .map(|i| (i.facts.host.clone(), i.facts.clone()))

@@ -224,7 +224,8 @@ pub(super) fn put_master_files(world: &mut World, index: usize, story: &Story) -
             Content::CaCertificate(Arc::clone(authority)),
             story.created,
         );
-        if !external && !(elsewhere && name == "etcd/ca") {
+        let absent = external || (elsewhere && name == "etcd/ca");
+        if !absent {
             files.put(key, Content::CaKey(Arc::clone(authority)), story.created);
         }
     }

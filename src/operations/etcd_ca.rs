@@ -40,7 +40,7 @@ pub fn is_foreign(host: &Host, facts: &HostFacts, context: RunContext<'_>) -> bo
 }
 
 /// Hosts that can sign with the key of etcd's CA, those that run etcd first.
-fn holders<'a>(context: RunContext<'a>) -> impl Iterator<Item = (&'a Host, &'a CertificateFact)> {
+fn holders(context: RunContext<'_>) -> impl Iterator<Item = (&Host, &CertificateFact)> {
     let of = move |role: Role| {
         let hosts = context.fleet.reachable().filter(move |(h, _)| h.role == role);
         let held = hosts.filter_map(|(h, f)| Some((h, f.certificate("etcd-ca")?)));

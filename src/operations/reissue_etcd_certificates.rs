@@ -194,7 +194,7 @@ fn subject(x509: &X509Facts) -> Option<String> {
     let parts: Vec<&str> = x509.subject.split(", ").collect();
     let mut back = parts.clone();
     back.reverse();
-    (parts.iter().all(|p| known(&p)) && x509.subject.contains("CN=")).then(|| back.join(","))
+    (parts.iter().all(known) && x509.subject.contains("CN=")).then(|| back.join(","))
 }
 
 fn name(san: &str) -> Option<String> {

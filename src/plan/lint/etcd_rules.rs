@@ -113,10 +113,10 @@ fn server_note(input: &PlanInput<'_>, host: &Host, server: &ServedElsewhere) -> 
     if end < input.now {
         return Note::error("etcd-elsewhere-expired", Some(&host.name), message, remedy);
     }
-    match end.duration_since(input.now) < SOON {
-        true => Note::warning("etcd-elsewhere", Some(&host.name), message, remedy),
-        false => Note::info("etcd-elsewhere", Some(&host.name), message),
+    if end.duration_since(input.now) < SOON {
+        return Note::warning("etcd-elsewhere", Some(&host.name), message, remedy);
     }
+    Note::info("etcd-elsewhere", Some(&host.name), message)
 }
 
 fn verb(end: Timestamp, now: Timestamp) -> &'static str {

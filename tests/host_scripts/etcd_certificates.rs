@@ -425,3 +425,103 @@ fn without_an_old_certificate_nobody_knows_for_whom_to_ask() {
         pairing.assert_clean();
     }
 }
+
+/// A running etcd; ended with the test.
+struct RealEtcd(std::process::Child);
+
+impl Drop for RealEtcd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn start_etcd(host: &Tree, port: u16) -> RealEtcd {
+    let pki = |file: &str| host.path(&format!("{PKI}/etcd/{file}")).display().to_string();
+    let (client, peer) = (
+        format!("https://127.0.0.1:{port}"),
+        format!("https://127.0.0.1:{}", free_port()),
+    );
+    let data = host.path("/var/lib/etcd").display().to_string();
+    let (ca, server, server_key) = (pki("ca.crt"), pki("server.crt"), pki("server.key"));
+    let (peer_crt, peer_key, cluster) = (pki("peer.crt"), pki("peer.key"), format!("e2={peer}"));
+    let arguments = [
+        ["--name", "e2"],
+        ["--data-dir", &data],
+        ["--cert-file", &server],
+        ["--key-file", &server_key],
+        ["--trusted-ca-file", &ca],
+        ["--peer-cert-file", &peer_crt],
+        ["--peer-key-file", &peer_key],
+        ["--peer-trusted-ca-file", &ca],
+        ["--listen-client-urls", &client],
+        ["--advertise-client-urls", &client],
+        ["--listen-peer-urls", &peer],
+        ["--initial-advertise-peer-urls", &peer],
+        ["--initial-cluster", &cluster],
+    ];
+    let mut command = Command::new("etcd");
+    command
+        .args(arguments.concat())
+        .arg("--client-cert-auth")
+        .arg("--peer-client-cert-auth");
+    command
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    RealEtcd(command.spawn().expect("etcd starts"))
+}
+
+/// What etcd says of its health to this client; curl's error otherwise.
+fn health(host: &Tree, port: u16, client: &str) -> String {
+    let file = |path: String| host.path(&path).display().to_string();
+    let output = Command::new("curl")
+        .args(["-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", "5"])
+        .args(["--cacert", &file(format!("{PKI}/etcd/ca.crt"))])
+        .args(["--cert", &file(format!("{PKI}/{client}.crt"))])
+        .args(["--key", &file(format!("{PKI}/{client}.key"))])
+        .arg(format!("https://127.0.0.1:{port}/health"))
+        .output()
+        .unwrap();
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// `cargo test --test host_scripts -- --ignored`: an etcd that runs takes its new certificates, and those of its clients.
+#[test]
+#[ignore = "needs a real etcd"]
+fn a_real_etcd_takes_what_another_host_signed() {
+    let member = Pairing::member();
+    let old = params(Some("system:masters"), "kube-apiserver-etcd-client", &[], false);
+    member
+        .host
+        .pair(&format!("{PKI}/{CLIENT}"), &member.authority.sign(&old));
+    let port = free_port();
+    let _etcd = start_etcd(&member.host, port);
+    let mut said = String::new();
+    for _ in 0..100 {
+        said = health(&member.host, port, CLIENT);
+        if said.contains("expired") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(said.contains("expired"), "{said}");
+    let names = "CN=e2|serverAuth,clientAuth|DNS:e2,DNS:localhost,IP:10.0.0.32,IP:127.0.0.1,IP:::1";
+    let wanted = format!("CN=kube-etcd-healthcheck-client,O=system:masters|clientAuth|;{names};{names}");
+    member.reissue(&["sh"], MEMBER, &wanted);
+    let refused = health(&member.host, port, CLIENT);
+    assert!(!refused.contains("\"true\""), "its certificate has expired: {refused}");
+    member.reissue(&["sh"], CLIENT, CLIENT_SPEC);
+    for client in [CLIENT, "etcd/healthcheck-client"] {
+        let said = health(&member.host, port, client);
+        assert!(said.contains("\"health\":\"true\""), "{client}: {said}");
+    }
+}

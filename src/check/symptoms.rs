@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::model::HostName;
 use crate::model::certificate::SIGNED_BY_ETCD;
+use crate::model::{CertificateFact, HostName};
 use crate::probes::served::{ServedAnswer, Server};
 
 use super::View;
@@ -137,6 +137,7 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
         _ if authority => cure::new_authority(),
         "kubelet-client" | "kubelet.conf" => cures.kubelet_client(signable(view)),
         "kubelet-serving" => cure::kubelet_serving(&row.place),
+        _ if is_own(view, row) => cure::own_file(&row.place),
         name if SIGNED_BY_ETCD.contains(&name) => etcd::cure(view, cures),
         _ if without_key(view, row) => cure::external_authority(),
         _ => cures.renew(),
@@ -172,6 +173,13 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
 /// Some master can sign for a kubelet.
 fn signable(view: &View<'_>) -> bool {
     view.fleet.hosts.iter().any(|h| h.facts.ca_key == Some(true))
+}
+
+/// A flag of its component names the file, and kubeadm does not renew it.
+fn is_own(view: &View<'_>, row: &Row) -> bool {
+    let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
+    host.and_then(|h| h.file(&row.name))
+        .is_some_and(CertificateFact::is_own)
 }
 
 /// `kubeadm certs renew` needs the key of the CA beside it.
@@ -219,7 +227,9 @@ fn served(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
         return etcd::elsewhere(row);
     }
     let ended = row.not_after.is_some() && row.level == Level::Critical;
-    let renew = if SIGNED_BY_ETCD.contains(&row.name.as_str()) {
+    let renew = if is_own(view, row) {
+        cure::own_file(&row.name)
+    } else if SIGNED_BY_ETCD.contains(&row.name.as_str()) {
         etcd::cure(view, cures)
     } else {
         cures.renew()

@@ -50,7 +50,7 @@ fn identity(node: &Node, component: &str, salt: u32) -> String {
 
 fn serving(node: &Node, component: &str) -> Option<Arc<Leaf>> {
     match component {
-        "kube-apiserver" => node.files.leaf(&node.pki("apiserver.crt")),
+        "kube-apiserver" => node.files.leaf(&super::listens::api_certificate(node)),
         "etcd" => node.files.leaf(&node.pki("etcd/server.crt")),
         _ => None,
     }

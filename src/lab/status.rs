@@ -151,7 +151,7 @@ impl NodeStatus {
 
 fn served_is_disk(node: &Node) -> bool {
     let on_disk = |component: &str| match component {
-        "kube-apiserver" => node.files.leaf(&node.pki("apiserver.crt")),
+        "kube-apiserver" => node.files.leaf(&super::listens::api_certificate(node)),
         "kube-controller-manager" => node.files.leaf("/etc/kubernetes/controller-manager.conf"),
         "kube-scheduler" => node.files.leaf("/etc/kubernetes/scheduler.conf"),
         KUBE_VIP => node.files.leaf("/etc/kubernetes/admin.conf"),

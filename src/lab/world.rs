@@ -375,7 +375,7 @@ fn reload_api(node: &mut Node, moment: &Moment) {
     if node.kube.minor < 17 {
         return;
     }
-    let leaf = node.files.leaf(&node.pki("apiserver.crt"));
+    let leaf = node.files.leaf(&super::listens::api_certificate(node));
     let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
         return;
     };

@@ -93,7 +93,9 @@ fn mine<'a>(host: &Host, facts: &'a HostFacts) -> Vec<&'a CertificateFact> {
         &SIGNED_BY_ETCD
     };
     let found = names.iter().filter_map(|name| facts.certificate(name));
-    found.filter(|c| c.state != CertificateState::Missing).collect()
+    found
+        .filter(|c| c.state != CertificateState::Missing && !c.is_own())
+        .collect()
 }
 
 /// Commands here and on the signer.

@@ -118,6 +118,10 @@ fn look<'a>(
     let Some(certificate) = facts.certificate(name) else {
         return Ok(Err(absent(name, host, facts)));
     };
+    if certificate.is_own() {
+        let why = format!("it is taken from {}, which kubeadm does not renew", certificate.path);
+        return Ok(Err(why));
+    }
     match &certificate.state {
         CertificateState::Missing => Ok(Err(absent(name, host, facts))),
         CertificateState::Present(_) if etcd_ca::signs(name) && key_of("etcd-ca", facts) == Some(KeyMatch::Absent) => {

@@ -32,6 +32,8 @@ pub(crate) struct Script {
     expired: Vec<(String, String)>,
     /// Hosts whose member of etcd is gone for good.
     lost: Vec<String>,
+    /// Masters whose API server takes its certificate from a file of its own.
+    own: Vec<String>,
     /// Line number, word and value of what must be seen.
     pub(crate) expectations: Vec<(usize, String, String)>,
 }
@@ -68,6 +70,7 @@ impl Script {
             parked: Vec::new(),
             expired: Vec::new(),
             lost: Vec::new(),
+            own: Vec::new(),
             expectations: Vec::new(),
         };
         for (number, line) in lines {
@@ -103,6 +106,7 @@ impl Script {
             "etcd" => fleet.etcd = number(value)?,
             "etcd-key" => fleet.etcd_key = etcd_key(value)?,
             "foreign-etcd" => fleet.foreign_etcd = yes(value)?,
+            "own-certificate" => self.own.push(value.to_owned()),
             "lost-member" => self.lost.push(value.to_owned()),
             "expired" => {
                 let (host, path) = value.split_once(' ').ok_or("HOST PATH")?;
@@ -149,6 +153,7 @@ impl Script {
     pub(crate) fn arrange(&self, lab: &Lab) {
         self.faults.iter().for_each(|f| lab.inject(f.clone()));
         self.parked.iter().for_each(|h| lab.park_manifests(&h.as_str().into()));
+        self.own.iter().for_each(|h| lab.own_certificate(&h.as_str().into()));
         for (host, path) in &self.expired {
             let made = lab.reissue(&host.as_str().into(), path, (-366, -1));
             made.expect("a certificate");

@@ -4,6 +4,7 @@ use crate::lab::context::Context;
 use crate::lab::file_tree::{Content, File, Found};
 use crate::lab::fleet::is_master;
 use crate::lab::kubelet_files::KUBELET_CONF;
+use crate::lab::listens::api_certificate;
 use crate::lab::node::{KUBELET_CLIENT, MANIFESTS, Node};
 use crate::lab::serving_requests::SERVING as REQUESTED;
 use crate::model::{ExitStatus, Role};
@@ -40,7 +41,12 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
     let text: String = context.node(|n| {
         let rows = rows(n);
         rows.iter()
-            .map(|(name, path)| row(n, name, &format!("{prefix}{}", absolute(&cert_dir, path)), root))
+            .map(|(name, path)| {
+                let told = (*name == "apiserver" && prefix.is_empty()).then(|| api_certificate(n));
+                let kubeadms = absolute(&cert_dir, path);
+                let path = told.filter(|p| !p.ends_with("/apiserver.crt")).unwrap_or(kubeadms);
+                row(n, name, &format!("{prefix}{path}"), root)
+            })
             .collect()
     });
     context.out(text);

@@ -34,6 +34,7 @@ pub use types::{
 pub fn concerns(operation: &Operation, host: &Host, facts: &HostFacts) -> bool {
     match operation {
         Operation::ReissueEtcdCertificates { .. } => host.role != Role::Worker && etcd_ca::is_elsewhere(host, facts),
+        Operation::RefreshKubeconfigCopies => host.role != Role::Etcd,
         _ => true,
     }
 }

@@ -82,7 +82,9 @@ pub fn plan(
 /// The names asked for, in kubeadm's order.
 fn wanted(names: &CertificateNames, host: &Host) -> Result<Vec<&'static str>, OperationError> {
     let CertificateNames::Only(only) = names else {
-        return Ok(RENEWABLE.to_vec());
+        // On an etcd host the others are nothing that could be missed.
+        let has = |name: &&str| host.role != Role::Etcd || etcd_ca::signs(name);
+        return Ok(RENEWABLE.into_iter().filter(has).collect());
     };
     if let Some(name) = only.iter().find(|n| !RENEWABLE.contains(&n.as_str())) {
         return Err(OperationError::UnknownName {

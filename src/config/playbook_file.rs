@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
+use super::drain_file::DrainText;
 use super::located::{DurationText, Sp};
 use super::playbook_items::{ProbeFile, StepFile};
 use super::waves::WavesText;
@@ -42,6 +43,9 @@ pub(super) struct PhaseFile {
     pub(super) outage: Option<Outage>,
     /// `needed`: steps that the facts show to be needless are skipped, each with the reason. Default: all are done.
     pub(super) when: Option<When>,
+    /// Workers are drained before their first step and uncordoned once their gate has passed. `true`, or a map that
+    /// allows more. Default: false.
+    pub(super) drain: Option<Sp<DrainText>>,
     /// What is done on each host, in this order.
     #[serde(default)]
     pub(super) steps: Vec<Sp<StepFile>>,

@@ -132,7 +132,7 @@ pub(super) enum ProbeFile {
 }
 
 /// The probes as a person writes them.
-pub(super) const PROBES: [&str; 10] = [
+pub(super) const PROBES: [&str; 11] = [
     "certificates-on-disk",
     "certificates-in-use",
     "kubelet-journal",
@@ -143,6 +143,7 @@ pub(super) const PROBES: [&str; 10] = [
     "nodes",
     "pods",
     "static-pods",
+    "component-health",
 ];
 
 /// A systemd unit is in a state.

@@ -20,6 +20,7 @@ pub mod run;
 mod cni_tokens;
 mod approve_serving;
 mod copies;
+mod cordon;
 mod delete_pods;
 mod gate;
 pub mod handshake;

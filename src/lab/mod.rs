@@ -43,6 +43,7 @@ mod story;
 mod sudo;
 pub mod tls;
 mod units;
+mod workload;
 mod world;
 
 #[cfg(test)]
@@ -58,4 +59,5 @@ pub use memory::MemoryFleet;
 pub use pki::LabError;
 pub use ssh_server::{ServerHandle, ServerOptions, SshServer};
 pub use status::{LabStatus, NodeStatus};
+pub use workload::Workload;
 pub use world::HistoryItem;

@@ -20,6 +20,7 @@ use super::scenario_files::{put_kubelet_files, put_leaves, put_master_files};
 use super::scenario_pods::add_pods;
 use super::story::Story;
 use super::units::{Unit, UnitState};
+use super::workload::add_workload;
 use super::world::World;
 
 /// The story before the lab is handed out, milliseconds: there is a journal from the start.
@@ -44,6 +45,7 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
         now: -PROLOGUE,
         nodes: Vec::new(),
         pods: Vec::new(),
+        closed: BTreeMap::new(),
         pki,
         endpoint,
         peers: BTreeSet::new(),
@@ -62,6 +64,7 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
     add_nodes(&mut world, &story)?;
     start_everything(&mut world, &story)?;
     add_pods(&mut world);
+    add_workload(&mut world);
     add_faults(&mut world);
     world.advance_to(0);
     Ok(world)

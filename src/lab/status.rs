@@ -36,6 +36,8 @@ pub struct NodeStatus {
     pub served_is_disk: bool,
     /// Every certificate on disk is within its validity.
     pub disk_valid: bool,
+    /// The run that left the node cordoned.
+    pub cordoned_by: Option<String>,
     /// Container ids of the control plane, by name.
     pub containers: Vec<(String, String)>,
     /// How many of them there are when all is well.
@@ -119,6 +121,7 @@ impl NodeStatus {
             served_is_disk: served_is_disk(node),
             disk_valid: disk_valid && (alone || node.files.leaf(KUBELET_CLIENT).is_some()),
             components: if master { 3 } else { 0 } + usize::from(member),
+            cordoned_by: world.closed.get(&node.index).and_then(|c| c.by.clone()),
             containers: node
                 .containers
                 .iter()
@@ -139,6 +142,10 @@ impl NodeStatus {
                 "a process uses another certificate than the one on disk",
             ),
             (self.disk_valid, "a certificate on disk is not valid"),
+            (
+                self.cordoned_by.is_none(),
+                "the node has the mark of a run that cordoned it",
+            ),
             (
                 self.containers.len() == self.components,
                 "a control-plane container is missing",

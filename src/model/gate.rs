@@ -46,6 +46,8 @@ pub enum ProbeSpec {
     Pods,
     /// The control-plane containers run, and none of them is one that ran before.
     StaticPods,
+    /// controller-manager and scheduler of this master say that they are well.
+    ComponentHealth,
 }
 
 impl ProbeSpec {
@@ -62,6 +64,7 @@ impl ProbeSpec {
             ProbeSpec::Nodes => "nodes",
             ProbeSpec::Pods => "pods",
             ProbeSpec::StaticPods => "static-pods",
+            ProbeSpec::ComponentHealth => "component-health",
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::model::certificate::CertificateBefore;
 use crate::model::gate::UnitState;
 use crate::model::{Command, HostName, RunId, RuntimeKind, SkipReason, duration};
 
-use super::exchange::{Relay, ServingApproval};
+use super::exchange::{Cordon, NodeState, Relay, ServingApproval};
 
 pub use super::context::{Fleet, RunContext};
 
@@ -70,6 +70,12 @@ pub enum Postcondition {
     ServingApproved,
     /// No copy of admin.conf holds an earlier certificate; doing it again is the check.
     CopiesRefreshed,
+    /// The Node is in this state, as `look` (`certfleet:drain look`) says on the `speaker`.
+    Node {
+        speaker: HostName,
+        look: Command,
+        aim: NodeState,
+    },
     /// This read-only command exits with 0.
     CommandSucceeds { command: Command },
     /// Nothing can be read back: a lost connection leaves the outcome unknown.
@@ -96,6 +102,8 @@ pub enum Expect {
     Relay(Box<Relay>),
     /// Which requests are approved is known only at run time.
     ApproveServing(Box<ServingApproval>),
+    /// `certfleet:drain`, on another host than the step's.
+    Cordon(Box<Cordon>),
     /// `certfleet:refresh-copies`: one line for each copy; without `refreshed` nothing was changed.
     RefreshedCopies,
 }
@@ -237,6 +245,11 @@ impl Postcondition {
         match self {
             Self::BackupExists { path } => Self::BackupExists {
                 path: path.replace(RUN_ID_PLACEHOLDER, run.as_str()),
+            },
+            Self::Node { speaker, look, aim } => Self::Node {
+                speaker: speaker.clone(),
+                look: fill_run_id(look, run),
+                aim: *aim,
             },
             other => other.clone(),
         }

@@ -59,7 +59,7 @@ pub(super) fn plan_gate(
 fn concerns(spec: &ProbeSpec, host: &Host, input: &PlanInput<'_>) -> bool {
     let facts = input.facts_of(host);
     match spec {
-        ProbeSpec::ApiServer => host.role == Role::ControlPlane,
+        ProbeSpec::ApiServer | ProbeSpec::ComponentHealth => host.role == Role::ControlPlane,
         ProbeSpec::StaticPods => host.role != Role::Worker,
         ProbeSpec::Etcd => has_etcd(host, facts),
         ProbeSpec::Endpoint => endpoint::target(facts).is_some(),

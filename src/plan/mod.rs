@@ -4,6 +4,7 @@ mod types;
 mod batch;
 mod planner;
 mod needed;
+mod drain;
 mod strategy;
 mod gates;
 mod forecast;
@@ -12,7 +13,7 @@ mod drift;
 mod rollback;
 mod saved;
 
-pub use crate::operations::exchange::{Relay, ServingApproval};
+pub use crate::operations::exchange::{Cordon, NodeState, Relay, ServingApproval};
 pub use crate::operations::types::{Expect, Planned, PodDeletion, PodQuery, Postcondition, SkippedPart, fill_run_id};
 pub use batch::batches;
 pub use drift::{Drift, drift, misfit};

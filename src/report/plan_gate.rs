@@ -94,6 +94,7 @@ fn proves(probe: &PlannedProbe) -> String {
         ProbeSpec::Nodes => "the node is Ready",
         ProbeSpec::Pods => "CNI DaemonSets are ready, no pod is stuck",
         ProbeSpec::StaticPods => "control-plane containers run, none of them an old one",
+        ProbeSpec::ComponentHealth => "controller-manager and scheduler say that they are well",
         ProbeSpec::Unit { name, state } => return unit_proof(name, *state, &probe.baseline),
     };
     text.to_owned()

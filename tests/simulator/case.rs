@@ -17,6 +17,8 @@ pub(crate) enum Book {
     Rolling,
     /// An expired one with its etcd on hosts of its own, of which the first signs for all.
     Etcd,
+    /// Healthy workers, restarted one by one on drained nodes.
+    Drain,
 }
 
 /// What goes wrong.
@@ -62,11 +64,12 @@ const TROUBLES: [(Trouble, &str); 13] = [
     (Trouble::ClockBehind, "clock-behind"),
 ];
 
-const BOOKS: [(Book, &str); 4] = [
+const BOOKS: [(Book, &str); 5] = [
     (Book::Renew, "renew"),
     (Book::Kubelets, "kubelets"),
     (Book::Rolling, "rolling"),
     (Book::Etcd, "etcd"),
+    (Book::Drain, "drain"),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

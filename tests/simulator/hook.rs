@@ -110,7 +110,7 @@ impl Watch {
         let accepted = match life.case.book {
             Book::Kubelets | Book::Etcd if !self.masters_proven => 3,
             Book::Renew if self.outage_begun && !self.masters_proven => 3,
-            Book::Renew | Book::Kubelets | Book::Etcd => 0,
+            Book::Renew | Book::Kubelets | Book::Etcd | Book::Drain => 0,
             Book::Rolling => 1,
         };
         let taken = usize::from(life.case.reboots());

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use certfleet::config::load_playbook;
 use certfleet::engine::run::Operator;
-use certfleet::engine::{Cancel, Ledger, Recorder, Run, carried_over, execute, gather, resume};
+use certfleet::engine::{Cancel, Ledger, Recorder, Run, carried_over, execute, gather, look_alive, resume};
 use certfleet::event::Event;
-use certfleet::lab::{Lab, LabConfig, MemoryFleet, Scenario};
+use certfleet::lab::{Lab, LabConfig, MemoryFleet, Scenario, Workload};
 use certfleet::model::exit::RunEnd;
 use certfleet::model::playbook::Operation;
 use certfleet::model::{HostFacts, HostName, Inventory, Playbook, RunId, Selector};
@@ -66,6 +66,7 @@ fn playbook(book: Book) -> Playbook {
     let name = match book {
         Book::Renew | Book::Kubelets | Book::Etcd => "renew",
         Book::Rolling => "rolling",
+        Book::Drain => "tests/scenarios/drain.yaml",
     };
     let mut playbook = load_playbook(name).expect("built in");
     for step in playbook.phases.iter_mut().flat_map(|p| &mut p.steps) {
@@ -81,20 +82,26 @@ impl World {
         let scenario = match case.book {
             Book::Renew => Scenario::Seed,
             Book::Kubelets => Scenario::KubeletExpired,
-            Book::Rolling => Scenario::Healthy,
+            Book::Rolling | Book::Drain => Scenario::Healthy,
             Book::Etcd => Scenario::Expired,
         };
-        let size = LabConfig::new(scenario).sized(3, 2);
-        let size = if case.book == Book::Etcd {
-            size.sized(1, 1).with_etcd(3)
-        } else {
-            size
-        };
-        let lab = Lab::new(size).expect("a fleet");
+        let mut config = LabConfig::new(scenario).sized(3, 2);
+        match case.book {
+            Book::Drain => config.workload = vec![("w1".to_owned(), Workload::Movable)],
+            Book::Etcd => config = config.sized(1, 1).with_etcd(3),
+            Book::Renew | Book::Kubelets | Book::Rolling => {}
+        }
+        let lab = Lab::new(config).expect("a fleet");
         let inventory = Arc::new(lab.inventory());
         let transport: Arc<dyn Transport> = Arc::new(MemoryFleet::new(lab.clone()));
         let clock = lab.clone();
         let before = gather(&transport, &inventory.hosts, &move || clock.wall_clock()).await;
+        let before = if case.book == Book::Drain {
+            let clock = lab.clone();
+            look_alive(&transport, &inventory, before, Arc::new(move || clock.wall_clock())).await
+        } else {
+            before
+        };
         let plan = plan(&PlanInput {
             inventory: &inventory,
             playbook: &playbook(case.book),

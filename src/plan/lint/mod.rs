@@ -1,5 +1,6 @@
 //! What makes a plan dangerous, by name. An error here stops everything before anything is changed.
 
+mod drain_rules;
 mod etcd_rules;
 mod facts_rules;
 mod identity_rules;
@@ -13,7 +14,7 @@ use super::types::{Note, Plan};
 
 /// All rules, in the order in which a person would check.
 pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
-    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 17] = [
+    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 20] = [
         facts_rules::unreachable,
         facts_rules::no_root,
         facts_rules::ca_expired,
@@ -31,6 +32,9 @@ pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
         order_rules::workers_before_masters,
         order_rules::outage_not_accepted,
         order_rules::no_gate,
+        drain_rules::drain_masters,
+        drain_rules::drain_for_nothing,
+        drain_rules::drain_too_many,
     ];
     rules.iter().flat_map(|rule| rule(input, plan)).collect()
 }

@@ -42,6 +42,9 @@ pub(super) struct PhaseFile {
     pub(super) outage: Option<Outage>,
     /// `needed`: steps that the facts show to be needless are skipped, each with the reason. Default: all are done.
     pub(super) when: Option<When>,
+    /// `when-healthy`: one host at a time and without an outage where all servers of k3s or RKE2 are well; otherwise as
+    /// `max-parallel` says. Default: always as `max-parallel` says.
+    pub(super) one_by_one: Option<OneByOne>,
     /// What is done on each host, in this order.
     #[serde(default)]
     pub(super) steps: Vec<Sp<StepFile>>,
@@ -61,6 +64,13 @@ pub(super) enum Outage {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum When {
     Needed,
+}
+
+/// The word that prefers the gentle order.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OneByOne {
+    WhenHealthy,
 }
 
 /// Probes and patience.

@@ -7,11 +7,13 @@ use tokio::time::sleep;
 use crate::model::gate::UnitState;
 use crate::model::{Command, HostName, Outcome};
 use crate::plan::{PlannedStep, Postcondition};
+use crate::probes::served::anew;
 use crate::probes::verdict::Verdict;
 use crate::probes::{certificates_on_disk, containers, kubelet_client, units};
 use crate::remote::RemoteError;
 
 use super::context::Run;
+use super::handshake::shake;
 use super::looks::now_on_host;
 
 /// What a look at a postcondition says.
@@ -60,6 +62,15 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
             let output = run.ask(host, &containers::command(*runtime)).await?;
             let found = containers::parse(&output).map_err(|e| e.to_string());
             Ok(from(found.map(|found| containers::judge_gone(ids, &found))))
+        }
+        Postcondition::ServedAnew { before: None, .. } => Ok(Settled::CannotTell),
+        Postcondition::ServedAnew { port, before } => {
+            let settings = run.host(host)?;
+            let shown = shake(run.transport.as_ref(), settings, anew::endpoint(*port))
+                .await
+                .served;
+            let now = now_on_host(run, host);
+            Ok(from(Ok(anew::judge(*port, &shown.answer, before.as_ref(), now))))
         }
         Postcondition::CommandSucceeds { command } => {
             let output = run.ask(host, command).await?;

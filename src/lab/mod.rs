@@ -28,6 +28,7 @@ mod memory;
 mod node;
 mod pki;
 mod ports;
+mod rancher;
 mod rng;
 mod scenario;
 mod scenario_files;
@@ -42,6 +43,7 @@ mod story;
 mod sudo;
 pub mod tls;
 mod units;
+pub mod variety;
 mod world;
 
 #[cfg(test)]
@@ -57,4 +59,5 @@ pub use memory::MemoryFleet;
 pub use pki::LabError;
 pub use ssh_server::{ServerHandle, ServerOptions, SshServer};
 pub use status::{LabStatus, NodeStatus};
+pub use variety::{Cni, Distribution};
 pub use world::HistoryItem;

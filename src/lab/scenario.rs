@@ -6,14 +6,15 @@ use std::sync::Arc;
 use crate::model::{HostName, Role, RuntimeKind};
 
 use super::alarm::Watch;
-use super::clock::{DAY, LabClock, Millis};
+use super::clock::{DAY, LabClock, Millis, shift};
 use super::config::{LabConfig, Scenario};
 use super::faults::{Fault, FaultPlan, FaultRule};
 use super::file_tree::{Content, FileTree};
 use super::journald::Journal;
 use super::kubelet::Kubelet;
 use super::node::{KUBELET_CLIENT, Locale, Moment, Node, Sudo};
-use super::pki::{LabError, Pki};
+use super::pki::{LabError, LeafSpec, Pki, Signer};
+use super::rancher::{self, Rancher};
 use super::rng::Rng;
 use super::scenario_files::{put_kubelet_files, put_leaves, put_master_files};
 use super::scenario_pods::add_pods;
@@ -51,6 +52,8 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
         alarms: Vec::new(),
         history: Vec::new(),
         faults: FaultPlan::default(),
+        serving_secret: None,
+        typha: None,
         serving_requests: Vec::new(),
         csr_objects: Vec::new(),
         config,
@@ -61,6 +64,7 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
     add_nodes(&mut world, &story)?;
     start_everything(&mut world, &story)?;
     add_pods(&mut world);
+    add_typha(&mut world)?;
     add_faults(&mut world);
     world.advance_to(0);
     Ok(world)
@@ -75,11 +79,27 @@ fn add_nodes(world: &mut World, story: &Story) -> Result<(), LabError> {
         };
         let node = bare_node(world, index, &name, role);
         world.nodes.push(node);
+        if world.nodes[index].rancher.is_some() {
+            rancher::put_files(world, index, story.in_use)?;
+            continue;
+        }
         put_kubelet_files(world, index, story)?;
         if role == Role::ControlPlane {
             put_master_files(world, index, story)?;
         }
     }
+    Ok(())
+}
+
+/// What the operator's secrets hold: made with the cluster, for a year and a bit.
+fn add_typha(world: &mut World) -> Result<(), LabError> {
+    if !world.config.operator_calico {
+        return Ok(());
+    }
+    let now = world.clock.wall(0);
+    let until = shift(now, if world.config.typha_expired { -3600 } else { 200 * DAY });
+    let spec = LeafSpec::server("typha-server", vec!["typha-server".to_owned()], Signer::Own);
+    world.typha = Some(world.issue(spec, shift(now, -400 * DAY), until)?);
     Ok(())
 }
 
@@ -99,6 +119,13 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
     let own = config.versions.iter().find(|(host, _)| host == name).map(|(_, v)| *v);
     let (kube, runtime, live_restore) = (own.unwrap_or(config.kubernetes), config.runtime, config.live_restore);
     let (cert_dir, without_client) = (config.cert_dir.clone(), config.without_client);
+    let rancher = config.distribution.map(Rancher::new);
+    let units = match &rancher {
+        Some(own) => own.units(role),
+        None => units_of(runtime),
+    };
+    let direct = config.direct.iter().find(|(host, _)| host == name);
+    let direct = direct.and_then(|(_, master)| config.host_names().iter().position(|h| h == master));
     Node {
         name: HostName::new(name),
         index,
@@ -109,8 +136,10 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
         live_restore,
         cert_dir,
         without_client,
+        rancher,
+        direct,
         files: FileTree::default(),
-        units: units_of(runtime),
+        units: units.into_iter().map(|u| (u.name, u)).collect(),
         containers: Vec::new(),
         pending: BTreeMap::new(),
         crashes: BTreeMap::new(),
@@ -136,7 +165,7 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
     }
 }
 
-fn units_of(runtime: RuntimeKind) -> BTreeMap<&'static str, Unit> {
+fn units_of(runtime: RuntimeKind) -> Vec<Unit> {
     let kubelet = Unit::new("kubelet.service", "kubelet: The Kubernetes Node Agent");
     let containerd = Unit::new("containerd.service", "containerd container runtime");
     let mut units = vec![kubelet];
@@ -150,7 +179,7 @@ fn units_of(runtime: RuntimeKind) -> BTreeMap<&'static str, Unit> {
         RuntimeKind::CriO => units.push(Unit::new("crio.service", "Container Runtime Interface for OCI (CRI-O)")),
     }
     units.push(Unit::new("ssh.service", "OpenBSD Secure Shell server"));
-    units.into_iter().map(|u| (u.name, u)).collect()
+    units
 }
 
 /// Processes start with what lies on disk; then come the newer files of the story.
@@ -174,10 +203,18 @@ fn start_everything(world: &mut World, story: &Story) -> Result<(), LabError> {
             node.next_pid += 31;
             unit.pid = if unit.is_socket() { 0 } else { node.next_pid };
         }
-        if let (Some(disk), Role::ControlPlane) = (story.on_disk, world.nodes[index].role) {
+        let kubeadms = world.nodes[index].rancher.is_none();
+        if let (Some(disk), Role::ControlPlane, true) = (story.on_disk, world.nodes[index].role, kubeadms) {
             put_leaves(world, index, disk)?;
         }
         give_operator_a_kubeconfig(world, index);
+        if world.nodes[index].rancher.is_some() {
+            rancher::settle(world, index);
+        }
+    }
+    if world.config.distribution.is_some() {
+        link_etcd(world);
+        return Ok(());
     }
     if world.config.scenario == Scenario::KubeletExpired {
         power_on(world);
@@ -202,6 +239,7 @@ fn power_on(world: &mut World) {
 /// `~/.kube/config` as people make it: root follows admin.conf, the login user has a copy.
 fn give_operator_a_kubeconfig(world: &mut World, index: usize) {
     let wall = world.clock.wall(0);
+    let others = world.config.copies.clone();
     let files = &mut world.nodes[index].files;
     let Some(admin) = files.entry("/etc/kubernetes/admin.conf").cloned() else {
         return;
@@ -211,6 +249,9 @@ fn give_operator_a_kubeconfig(world: &mut World, index: usize) {
         Content::Link("/etc/kubernetes/admin.conf".to_owned()),
         wall,
     );
+    for path in others {
+        files.insert(path, admin.clone());
+    }
     files.insert("/home/ops/.kube/config", admin);
 }
 
@@ -235,7 +276,7 @@ fn start_kubelets(world: &mut World) {
         let pid = node.unit("kubelet").map_or(0, |u| u.pid);
         let client = node.files.leaf(KUBELET_CLIENT);
         let turn = node.index;
-        let api = super::kubelet::balance(&moment, turn).map(|a| a.container.clone());
+        let api = super::kubelet::reachable(node, &moment, turn).map(|a| a.container.clone());
         node.kubelet = Some(Kubelet::settled(pid, client, api.filter(|_| silent), moment.now));
         if silent {
             node.last_status = moment.now;

@@ -104,17 +104,29 @@ impl NodeStatus {
         let current = node.files.leaf(KUBELET_CLIENT).map(|l| l.serial);
         let earlier = |path: &str, serial| path.contains("/kubelet-client-2") && Some(serial) != current;
         let leaves = leaves.chain(node.files.below(&node.cert_dir));
+        // Copies of admin.conf that people and programs use.
+        let copies = ["/root", "/home", "/opt"].map(|folder| node.files.below(folder));
+        let leaves = leaves.chain(copies.into_iter().flatten());
+        // What `certificate rotate` has moved away lies in tls-TIME.
+        let ranchers = node
+            .files
+            .below("/var/lib/rancher")
+            .filter(|(path, _)| !path.contains("/tls-"));
+        let leaves = leaves.chain(ranchers);
         let disk_valid = leaves
             .filter_map(|(path, f)| f.content.leaf().filter(|l| !earlier(path, l.serial)))
             .all(|leaf| leaf.valid(wall));
         Self {
             host: node.name.clone(),
             ready: world.node_ready(node),
-            connected: node.kubelet.as_ref().is_some_and(|k| k.connection.is_some()),
+            connected: match &node.rancher {
+                Some(own) => own.connected(),
+                None => node.kubelet.as_ref().is_some_and(|k| k.connection.is_some()),
+            },
             api_ready: master.then_some(api_ready),
             etcd_healthy: master.then(|| world.member_healthy(node)),
             served_is_disk: served_is_disk(node),
-            disk_valid: disk_valid && node.files.leaf(KUBELET_CLIENT).is_some(),
+            disk_valid: disk_valid && (node.rancher.is_some() || node.files.leaf(KUBELET_CLIENT).is_some()),
             containers: node
                 .containers
                 .iter()

@@ -1,5 +1,6 @@
 //! Which process still uses which certificate? What is served, and what is older than its file, against the disk.
 
+pub mod anew;
 pub mod comparison;
 pub mod mounted;
 pub mod on_host;
@@ -25,6 +26,8 @@ pub enum Server {
     Scheduler,
     /// What kubelet.conf names: a VIP or a load balancer, so any master may answer.
     Endpoint,
+    /// A port of k3s or RKE2, whose certificates are not kubeadm's.
+    Other,
 }
 
 impl Server {
@@ -37,6 +40,7 @@ impl Server {
             Server::ControllerManager => "kube-controller-manager",
             Server::Scheduler => "kube-scheduler",
             Server::Endpoint => "kubelet's endpoint",
+            Server::Other => "server",
         }
     }
 
@@ -49,7 +53,7 @@ impl Server {
             Server::Kubelet => ("kubelet", 10250),
             Server::ControllerManager => ("kube-controller-manager", 10257),
             Server::Scheduler => ("kube-scheduler", 10259),
-            Server::Endpoint => ("", 443),
+            Server::Endpoint | Server::Other => ("", 443),
         }
     }
 
@@ -77,7 +81,7 @@ impl Server {
             Server::EtcdClient => Some("etcd-server"),
             Server::EtcdPeer => Some("etcd-peer"),
             Server::Kubelet => Some("kubelet-serving"),
-            Server::ControllerManager | Server::Scheduler => None,
+            Server::ControllerManager | Server::Scheduler | Server::Other => None,
         }
     }
 }

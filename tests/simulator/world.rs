@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::case::{Book, Case, Trouble};
 use crate::hook::{Life, MortalFile, MortalWire};
+use crate::shapes;
 
 type Facts = BTreeMap<HostName, HostFacts>;
 
@@ -66,6 +67,7 @@ fn playbook(book: Book) -> Playbook {
     let name = match book {
         Book::Renew | Book::Kubelets => "renew",
         Book::Rolling => "rolling",
+        Book::Shape(number) => shapes::of(number).playbook,
     };
     let mut playbook = load_playbook(name).expect("built in");
     for step in playbook.phases.iter_mut().flat_map(|p| &mut p.steps) {
@@ -78,12 +80,14 @@ fn playbook(book: Book) -> Playbook {
 
 impl World {
     pub(crate) async fn new(case: Case) -> Self {
-        let scenario = match case.book {
-            Book::Renew => Scenario::Seed,
-            Book::Kubelets => Scenario::KubeletExpired,
-            Book::Rolling => Scenario::Healthy,
+        let usual = |scenario| LabConfig::new(scenario).sized(3, 2);
+        let fleet = match case.book {
+            Book::Renew => usual(Scenario::Seed),
+            Book::Kubelets => usual(Scenario::KubeletExpired),
+            Book::Rolling => usual(Scenario::Healthy),
+            Book::Shape(number) => (shapes::of(number).fleet)(),
         };
-        let lab = Lab::new(LabConfig::new(scenario).sized(3, 2)).expect("a fleet");
+        let lab = Lab::new(fleet).expect("a fleet");
         let inventory = Arc::new(lab.inventory());
         let transport: Arc<dyn Transport> = Arc::new(MemoryFleet::new(lab.clone()));
         let clock = lab.clone();

@@ -16,6 +16,9 @@ use super::context::Run;
 use super::journal_watch::JournalWatch;
 use super::looks::{ClusterViews, NO_ANSWER, look};
 
+/// Between two looks at what is all good, and not yet for long enough.
+const SHORT_PAUSE: Duration = Duration::from_millis(500);
+
 /// How a gate ended.
 #[derive(Debug)]
 pub(super) enum GateEnd {
@@ -112,7 +115,7 @@ impl Watch {
                 return self.failed(run, started.elapsed(), hopeless);
             }
             tokio::select! {
-                () = sleep(self.interval) => {}
+                () = sleep(self.pause()) => {}
                 () = run.cancel.stopped() => return GateEnd::Aborted,
             }
         }
@@ -130,6 +133,17 @@ impl Watch {
             None
         };
         journals && self.good_since.is_some_and(|since| since.elapsed() >= self.quiet)
+    }
+
+    /// Until the next look: no longer than what is left of the quiet period, which nobody need wait for twice.
+    fn pause(&self) -> Duration {
+        let left = self.good_since.map(|since| self.quiet.saturating_sub(since.elapsed()));
+        match left {
+            Some(left) if !left.is_zero() => self.interval.min(left),
+            // Only a journal is not quiet for long enough yet.
+            Some(_) => self.interval.min(SHORT_PAUSE),
+            None => self.interval,
+        }
     }
 
     fn announced(&self) -> EventKind {
@@ -156,7 +170,8 @@ impl Watch {
     async fn round(&mut self, run: &Run, deadline: Instant) -> bool {
         // An API that does not answer must not use up the time of the hosts.
         let half = Instant::now() + deadline.duration_since(Instant::now()) / 2;
-        let views = timeout_at(half, ClusterViews::gather(run, &self.probes)).await;
+        let leases = self.journals.values().any(JournalWatch::lacks_only_a_sign);
+        let views = timeout_at(half, ClusterViews::gather(run, &self.probes, leases)).await;
         let views = views.unwrap_or_else(|_| ClusterViews::late());
         let looks = self
             .probes
@@ -172,7 +187,7 @@ impl Watch {
 
     async fn one(&self, run: &Run, probe: &PlannedProbe, views: &ClusterViews) -> Verdict {
         match self.journals.get(&probe.host) {
-            Some(journal) if probe.probe == ProbeSpec::KubeletJournal => journal.verdict(run).await,
+            Some(journal) if probe.probe == ProbeSpec::KubeletJournal => journal.verdict(run, views).await,
             _ => look(run, probe, views).await,
         }
     }

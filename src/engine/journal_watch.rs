@@ -1,13 +1,13 @@
 //! One kubelet's journal, followed from a cursor taken before the restart, folded line by line.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::event::EventKind;
+use crate::event::{EventKind, JournalStart};
 use crate::model::gate::ProbeSpec;
 use crate::model::{Command, Host, HostName};
 use crate::plan::{Baseline, PlannedProbe};
@@ -47,15 +47,27 @@ struct Start {
 
 impl Start {
     /// Now, or in a resumed run before the first step of the phase, so that no line is missed. A kubelet that is up
-    /// already as a new process (its host was restarted meanwhile) has said what counts: from its start on, then.
+    /// already as a new process (its host was restarted meanwhile) has said what counts: from its start on, then. What a
+    /// gate has failed over was told to a person, who has mended it since: only what comes after that counts.
     async fn of(run: &Run, phase: &str, unit: &PlannedProbe) -> Self {
         let host = &unit.host;
-        if let Some((cursor, since)) = run.recorder.journal_start(phase, host) {
+        let noted = run.recorder.journal_start(phase, host);
+        if let Some(noted) = noted.clone().filter(|n| n.judged.is_none()) {
+            let JournalStart { cursor, since, .. } = noted;
             return Self { cursor, since };
         }
         let start = match already_up(run, unit).await {
-            Some(since) => Self { cursor: None, since },
-            None => Self::now(run, host).await,
+            Some(age)
+                if noted
+                    .and_then(|n| n.judged)
+                    .is_none_or(|told| ago(run.recorder.now(), age) > told) =>
+            {
+                Self {
+                    cursor: None,
+                    since: ago(now_on_host(run, host), age),
+                }
+            }
+            _ => Self::now(run, host).await,
         };
         // Unrecorded, a resumed run reads from its own start: it may wait longer for a sign.
         let _ = run.recorder.record(EventKind::JournalNoted {
@@ -90,8 +102,8 @@ impl Start {
     }
 }
 
-/// By the host's clock, since when its kubelet is up, if that is a new process already; a host that cannot tell is none.
-async fn already_up(run: &Run, unit: &PlannedProbe) -> Option<Timestamp> {
+/// For how long its kubelet is up, if that is a new process already; a host that cannot tell is none.
+async fn already_up(run: &Run, unit: &PlannedProbe) -> Option<Duration> {
     let Baseline::Unit {
         units: names,
         since_us: Some(_),
@@ -106,8 +118,11 @@ async fn already_up(run: &Run, unit: &PlannedProbe) -> Option<Timestamp> {
     let output = run.ask(&unit.host, &units::command(names)).await.ok()?;
     let since_boot = units::parse(names, &output).ok()?.get(names.last()?)?.active_since_us;
     let uptime = uptime::parse(&run.ask(&unit.host, &uptime::command()).await.ok()?).ok()?;
-    let age = uptime.saturating_sub(Duration::from_micros(since_boot));
-    now_on_host(run, &unit.host).checked_sub(age).ok()
+    Some(uptime.saturating_sub(Duration::from_micros(since_boot)))
+}
+
+fn ago(now: Timestamp, age: Duration) -> Timestamp {
+    now.checked_sub(age).unwrap_or(now)
 }
 
 #[derive(Debug, Default)]
@@ -167,7 +182,10 @@ impl JournalWatch {
     }
 
     /// Change first (a new process), then health (a quiet journal), then a positive sign.
-    pub(super) async fn verdict(&self, run: &Run) -> Verdict {
+    pub(super) async fn verdict(&self, run: &Run, views: &ClusterViews) -> Verdict {
+        if let Some(renewed) = views.heartbeat(run, &self.host) {
+            self.shared().journal.heartbeat(&renewed, self.started.elapsed());
+        }
         let journal = self.journal_verdict();
         if matches!(journal, Verdict::Fail { .. }) {
             return journal;
@@ -176,8 +194,19 @@ impl JournalWatch {
         Verdict::all([unit, journal])
     }
 
+    /// All is quiet, and only a sign of life is missing: the node's lease may give it.
+    pub(super) fn lacks_only_a_sign(&self) -> bool {
+        self.shared()
+            .journal
+            .lacks_only_a_sign(self.started.elapsed(), self.quiet)
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn journal_verdict(&self) -> Verdict {
-        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = self.shared();
         let now = self.started.elapsed();
         match shared.journal.judge(now, self.quiet) {
             GateView::Failed { reason, remedy } => Verdict::fail(reason, remedy),

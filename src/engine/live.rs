@@ -98,7 +98,7 @@ async fn through_the_api(run: &Run, hosts: &[&Host], found: &mut BTreeMap<&HostN
         .filter(|h| h.role != Role::Etcd)
         .map(|h| probe(h, ProbeSpec::Nodes))
         .collect();
-    let Ok(views) = timeout(QUESTION, ClusterViews::gather(run, &nodes)).await else {
+    let Ok(views) = timeout(QUESTION, ClusterViews::gather(run, &nodes, false)).await else {
         return;
     };
     for probe in &nodes {

@@ -1,14 +1,16 @@
 //! One look of one probe: ask, parse, judge. What the question is, `probes` knows; what it is compared with, the plan says.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::model::gate::{ProbeSpec, UnitState};
-use crate::model::{Host, HostName, UnitFacts};
+use crate::model::{Command, Host, HostName, Output, UnitFacts};
 use crate::plan::{Baseline, PlannedProbe};
 use crate::probes::nodes::{self, NodeFacts};
 use crate::probes::served::anew;
 use crate::probes::verdict::Verdict;
-use crate::probes::{api_server, certificates_on_disk, containers, endpoint, etcd, units};
+use crate::probes::{ProbeError, api_server, certificates_on_disk, containers, endpoint, etcd, leases, units};
 use crate::remote::RemoteError;
 
 use super::context::Run;
@@ -22,37 +24,62 @@ pub(super) const NO_ANSWER: &str = "no answer in time";
 #[derive(Debug, Default)]
 pub(super) struct ClusterViews {
     nodes: Option<Result<Vec<NodeFacts>, String>>,
+    /// Asked for only while some journal gives no sign; none where the cluster keeps none.
+    leases: BTreeMap<String, Timestamp>,
 }
 
 impl ClusterViews {
-    /// Asks what the round's probes need.
-    pub(super) async fn gather(run: &Run, probes: &[PlannedProbe]) -> Self {
-        let nodes = if probes.iter().any(|p| p.probe == ProbeSpec::Nodes) {
+    /// Asks what the round's probes need, and the leases of the nodes.
+    pub(super) async fn gather(run: &Run, probes: &[PlannedProbe], leases: bool) -> Self {
+        let nodes = if leases || probes.iter().any(|p| p.probe == ProbeSpec::Nodes) {
             Some(ask_nodes(run).await)
         } else {
             None
         };
-        Self { nodes }
+        let leases = if leases && nodes.as_ref().is_some_and(Result::is_ok) {
+            // No leases before Kubernetes 1.14: then only the journal can give a sign.
+            ask_masters(run, leases::command, leases::parse)
+                .await
+                .unwrap_or_default()
+        } else {
+            BTreeMap::new()
+        };
+        Self { nodes, leases }
+    }
+
+    /// When the host's kubelet last renewed its node's lease, by the host's clock.
+    pub(super) fn heartbeat(&self, run: &Run, host: &HostName) -> Option<Timestamp> {
+        let nodes = self.nodes.as_ref()?.as_ref().ok()?;
+        let hostname = run.facts_of(host).hostname;
+        let node = nodes::node_of(run.host(host).ok()?, hostname.as_deref(), nodes)?;
+        self.leases.get(&node.name).copied()
     }
 
     /// What stands for answers that did not come in time.
     pub(super) fn late() -> Self {
         Self {
             nodes: Some(Err(NO_ANSWER.to_owned())),
+            leases: BTreeMap::new(),
         }
     }
 }
 
 /// The nodes as the first master sees them that can.
 pub(super) async fn ask_nodes(run: &Run) -> Result<Vec<NodeFacts>, String> {
+    ask_masters(run, nodes::command, nodes::parse).await
+}
+
+/// The answer of the first master that gives one.
+async fn ask_masters<T>(
+    run: &Run,
+    command: fn(&Host) -> Command,
+    parse: fn(&Output) -> Result<T, ProbeError>,
+) -> Result<T, String> {
     let mut last = "no master in the inventory".to_owned();
     for master in run.inventory.masters() {
-        let answer = run
-            .ask(&master.name, &nodes::command(master))
-            .await
-            .map_err(|e| e.to_string());
-        match answer.and_then(|o| nodes::parse(&o).map_err(|e| e.to_string())) {
-            Ok(nodes) => return Ok(nodes),
+        let answer = run.ask(&master.name, &command(master)).await.map_err(|e| e.to_string());
+        match answer.and_then(|o| parse(&o).map_err(|e| e.to_string())) {
+            Ok(found) => return Ok(found),
             Err(why) => last = format!("{}: {why}", master.name),
         }
     }

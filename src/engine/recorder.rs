@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::event::{Event, EventKind, RunState, StepRecord};
+use crate::event::{Event, EventKind, JournalStart, RunState, StepRecord};
 use crate::model::HostName;
 use crate::remote::Transport;
 
@@ -93,8 +93,8 @@ impl Recorder {
         self.lock().state.steps.get(id).cloned()
     }
 
-    /// Where a kubelet's journal ended before a phase's first step on a host: cursor, and the host's clock.
-    pub fn journal_start(&self, phase: &str, host: &HostName) -> Option<(Option<String>, Timestamp)> {
+    /// Where a kubelet's journal ended before a phase's first step on a host.
+    pub fn journal_start(&self, phase: &str, host: &HostName) -> Option<JournalStart> {
         let key = (phase.to_owned(), host.clone());
         self.lock().state.journals.get(&key).cloned()
     }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::model::gate::UnitState;
-use crate::model::{Command, HostName, Outcome};
+use crate::model::shape::ServedFacts;
+use crate::model::{Command, HostName, Outcome, RuntimeKind};
 use crate::plan::{PlannedStep, Postcondition};
 use crate::probes::served::anew;
 use crate::probes::verdict::Verdict;
-use crate::probes::{certificates_on_disk, containers, kubelet_client, units};
+use crate::probes::{certificates_on_disk, containers, kubelet_client, served, units};
 use crate::remote::RemoteError;
 
 use super::context::Run;
@@ -58,20 +59,9 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
                 kubelet_client::judge(node.as_deref(), *serving, &found, now)
             })))
         }
-        Postcondition::ContainersGone { runtime, ids } => {
-            let output = run.ask(host, &containers::command(*runtime)).await?;
-            let found = containers::parse(&output).map_err(|e| e.to_string());
-            Ok(from(found.map(|found| containers::judge_gone(ids, &found))))
-        }
+        Postcondition::ContainersGone { runtime, ids } => recycled(run, host, *runtime, ids).await,
         Postcondition::ServedAnew { before: None, .. } => Ok(Settled::CannotTell),
-        Postcondition::ServedAnew { port, before } => {
-            let settings = run.host(host)?;
-            let shown = shake(run.transport.as_ref(), settings, anew::endpoint(*port))
-                .await
-                .served;
-            let now = now_on_host(run, host);
-            Ok(from(Ok(anew::judge(*port, &shown.answer, before.as_ref(), now))))
-        }
+        Postcondition::ServedAnew { port, before } => served_anew(run, host, *port, before.as_ref()).await,
         Postcondition::CommandSucceeds { command } => {
             let output = run.ask(host, command).await?;
             let seen = format!("`{command}`: {}", output.status);
@@ -82,6 +72,36 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
             })
         }
     }
+}
+
+/// The old containers are gone, and those that came after them (a host that lost its power starts them by itself) have the files of now.
+async fn recycled(run: &Run, host: &HostName, runtime: RuntimeKind, ids: &[String]) -> Result<Settled, RemoteError> {
+    let output = run.ask(host, &containers::command(runtime)).await?;
+    let found = match containers::parse(&output) {
+        Ok(found) => found,
+        Err(why) => return Ok(Settled::Not(why.to_string())),
+    };
+    let gone = containers::judge_gone(ids, &found);
+    if found.is_empty() || !gone.passed() {
+        return Ok(from(Ok(gone)));
+    }
+    let output = run.ask(host, &certificates_on_disk::command(run.host(host)?)).await?;
+    let files = certificates_on_disk::parse(&output).map_err(|e| e.to_string());
+    Ok(from(files.map(|files| {
+        Verdict::all([gone, served::newer_than_files(&found, &files)])
+    })))
+}
+
+async fn served_anew(
+    run: &Run,
+    host: &HostName,
+    port: u16,
+    before: Option<&ServedFacts>,
+) -> Result<Settled, RemoteError> {
+    let settings = run.host(host)?;
+    let shown = shake(run.transport.as_ref(), settings, anew::endpoint(port)).await;
+    let now = now_on_host(run, host);
+    Ok(from(Ok(anew::judge(port, &shown.served.answer, before, now))))
 }
 
 async fn units_are(run: &Run, host: &HostName, names: &[String], state: UnitState) -> Result<Settled, RemoteError> {

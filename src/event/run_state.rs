@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::model::exit::RunEnd;
 use crate::model::{HostName, Outcome, RunId};
 
+use super::journal_start::{self, JournalStart};
 use super::kinds::{Event, EventKind, GateReason, Tally};
 
 /// Everything that is known about a run from its events.
@@ -25,8 +26,8 @@ pub struct RunState {
     pub boots: BTreeMap<HostName, String>,
     /// When the first phase began that takes the API away.
     pub away_since: Option<Timestamp>,
-    /// Where journals ended, by phase and host: cursor, and the host's clock.
-    pub journals: BTreeMap<(String, HostName), (Option<String>, Timestamp)>,
+    /// Where journals ended, by phase and host.
+    pub journals: BTreeMap<(String, HostName), JournalStart>,
     pub tally: Tally,
     pub excluded: BTreeMap<HostName, String>,
     pub stop_requested: bool,
@@ -121,8 +122,12 @@ impl RunState {
                 cursor,
                 since,
             } => {
-                self.journals
-                    .insert((phase.clone(), host.clone()), (cursor.clone(), *since));
+                let start = JournalStart {
+                    cursor: cursor.clone(),
+                    since: *since,
+                    judged: None,
+                };
+                self.journals.insert((phase.clone(), host.clone()), start);
             }
             EventKind::StopRequested => self.stop_requested = true,
             EventKind::HostExcluded { host, why, .. } => {
@@ -245,7 +250,10 @@ impl RunState {
                     .insert((host.clone(), probe.clone()), (*passed, detail.clone()));
             }),
             EventKind::GatePassed { phase, hosts, .. } => self.with_phase(phase, |p| p.prove(hosts)),
-            EventKind::GateFailed { phase, reasons, .. } => self.with_phase(phase, |p| p.fail(reasons)),
+            EventKind::GateFailed { phase, reasons, .. } => {
+                journal_start::judge(&mut self.journals, phase, reasons, at);
+                self.with_phase(phase, |p| p.fail(reasons));
+            }
             EventKind::PhaseFinished { phase, elapsed } => self.with_phase(phase, |p| {
                 p.status = PhaseStatus::Done;
                 p.finished = Some(at);

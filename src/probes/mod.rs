@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod containers;
 pub mod etcd;
 pub mod api_server;
+pub mod leases;
 pub mod nodes;
 pub mod pods;
 pub mod journal_cursor;

@@ -211,9 +211,11 @@ fn operator() -> Operator {
 
 /// The run, to its end or to its controller's.
 async fn until(life: &Life, run: impl Future<Output = RunEnd>) -> Part {
-    tokio::select! {
+    let part = tokio::select! {
         biased;
         () = life.died.notified() => Part::Killed,
         end = timeout(Duration::from_secs(7200), run) => Part::Ended(end.expect("an end within two hours")),
-    }
+    };
+    // It may come to its end in the very moment in which it dies, and then nobody hears of it.
+    if life.is_dead() { Part::Killed } else { part }
 }

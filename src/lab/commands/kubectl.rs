@@ -219,6 +219,7 @@ fn get(context: &mut Context, arguments: &[String], kind: &str, names: &[&str]) 
     let text = context.with(|w| match (kind, output.as_str()) {
         ("node" | "nodes" | "no", "json") => Some(json::nodes(w, &filter)),
         ("node" | "nodes" | "no", "" | "wide") => Some(table::nodes(w, output == "wide", headers)),
+        ("lease" | "leases", "json") => Some(json::leases(w, &filter)),
         ("pod" | "pods" | "po", "json") => Some(json::pods(w, &filter)),
         ("pod" | "pods" | "po", "" | "wide") => Some(table::pods(w, &filter, output == "wide", headers)),
         ("daemonset" | "daemonsets" | "ds", "json") => Some(json::daemon_sets(w, &filter)),

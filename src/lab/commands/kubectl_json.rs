@@ -10,6 +10,8 @@ use crate::lab::world::World;
 
 use super::kubectl::Filter;
 
+const LEASE_EVERY: Millis = 10_000;
+
 fn list(items: &[Value]) -> String {
     format!(
         "{:#}\n",
@@ -24,6 +26,25 @@ fn time(world: &World, at: Millis) -> String {
 /// `kubectl get nodes`.
 pub(super) fn nodes(world: &World, filter: &Filter) -> String {
     let items: Vec<Value> = wanted_nodes(world, filter).map(|n| node(world, n)).collect();
+    list(&items)
+}
+
+/// `kubectl get leases`: each node's, as its kubelet renewed it every ten seconds while the API accepted it.
+pub(super) fn leases(world: &World, filter: &Filter) -> String {
+    let lease = |node: &Node| {
+        let renewed = world
+            .clock
+            .wall(node.last_status / LEASE_EVERY * LEASE_EVERY + node.offset);
+        json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {"name": node.name.as_str(), "namespace": "kube-node-lease"},
+            "spec": {
+                "holderIdentity": node.name.as_str(), "leaseDurationSeconds": 40,
+                "renewTime": renewed.strftime("%Y-%m-%dT%H:%M:%S.000000Z").to_string(),
+            },
+        })
+    };
+    let items: Vec<Value> = wanted_nodes(world, filter).map(lease).collect();
     list(&items)
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::class::{Class, Effect, Verdict};
 use super::classify::classify_record;
 use super::record::Record;
@@ -64,6 +66,8 @@ pub struct GateJournal {
     suppressed: Option<Seen>,
     never_clears: Option<NeverClears>,
     exits: u32,
+    /// The lease's time as it was first seen, and when that was.
+    beat: Option<(Timestamp, Duration)>,
     counts: BTreeMap<Class, u64>,
 }
 
@@ -107,7 +111,24 @@ impl GateJournal {
         }
         // A new process has to prove itself anew.
         self.last_positive = None;
+        self.beat = None;
         self.last_block = Some(seen);
+    }
+
+    /// The node's lease as the API server shows it at `now`. One that has moved since an earlier look was renewed by this kubelet after that
+    /// look: as good a sign as a line, also when the line was written long ago.
+    pub fn heartbeat(&mut self, renewed: &Timestamp, now: Duration) {
+        let Some((before, looked)) = self.beat.replace((*renewed, now)) else {
+            return;
+        };
+        if before == *renewed {
+            return;
+        }
+        self.last_positive = Some(Seen {
+            at: looked,
+            class: Class::Registered,
+            text: format!("its node's lease was renewed at {renewed}"),
+        });
     }
 
     /// The answer at `now` (since the gate began) for a required quiet period.
@@ -119,7 +140,7 @@ impl GateJournal {
                 remedy: never.remedy.clone(),
             };
         }
-        match self.not_yet(now, quiet) {
+        match self.disturbed(now, quiet).or_else(|| self.unsigned()) {
             Some(reason) => GateView::Waiting { reason },
             None => GateView::Quiet {
                 positive: self
@@ -131,7 +152,13 @@ impl GateJournal {
         }
     }
 
-    fn not_yet(&self, now: Duration, quiet: Duration) -> Option<String> {
+    /// All has been quiet for long enough, and only a sign that the API server answered is missing.
+    pub fn lacks_only_a_sign(&self, now: Duration, quiet: Duration) -> bool {
+        self.never_clears.is_none() && self.disturbed(now, quiet).is_none() && self.unsigned().is_some()
+    }
+
+    /// Why it has not been quiet for long enough.
+    fn disturbed(&self, now: Duration, quiet: Duration) -> Option<String> {
         let recent = |seen: &&Seen| now.saturating_sub(seen.at) < quiet;
         if let Some(block) = self.last_block.as_ref().filter(recent) {
             return Some(format!(
@@ -147,9 +174,12 @@ impl GateJournal {
                 lost.text
             ));
         }
-        if let Some(away) = self.last_unreachable.as_ref().filter(recent) {
-            return Some(format!("{}: {}", away.class.as_str(), away.text));
-        }
+        let away = self.last_unreachable.as_ref().filter(recent)?;
+        Some(format!("{}: {}", away.class.as_str(), away.text))
+    }
+
+    /// Why nothing shows yet that the API server answered after the last error.
+    fn unsigned(&self) -> Option<String> {
         let after = self.last_block.as_ref().map(|block| block.at);
         match &self.last_positive {
             None => Some("no blocking line, but no positive sign either (silence is not proof)".to_owned()),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::facts::{FACTS, MOST_ROWS};
@@ -226,6 +227,28 @@ fn gate_does_not_take_a_sign_older_than_the_last_error() {
     journal.observe(&record(REGISTERED), at(1));
     journal.observe(&record(X509), at(2));
     assert!(matches!(journal.judge(at(500), QUIET), GateView::Waiting { .. }));
+}
+
+#[test]
+fn gate_takes_a_lease_that_moves_after_the_last_error_for_a_sign() {
+    let lease = |second: i64| Timestamp::from_second(1_600_000_000 + second).unwrap();
+    let mut journal = GateJournal::default();
+    journal.observe(&record(REGISTERED), at(1));
+    journal.observe(&record(X509), at(2));
+    assert!(!journal.lacks_only_a_sign(at(10), QUIET), "not quiet yet");
+    journal.heartbeat(&lease(0), at(30));
+    assert!(journal.lacks_only_a_sign(at(40), QUIET));
+    journal.heartbeat(&lease(0), at(40));
+    assert!(
+        matches!(journal.judge(at(41), QUIET), GateView::Waiting { .. }),
+        "a lease that stands still says nothing"
+    );
+    journal.heartbeat(&lease(10), at(45));
+    assert!(matches!(journal.judge(at(46), QUIET), GateView::Quiet { positive } if positive.contains("lease")));
+    // Renewed after the look at 45, which was before this error.
+    journal.observe(&record(X509), at(50));
+    journal.heartbeat(&lease(20), at(90));
+    assert!(matches!(journal.judge(at(95), QUIET), GateView::Waiting { .. }));
 }
 
 #[test]

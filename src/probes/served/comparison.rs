@@ -55,6 +55,31 @@ const HELD: [(&str, &str); 5] = [
     ("kube-scheduler", "scheduler.conf"),
 ];
 
+/// Certificates that a process shows to who asks.
+const SHOWN: [(&str, &str); 3] = [
+    ("kube-apiserver", "apiserver"),
+    ("etcd", "etcd-server"),
+    ("etcd", "etcd-peer"),
+];
+
+/// Whether no control-plane container was started before a file that it loads was written. What has no age proves nothing against it.
+pub fn newer_than_files(containers: &[ContainerFacts], files: &[CertificateFact]) -> Verdict {
+    let older = |(process, name): &(&str, &str)| {
+        let container = containers.iter().find(|c| c.name == *process)?;
+        let file = files.iter().find(|f| f.name == *name && f.x509().is_some())?;
+        match by_age(Some(container), file) {
+            InUse::Stale(seen) => Some(format!("{process} is older than {name}: {seen}")),
+            _ => None,
+        }
+    };
+    let old: Vec<String> = HELD.iter().chain(&SHOWN).filter_map(older).collect();
+    if old.is_empty() {
+        Verdict::pass("every process is newer than its files")
+    } else {
+        Verdict::wait(old.join("; "))
+    }
+}
+
 /// Every certificate in use on a host: those that were served, then those that are only held.
 pub fn in_use(facts: &HostFacts, served: &[ServedCertificate]) -> Vec<InUseRow> {
     let handshakes = served.iter().map(|s| handshake(facts, s));

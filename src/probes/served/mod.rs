@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Host, HostFacts, Role, X509Facts};
 
-pub use comparison::{Evidence, InUse, InUseRow, in_use, judge};
+pub use comparison::{Evidence, InUse, InUseRow, in_use, judge, newer_than_files};
 
 /// Who answers on a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -90,3 +90,17 @@ fn ports_follow_the_host() {
     assert_eq!(of("https://[fd00::1]"), Some(("fd00::1".to_owned(), 443)));
     assert_eq!(of("http://x"), None);
 }
+
+#[test]
+fn a_host_that_lost_its_power_before_the_renewal_is_not_taken_for_recycled() {
+    let newer = |started: &str| {
+        let facts = seed(started);
+        newer_than_files(&facts.containers, &facts.certificates)
+    };
+    assert!(newer("2020-11-22T19:00:00Z").passed());
+    let Verdict::Wait(seen) = newer("2020-01-02T00:00:00Z") else {
+        panic!("processes older than their files passed");
+    };
+    assert!(seen.contains("kube-apiserver is older than apiserver"), "{seen}");
+    assert!(newer_than_files(&[], &seed("2020-01-02T00:00:00Z").certificates).passed());
+}

@@ -132,7 +132,7 @@ fn seeds() {
 /// Every shape of cluster, under every kind of trouble in turn.
 #[test]
 fn shapes_of_clusters() {
-    all(&shapes::cases(many().unwrap_or(shapes::each_once()), events));
+    all(&shapes::cases(many().unwrap_or(shapes::usual())));
 }
 
 /// The controller dies at every event of a run (three of them, unless more was asked for).

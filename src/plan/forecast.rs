@@ -72,10 +72,11 @@ fn stops_a_runtime(input: &PlanInput<'_>, step: &PlannedStep) -> bool {
 }
 
 fn proves_the_api(phase: &PlannedPhase) -> bool {
-    phase
-        .gate
-        .as_ref()
-        .is_some_and(|g| g.probes.iter().any(|p| p.probe == ProbeSpec::ApiServer))
+    phase.gate.as_ref().is_some_and(|g| {
+        g.probes
+            .iter()
+            .any(|p| matches!(p.probe, ProbeSpec::ApiServer | ProbeSpec::Served { port: 6443 }))
+    })
 }
 
 /// Steps of one host, times the batches that follow each other.

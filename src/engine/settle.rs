@@ -39,7 +39,8 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
         | Postcondition::BackupExists { .. }
         | Postcondition::PodsNotStuck
         | Postcondition::ServingApproved
-        | Postcondition::CopiesRefreshed => Ok(Settled::CannotTell),
+        | Postcondition::CopiesRefreshed
+        | Postcondition::ServedAnew { before: None, .. } => Ok(Settled::CannotTell),
         Postcondition::UnitState { unit, state } => units_are(run, host, std::slice::from_ref(unit), *state).await,
         Postcondition::UnitsStopped { units } => units_are(run, host, units, UnitState::Inactive).await,
         Postcondition::CertificatesRenewed { before } => {
@@ -60,7 +61,6 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
             })))
         }
         Postcondition::ContainersGone { runtime, ids } => recycled(run, host, *runtime, ids).await,
-        Postcondition::ServedAnew { before: None, .. } => Ok(Settled::CannotTell),
         Postcondition::ServedAnew { port, before } => served_anew(run, host, *port, before.as_ref()).await,
         Postcondition::CommandSucceeds { command } => {
             let output = run.ask(host, command).await?;

@@ -176,6 +176,8 @@ pub struct LabConfig {
     /// Hosts with another version.
     pub versions: Vec<(String, KubeVersion)>,
     pub runtime: RuntimeKind,
+    /// Hosts with another one.
+    pub runtimes: Vec<(String, RuntimeKind)>,
     /// dockerd keeps containers when it stops.
     pub live_restore: bool,
     /// Calico by the Tigera operator (namespace calico-system) instead of by manifest (kube-system).
@@ -209,6 +211,8 @@ pub struct LabConfig {
     pub copies: Vec<String>,
     /// A virtual address by kube-vip, which uses the admin.conf of its start.
     pub kube_vip: bool,
+    /// A static pod of somebody else's on each master: a load balancer in front of the API servers.
+    pub haproxy: bool,
     /// Neither crictl nor another client of the container runtime is installed.
     pub without_client: bool,
     /// The fleet's wall clock at its start; `None` = now.
@@ -238,6 +242,7 @@ impl LabConfig {
             },
             versions: Vec::new(),
             runtime,
+            runtimes: Vec::new(),
             live_restore: false,
             operator_calico: scenario == Scenario::CalicoToken,
             cni: Cni::Calico,
@@ -254,6 +259,7 @@ impl LabConfig {
             kept_config: false,
             copies: Vec::new(),
             kube_vip: false,
+            haproxy: false,
             without_client: false,
             wall_clock: None,
             clock_offsets: Vec::new(),

@@ -16,6 +16,7 @@ mod doctor;
 pub mod faults;
 mod file_tree;
 pub mod files;
+mod flaky;
 mod fleet;
 mod journald;
 pub mod keys;

@@ -8,8 +8,9 @@ use crate::model::{HostName, Role, RuntimeKind};
 use super::alarm::Watch;
 use super::clock::{DAY, LabClock, Millis, shift};
 use super::config::{LabConfig, Scenario};
-use super::faults::{Fault, FaultPlan, FaultRule};
+use super::faults::FaultPlan;
 use super::file_tree::{Content, FileTree};
+use super::flaky::add_faults;
 use super::journald::Journal;
 use super::kubelet::Kubelet;
 use super::node::{KUBELET_CLIENT, Locale, Moment, Node, Sudo};
@@ -18,6 +19,7 @@ use super::rancher::{self, Rancher};
 use super::rng::Rng;
 use super::scenario_files::{put_kubelet_files, put_leaves, put_master_files};
 use super::scenario_pods::add_pods;
+use super::static_pods::HAPROXY;
 use super::story::Story;
 use super::units::{Unit, UnitState};
 use super::world::World;
@@ -53,6 +55,7 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
         history: Vec::new(),
         faults: FaultPlan::default(),
         serving_secret: None,
+        bystanders: BTreeMap::new(),
         typha: None,
         serving_requests: Vec::new(),
         csr_objects: Vec::new(),
@@ -63,6 +66,8 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
     }
     add_nodes(&mut world, &story)?;
     start_everything(&mut world, &story)?;
+    let bystander = |n: &Node| n.container(HAPROXY).map(|c| (n.name.clone(), c.id.clone()));
+    world.bystanders = world.nodes.iter().filter_map(bystander).collect();
     add_pods(&mut world);
     add_typha(&mut world)?;
     add_faults(&mut world);
@@ -117,7 +122,9 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
         .find(|(host, _)| host == name)
         .map_or(0, |(_, ms)| *ms);
     let own = config.versions.iter().find(|(host, _)| host == name).map(|(_, v)| *v);
-    let (kube, runtime, live_restore) = (own.unwrap_or(config.kubernetes), config.runtime, config.live_restore);
+    let other = config.runtimes.iter().find(|(host, _)| host == name).map(|(_, r)| *r);
+    let (kube, runtime) = (own.unwrap_or(config.kubernetes), other.unwrap_or(config.runtime));
+    let live_restore = config.live_restore;
     let (cert_dir, without_client) = (config.cert_dir.clone(), config.without_client);
     let rancher = config.distribution.map(Rancher::new);
     let units = match &rancher {
@@ -281,40 +288,5 @@ fn start_kubelets(world: &mut World) {
         if silent {
             node.last_status = moment.now;
         }
-    }
-}
-
-/// The bad network of `flaky`, by the seed alone.
-fn add_faults(world: &mut World) {
-    if world.config.scenario != Scenario::Flaky {
-        return;
-    }
-    let hosts = world.nodes.len() as u64;
-    let pick = |world: &mut World| usize::try_from(world.rng.next() % hosts).unwrap_or(0);
-    let (slow, dropped, refused, failing) = (pick(world), pick(world), pick(world), pick(world));
-    world.nodes[slow].delay = 300;
-    let rule = |world: &World, index: usize, line: &str, fault, times| FaultRule {
-        host: world.nodes[index].name.clone(),
-        line: line.to_owned(),
-        fault,
-        times,
-    };
-    let rules = [
-        rule(world, dropped, "systemctl stop", Fault::DropAfter, 1),
-        rule(
-            world,
-            (dropped + 1) % world.nodes.len(),
-            "certfleet:facts",
-            Fault::DropBefore,
-            1,
-        ),
-        rule(world, refused, "", Fault::RefuseConnection, 2),
-    ];
-    for fault in rules {
-        world.faults.add(fault);
-    }
-    let service = world.config.runtime.service();
-    if let Some(unit) = world.nodes[failing].unit_mut(service) {
-        unit.fail_next = 1;
     }
 }

@@ -10,7 +10,7 @@ use super::file_tree::Content;
 use super::kubelet_files::KUBELET_CONF;
 use super::node::KUBELET_CLIENT;
 use super::pki::{LabError, Leaf, LeafSpec, Signer};
-use super::static_pods::{COMPONENTS, KUBE_VIP, manifest};
+use super::static_pods::{COMPONENTS, HAPROXY, KUBE_VIP, manifest};
 use super::story::Story;
 use super::world::World;
 
@@ -225,6 +225,10 @@ pub(super) fn put_master_files(world: &mut World, index: usize, story: &Story) -
             Content::Text(manifest_text(component, &address)),
             story.created,
         );
+    }
+    if world.config.haproxy {
+        let text = Content::Text(manifest_text(HAPROXY, &address));
+        files.put(manifest(HAPROXY), text, story.created);
     }
     if world.config.kube_vip {
         let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: kube-vip\n  namespace: kube-system\nspec:\n  containers:\n  - args:\n    - manager\n    \

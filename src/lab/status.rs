@@ -1,12 +1,12 @@
 //! The fleet from above: what tests assert and `demo` shows.
 
-use crate::model::HostName;
+use crate::model::{HostName, RuntimeKind};
 
 use super::calico::PodState;
 use super::config::CalicoTrouble;
 use super::fleet::is_master;
 use super::node::{KUBELET_CLIENT, Node};
-use super::static_pods::{COMPONENTS, KUBE_VIP};
+use super::static_pods::{COMPONENTS, HAPROXY, KUBE_VIP};
 use super::world::World;
 
 /// A snapshot.
@@ -36,6 +36,8 @@ pub struct NodeStatus {
     pub served_is_disk: bool,
     /// Every certificate on disk is within its validity.
     pub disk_valid: bool,
+    /// A static pod that is none of kubeadm's runs as before; stopping docker without live-restore ends it, too.
+    pub bystander_kept: bool,
     /// Container ids of the control plane, by name.
     pub containers: Vec<(String, String)>,
 }
@@ -127,6 +129,7 @@ impl NodeStatus {
             etcd_healthy: master.then(|| world.member_healthy(node)),
             served_is_disk: served_is_disk(node),
             disk_valid: disk_valid && (node.rancher.is_some() || node.files.leaf(KUBELET_CLIENT).is_some()),
+            bystander_kept: bystander_kept(world, node),
             containers: node
                 .containers
                 .iter()
@@ -147,6 +150,7 @@ impl NodeStatus {
                 "a process uses another certificate than the one on disk",
             ),
             (self.disk_valid, "a certificate on disk is not valid"),
+            (self.bystander_kept, "haproxy was ended, and had no part in it"),
             (
                 self.api_ready.is_none() || self.containers.len() == 4,
                 "a control-plane container is missing",
@@ -155,6 +159,15 @@ impl NodeStatus {
         let wrong = facts.into_iter().filter(|(good, _)| !good);
         wrong.map(|(_, what)| format!("{}: {what}", self.host)).collect()
     }
+}
+
+fn bystander_kept(world: &World, node: &Node) -> bool {
+    let Some(before) = world.bystanders.get(&node.name) else {
+        return true;
+    };
+    let ends_with_its_runtime = node.runtime == RuntimeKind::Docker && !node.live_restore;
+    node.container(HAPROXY)
+        .is_some_and(|now| now.id == *before || ends_with_its_runtime)
 }
 
 fn served_is_disk(node: &Node) -> bool {

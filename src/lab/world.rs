@@ -50,6 +50,8 @@ pub(super) struct World {
     pub(super) faults: FaultPlan,
     /// The secret `k3s-serving` or `rke2-serving`: the listener's certificate, shared by all servers.
     pub(super) serving_secret: Option<Arc<Leaf>>,
+    /// Containers that nobody has a reason to end, by host: those of [`static_pods::HAPROXY`].
+    pub(super) bystanders: BTreeMap<HostName, String>,
     /// What calico-node and typha know each other by: `typha-certs` and `node-certs`.
     pub(super) typha: Option<Arc<Leaf>>,
     /// Requests of kubelets for serving certificates, as objects of the API.

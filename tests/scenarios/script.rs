@@ -97,6 +97,11 @@ impl Script {
             "stale-listener" => fleet.stale_listener = yes(value)?,
             "cni" => fleet.cni = value.parse()?,
             "typha-expired" => fleet.typha_expired = yes(value)?,
+            "haproxy" => fleet.haproxy = yes(value)?,
+            "host-runtime" => {
+                let (host, kind) = value.split_once(' ').ok_or("HOST RUNTIME")?;
+                fleet.runtimes.push((host.to_owned(), runtime(kind)?));
+            }
             "copy" => fleet.copies.push(value.to_owned()),
             "endpoint" => {
                 let (host, master) = value.split_once(' ').ok_or("HOST MASTER")?;

@@ -38,7 +38,7 @@ const fn rolling(name: &'static str, playbook: &'static str, events: u64, fleet:
     }
 }
 
-const SHAPES: [Shape; 20] = [
+const SHAPES: [Shape; 21] = [
     shape("live-restore", "renew", 261, || LabConfig {
         live_restore: true,
         ..expired(19, RuntimeKind::Docker)
@@ -64,6 +64,14 @@ const SHAPES: [Shape; 20] = [
             ("m3".to_owned(), KubeVersion::minor(21)),
         ],
         ..expired(20, RuntimeKind::Docker)
+    }),
+    shape("mixed-runtimes", "renew", 250, || LabConfig {
+        runtimes: vec![
+            ("m2".to_owned(), RuntimeKind::Containerd),
+            ("m3".to_owned(), RuntimeKind::CriO),
+            ("w2".to_owned(), RuntimeKind::Containerd),
+        ],
+        ..expired(23, RuntimeKind::Docker)
     }),
     shape("kept-config", "renew", 125, || LabConfig {
         cert_dir: "/srv/kubernetes/pki".to_owned(),

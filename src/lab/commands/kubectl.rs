@@ -14,7 +14,7 @@ use crate::lab::pki::Leaf;
 use crate::lab::world::World;
 use crate::model::ExitStatus;
 
-use super::kubectl_more::{delete_secret, get_secret, wait_for_nodes};
+use super::kubectl_more::{approve, delete_secret, get_secret, wait_for_nodes};
 use super::{kubectl_json as json, kubectl_table as table, operands, option};
 
 const FINE: ExitStatus = ExitStatus::Code(0);
@@ -242,25 +242,6 @@ fn get(context: &mut Context, arguments: &[String], kind: &str, names: &[&str]) 
             context.out(text);
             FINE
         }
-    }
-}
-
-fn approve(context: &mut Context, name: &str) -> ExitStatus {
-    match context.with(|w| w.approve_serving(name)) {
-        Ok(true) => {
-            context.record(format!("kubectl certificate approve {name}"));
-            context.out(format!(
-                "certificatesigningrequest.certificates.k8s.io/{name} approved\n"
-            ));
-            FINE
-        }
-        Ok(false) => context.fail(
-            1,
-            format!(
-                "Error from server (NotFound): certificatesigningrequests.certificates.k8s.io \"{name}\" not found"
-            ),
-        ),
-        Err(error) => context.fail(1, error.to_string()),
     }
 }
 

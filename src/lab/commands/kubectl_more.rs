@@ -1,4 +1,4 @@
-//! `kubectl wait`, and the few secrets that the fleet has.
+//! `kubectl wait`, `kubectl certificate approve`, and the few secrets that the fleet has.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -75,4 +75,24 @@ fn forgiving(arguments: &[String]) -> bool {
 
 fn not_found(context: &mut Context, name: &str) -> ExitStatus {
     context.fail(1, format!("Error from server (NotFound): secrets \"{name}\" not found"))
+}
+
+/// `certificate approve NAME`.
+pub(super) fn approve(context: &mut Context, name: &str) -> ExitStatus {
+    match context.with(|w| w.approve_serving(name)) {
+        Ok(true) => {
+            context.record(format!("kubectl certificate approve {name}"));
+            context.out(format!(
+                "certificatesigningrequest.certificates.k8s.io/{name} approved\n"
+            ));
+            FINE
+        }
+        Ok(false) => context.fail(
+            1,
+            format!(
+                "Error from server (NotFound): certificatesigningrequests.certificates.k8s.io \"{name}\" not found"
+            ),
+        ),
+        Err(error) => context.fail(1, error.to_string()),
+    }
 }

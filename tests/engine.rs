@@ -5,6 +5,8 @@
 #[path = "stories/harness.rs"]
 mod harness;
 
+#[path = "engine/drain.rs"]
+mod drain;
 #[path = "engine/drift.rs"]
 mod drift;
 #[path = "engine/ends.rs"]

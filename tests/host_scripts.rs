@@ -31,6 +31,10 @@ mod copies;
 mod inspect;
 #[path = "host_scripts/served.rs"]
 mod served;
+#[path = "host_scripts/drain.rs"]
+mod drain;
+#[path = "host_scripts/component_health.rs"]
+mod component_health;
 #[path = "host_scripts/supervise.rs"]
 mod supervise;
 

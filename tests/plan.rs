@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
+#[path = "plan/drain.rs"]
+mod drain;
 #[path = "plan/fleet.rs"]
 mod fleet;
 #[path = "plan/lint.rs"]

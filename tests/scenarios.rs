@@ -53,8 +53,12 @@ async fn play(file: &Path) -> Vec<String> {
 
 async fn planned(script: &Script, story: &Story) -> (Facts, Plan) {
     match script.order {
-        Some(Order::Chosen) => story.plan_strategy(None, &script.limit).await,
-        Some(Order::Wanted(strategy)) => story.plan_strategy(Some(strategy), &script.limit).await,
+        Some(Order::Chosen) => story.plan_strategy_draining(None, &script.limit, script.drain).await,
+        Some(Order::Wanted(asked)) => {
+            story
+                .plan_strategy_draining(Some(asked), &script.limit, script.drain)
+                .await
+        }
         None => story.plan_alive(&script.playbook, &script.limit).await,
     }
 }

@@ -156,6 +156,33 @@ fn killed_at_events() {
     all(&cases);
 }
 
+/// Nodes that are drained are let back, whatever happens to their master, to them, or to the controller.
+#[test]
+fn drained_nodes_are_let_back() {
+    let number = events(Book::Drain);
+    let troubles = [
+        (Trouble::Kill, "m1"),
+        (Trouble::RebootAndKill, "m1"),
+        (Trouble::DropDuring, "m1"),
+        (Trouble::HangForGood, "m1"),
+        (Trouble::KillTwice, "w1"),
+        (Trouble::Reboot, "w1"),
+    ];
+    let stride = if many().is_some() { 1 } else { 13 };
+    let mut cases = Vec::new();
+    for (turn, (trouble, host)) in troubles.into_iter().enumerate() {
+        let one = |at| Case {
+            book: Book::Drain,
+            trouble,
+            at,
+            host,
+        };
+        let from = 5 + 2 * turn as u64;
+        cases.extend((from..=number).step_by(stride).map(one));
+    }
+    all(&cases);
+}
+
 /// Every host loses its power at every event: only when many were asked for.
 #[test]
 fn power_cuts_at_events() {

@@ -145,6 +145,9 @@ pub struct RenewArgs {
     /// Renew also certificates that are fresh already
     #[arg(long)]
     pub force: bool,
+    /// Drain each worker before something is stopped on it, where the API answers, and uncordon it once it is proven
+    #[arg(long)]
+    pub drain: bool,
     #[command(flatten)]
     pub options: RunOptions,
 }

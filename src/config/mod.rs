@@ -5,6 +5,7 @@
 //! and comes alone. Both stages are pure: only `load_*` read files.
 
 mod builtin;
+mod drain_file;
 mod error;
 mod fleet_checks;
 mod inventory;

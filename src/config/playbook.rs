@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::builtin;
+use super::drain_file::lower_drain;
 use super::error::{ConfigError, ConfigErrors, finish};
 use super::located::{DurationText, Sp};
 use super::names;
@@ -130,6 +131,7 @@ fn lower_phase(cx: &mut Context<'_>, phase: &Sp<PhaseFile>) -> Phase {
             .as_ref()
             .map_or(Share::Count(0), |text| lower_share(cx, text)),
         outage_accepted: phase.outage.is_some(),
+        drain: lower_drain(cx, phase),
         steps,
         gate,
     }
@@ -283,6 +285,7 @@ fn plain_probe(word: &str) -> ProbeSpec {
         "etcd" => ProbeSpec::Etcd,
         "nodes" => ProbeSpec::Nodes,
         "pods" => ProbeSpec::Pods,
+        "component-health" => ProbeSpec::ComponentHealth,
         _ => ProbeSpec::StaticPods,
     }
 }

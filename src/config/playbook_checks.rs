@@ -113,7 +113,7 @@ pub(super) fn hosts_fit(cx: &mut Context<'_>, phase: &Sp<PhaseFile>) {
     }
     let probes = phase.gate.iter().flat_map(|gate| gate.probes.iter());
     for probe in probes {
-        if let ProbeFile::Plain(name @ ("api-server" | "etcd" | "static-pods")) = probe.value {
+        if let ProbeFile::Plain(name @ ("api-server" | "etcd" | "static-pods" | "component-health")) = probe.value {
             let message = format!("probe `{name}` on workers only can never pass");
             cx.complain(
                 probe.at,

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
+use super::drain_file::DrainText;
 use super::located::{DurationText, Sp};
 use super::playbook_items::{ProbeFile, StepFile};
 use super::waves::WavesText;
@@ -45,6 +46,9 @@ pub(super) struct PhaseFile {
     /// `when-healthy`: one host at a time and without an outage where all servers of k3s or RKE2 are well; otherwise as
     /// `max-parallel` says. Default: always as `max-parallel` says.
     pub(super) one_by_one: Option<OneByOne>,
+    /// Workers are drained before their first step and uncordoned once their gate has passed. `true`, or a map that
+    /// allows more. Default: false.
+    pub(super) drain: Option<Sp<DrainText>>,
     /// What is done on each host, in this order.
     #[serde(default)]
     pub(super) steps: Vec<Sp<StepFile>>,

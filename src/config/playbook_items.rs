@@ -124,7 +124,7 @@ pub(super) enum ProbeFile {
 }
 
 /// The probes as a person writes them.
-pub(super) const PROBES: [&str; 11] = [
+pub(super) const PROBES: [&str; 12] = [
     "certificates-on-disk",
     "certificates-in-use",
     "kubelet-journal",
@@ -136,6 +136,7 @@ pub(super) const PROBES: [&str; 11] = [
     "pods",
     "static-pods",
     "served",
+    "component-health",
 ];
 
 /// A systemd unit is in a state.

@@ -103,8 +103,11 @@ async fn through_the_api(run: &Run, hosts: &[&Host], found: &mut BTreeMap<&HostN
     };
     for probe in &nodes {
         let health = health(look(run, probe, &views).await);
+        let host = hosts.iter().find(|h| h.name == probe.host);
         if let Some((_, live)) = found.iter_mut().find(|(name, _)| ***name == probe.host) {
             live.node = Some(health);
+            let hostname = run.facts_of(&probe.host).hostname;
+            live.object = host.and_then(|h| views.object(h, hostname.as_deref()));
         }
     }
     let speaker = hosts.iter().find(|h| h.role == Role::ControlPlane);

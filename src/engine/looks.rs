@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::model::gate::{ProbeSpec, UnitState};
-use crate::model::{Command, Host, HostName, Output, UnitFacts};
+use crate::model::{Command, Host, HostName, NodeObject, Output, UnitFacts};
 use crate::plan::{Baseline, PlannedProbe};
 use crate::probes::nodes::{self, NodeFacts};
 use crate::probes::served::anew;
 use crate::probes::verdict::Verdict;
-use crate::probes::{ProbeError, api_server, certificates_on_disk, containers, endpoint, etcd, leases, units};
+use crate::probes::{
+    ProbeError, api_server, certificates_on_disk, component_health, containers, endpoint, etcd, leases, units,
+};
 use crate::remote::RemoteError;
 
 use super::context::Run;
@@ -53,6 +55,17 @@ impl ClusterViews {
         let hostname = run.facts_of(host).hostname;
         let node = nodes::node_of(run.host(host).ok()?, hostname.as_deref(), nodes)?;
         self.leases.get(&node.name).copied()
+    }
+
+    /// The Node of a host, if there is one and the API told.
+    pub(super) fn object(&self, host: &Host, hostname: Option<&str>) -> Option<NodeObject> {
+        let nodes = self.nodes.as_ref()?.as_ref().ok()?;
+        let node = nodes::node_of(host, hostname, nodes)?;
+        Some(NodeObject {
+            name: node.name.clone(),
+            cordoned: node.unschedulable,
+            cordoned_by: node.cordoned_by.clone().filter(|_| node.unschedulable),
+        })
     }
 
     /// What stands for answers that did not come in time.
@@ -113,6 +126,11 @@ async fn ask_host(run: &Run, host: &Host, probe: &PlannedProbe, views: &ClusterV
             etcd::parse(&output)
                 .map(|answer| etcd::judge(&answer))
                 .map_err(|e| e.to_string())
+        }
+        ProbeSpec::ComponentHealth => {
+            let output = run.ask(&host.name, &component_health::command()).await.map_err(said)?;
+            let found = component_health::parse(&output).map_err(|e| e.to_string())?;
+            Ok(component_health::judge(&found))
         }
         ProbeSpec::Endpoint => kubelet_endpoint(run, host).await,
         ProbeSpec::Served { port } => Ok(served(run, host, *port, &probe.baseline).await),

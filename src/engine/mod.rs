@@ -21,6 +21,7 @@ mod cni_tokens;
 mod typha;
 mod approve_serving;
 mod copies;
+mod cordon;
 mod delete_pods;
 mod gate;
 pub mod handshake;

@@ -76,13 +76,39 @@ async fn run_batch(
         Some(gate) => Some(Watch::prepare(run, &phase.name, gate, batch).await),
         None => None,
     };
-    let ends = join_all(batch.iter().map(|host| run_host(run, phase, host, made))).await;
-    let bad: BTreeMap<HostName, Outcome> = batch
+    let bad = run_steps(run, phase, batch, (budget, made, Stage::BeforeGate)).await?;
+    if run.cancel.stopping() {
+        return Err(worst(RunEnd::Aborted, run, &bad));
+    }
+    if let Some(watch) = watch.as_mut() {
+        prove(run, phase, watch, budget).await?;
+    }
+    let proven: Vec<HostName> = batch
         .iter()
+        .filter(|h| !budget.excluded.contains(*h))
         .cloned()
-        .zip(ends)
-        .filter_map(|(h, end)| end.map(|o| (h, o)))
         .collect();
+    let after = (budget, made, Stage::AfterGate);
+    run_steps(run, phase, &proven, after).await.map(drop)
+}
+
+/// Which steps of a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    BeforeGate,
+    AfterGate,
+}
+
+/// The steps of a stage, hosts in parallel; hosts that failed within the budget.
+async fn run_steps(
+    run: &Run,
+    phase: &PlannedPhase,
+    hosts: &[HostName],
+    (budget, made, stage): (&mut Budget, &Made, Stage),
+) -> Result<BTreeMap<HostName, Outcome>, RunEnd> {
+    let ends = join_all(hosts.iter().map(|host| run_host(run, phase, host, (made, stage)))).await;
+    let ends = hosts.iter().cloned().zip(ends);
+    let bad: BTreeMap<HostName, Outcome> = ends.filter_map(|(h, end)| end.map(|o| (h, o))).collect();
     if run.recorder.broken().is_some() {
         return Err(RunEnd::StepFailed);
     }
@@ -91,13 +117,7 @@ async fn run_batch(
             .spend(run, phase, host, &StepTrouble(outcome))
             .map_err(|end| worst(end, run, &bad))?;
     }
-    if run.cancel.stopping() {
-        return Err(worst(RunEnd::Aborted, run, &bad));
-    }
-    match watch.as_mut() {
-        Some(watch) => prove(run, phase, watch, budget).await,
-        None => Ok(()),
-    }
+    Ok(bad)
 }
 
 /// Something is still to be done on the host.
@@ -121,11 +141,13 @@ async fn prove(run: &Run, phase: &PlannedPhase, watch: &mut Watch, budget: &mut 
     }
 }
 
-/// The steps of one host, in order, up to the first that is not good.
-async fn run_host(run: &Run, phase: &PlannedPhase, host: &HostName, made: &Made) -> Option<Outcome> {
-    let open = |s: &&PlannedStep| made.outcome(&s.id).is_none();
+/// The steps of one host, in order, up to the first that is not good. What follows the gate only undoes: it is done also when
+/// a person has asked to stop.
+async fn run_host(run: &Run, phase: &PlannedPhase, host: &HostName, (made, stage): (&Made, Stage)) -> Option<Outcome> {
+    let after = stage == Stage::AfterGate;
+    let open = |s: &&PlannedStep| s.after_gate == after && made.outcome(&s.id).is_none();
     for step in phase.steps_of(host).filter(open) {
-        if run.cancel.stopping() {
+        if run.cancel.stopping() && (!after || run.cancel.leaving()) {
             return None;
         }
         let outcome = run_step(run, &phase.name, step).await;

@@ -12,6 +12,7 @@ use crate::model::gate::ProbeSpec;
 use crate::plan::{Plan, PlannedPhase};
 
 use super::context::Run;
+use super::cordon;
 use super::ledger::LedgerError;
 use super::made::Made;
 use super::phase::{PhaseEnd, run_phase};
@@ -64,7 +65,10 @@ pub(super) async fn run_to_the_end(run: &Run, plan: &Plan, made: Made) -> RunEnd
         end,
         tally: state.tally,
         outage_ms: course.outage.millis(),
-        next: next_steps(run, end),
+        next: next_steps(run, end)
+            .into_iter()
+            .chain(cordon::still_closed(run))
+            .collect(),
         elapsed: started.elapsed(),
     };
     // The ledger may be what failed; the end is then known from the exit status and the screen.

@@ -7,10 +7,10 @@ use tokio::time::sleep;
 use crate::model::gate::UnitState;
 use crate::model::shape::ServedFacts;
 use crate::model::{Command, HostName, Outcome, RuntimeKind};
-use crate::plan::{PlannedStep, Postcondition};
+use crate::plan::{NodeState, PlannedStep, Postcondition};
 use crate::probes::served::anew;
 use crate::probes::verdict::Verdict;
-use crate::probes::{certificates_on_disk, containers, kubelet_client, served, units};
+use crate::probes::{certificates_on_disk, containers, cordon, kubelet_client, served, units};
 use crate::remote::RemoteError;
 
 use super::context::Run;
@@ -62,6 +62,14 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
         }
         Postcondition::ContainersGone { runtime, ids } => recycled(run, host, *runtime, ids).await,
         Postcondition::ServedAnew { port, before } => served_anew(run, host, *port, before.as_ref()).await,
+        Postcondition::Node { speaker, look, aim } => {
+            let output = run.ask(speaker, look).await?;
+            let found = cordon::parse_look(&output).map_err(|e| e.to_string());
+            Ok(from(found.map(|found| match aim {
+                NodeState::Drained => cordon::judge_drained(&found, &run.id),
+                NodeState::Released => cordon::judge_released(&found),
+            })))
+        }
         Postcondition::CommandSucceeds { command } => {
             let output = run.ask(host, command).await?;
             let seen = format!("`{command}`: {}", output.status);

@@ -13,6 +13,7 @@ use crate::remote::RemoteError;
 use super::approve_serving::approve_serving;
 use super::context::Run;
 use super::copies;
+use super::cordon::run_cordon;
 use super::delete_pods::delete_stuck_pods;
 use super::redact::shown;
 use super::relay::run_relay;
@@ -79,6 +80,9 @@ fn left_behind(step: &PlannedStep) -> Outcome {
 }
 
 async fn do_step(run: &Run, phase: &str, step: &PlannedStep) -> Outcome {
+    if let Expect::Cordon(cordon) = &step.planned.expect {
+        return Box::pin(run_cordon(run, phase, step, cordon)).await;
+    }
     let postcondition = step.planned.postcondition.for_run(&run.id);
     match begun_before(run, step, &postcondition).await {
         Some(Ok(outcome)) => return outcome,
@@ -133,7 +137,7 @@ async fn begun_before(
     }
 }
 
-fn intent(run: &Run, phase: &str, step: &PlannedStep) -> EventKind {
+pub(super) fn intent(run: &Run, phase: &str, step: &PlannedStep) -> EventKind {
     EventKind::StepStarted {
         step: step.id.clone(),
         phase: phase.to_owned(),

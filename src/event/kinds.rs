@@ -122,6 +122,21 @@ pub enum EventKind {
         #[serde(with = "duration")]
         elapsed: Duration,
     },
+    /// From here on the host's node may be under a cordon of this run: said before it is asked for.
+    NodeCordoned {
+        step: String,
+        host: HostName,
+        node: String,
+        /// The master whose kubectl is used.
+        speaker: HostName,
+    },
+    /// The node is not under a cordon of this run, or not any more.
+    NodeReleased {
+        step: String,
+        host: HostName,
+        node: String,
+        how: String,
+    },
     /// The host takes no further part; the failure budget of the phase allowed it.
     HostExcluded { phase: String, host: HostName, why: String },
     PhaseFinished {

@@ -30,6 +30,8 @@ pub struct RunState {
     pub journals: BTreeMap<(String, HostName), JournalStart>,
     pub tally: Tally,
     pub excluded: BTreeMap<HostName, String>,
+    /// Hosts whose nodes may be under a cordon of this run: name of the node, and the master that spoke for it.
+    pub cordoned: BTreeMap<HostName, (String, HostName)>,
     pub stop_requested: bool,
     /// How often the run was resumed.
     pub resumed: u32,
@@ -130,6 +132,14 @@ impl RunState {
                 self.journals.insert((phase.clone(), host.clone()), start);
             }
             EventKind::StopRequested => self.stop_requested = true,
+            EventKind::NodeCordoned {
+                host, node, speaker, ..
+            } => {
+                self.cordoned.insert(host.clone(), (node.clone(), speaker.clone()));
+            }
+            EventKind::NodeReleased { host, .. } => {
+                self.cordoned.remove(host);
+            }
             EventKind::HostExcluded { host, why, .. } => {
                 self.excluded.insert(host.clone(), why.clone());
             }
@@ -278,7 +288,9 @@ impl RunState {
     fn set_host(&mut self, phase: &str, host: &HostName, state: HostState) {
         self.with_phase(phase, |p| {
             let slot = p.hosts.entry(host.clone()).or_insert(HostState::Waiting);
-            if !matches!(slot, HostState::Failed | HostState::Unknown) {
+            // What is done after the gate takes nothing of its proof away.
+            let proven = *slot == HostState::Proven && matches!(state, HostState::Running | HostState::StepsDone);
+            if !proven && !matches!(slot, HostState::Failed | HostState::Unknown) {
                 *slot = state;
             }
         });

@@ -20,6 +20,7 @@ impl EventKind {
                 one(command, clean);
                 one(output, clean);
             }
+            Self::NodeReleased { how, .. } => one(how, clean),
             Self::StepRetried { why, .. } | Self::HostExcluded { why, .. } => one(why, clean),
             Self::StepFinished { outcome, .. } => clean_outcome(outcome, clean),
             Self::GateProgress { detail, .. } => one(detail, clean),
@@ -31,6 +32,7 @@ impl EventKind {
             | Self::GateStarted { .. }
             | Self::GatePassed { .. }
             | Self::PhaseFinished { .. }
+            | Self::NodeCordoned { .. }
             | Self::StopRequested => {}
         }
         self

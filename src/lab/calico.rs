@@ -2,6 +2,7 @@
 
 use super::clock::Millis;
 use super::config::CalicoTrouble;
+use super::workload::Workload;
 
 /// What keeps a pod alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(super) struct Pod {
     pub(super) restarts: u32,
     /// What a new pod of this place will suffer from.
     pub(super) trouble: Option<CalicoTrouble>,
+    /// A person's, and what keeps it where it is.
+    pub(super) workload: Option<Workload>,
 }
 
 impl Pod {

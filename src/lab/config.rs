@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::workload::Workload;
 use crate::model::RuntimeKind;
 use crate::model::facts::KubeVersion;
 
@@ -215,6 +216,10 @@ pub struct LabConfig {
     pub haproxy: bool,
     /// Neither crictl nor another client of the container runtime is installed.
     pub without_client: bool,
+    /// Pods that people run, by the host where they run.
+    pub workload: Vec<(String, Workload)>,
+    /// Hosts, and components of theirs that say they are ill although they run.
+    pub sick: Vec<(String, String)>,
     /// The fleet's wall clock at its start; `None` = now.
     pub wall_clock: Option<Timestamp>,
     /// Clock offsets by host name, milliseconds; positive = ahead.
@@ -261,6 +266,8 @@ impl LabConfig {
             kube_vip: false,
             haproxy: false,
             without_client: false,
+            workload: Vec::new(),
+            sick: Vec::new(),
             wall_clock: None,
             clock_offsets: Vec::new(),
             timings: Timings::default(),

@@ -45,6 +45,7 @@ mod sudo;
 pub mod tls;
 mod units;
 pub mod variety;
+mod workload;
 mod world;
 
 #[cfg(test)]
@@ -61,4 +62,5 @@ pub use pki::LabError;
 pub use ssh_server::{ServerHandle, ServerOptions, SshServer};
 pub use status::{LabStatus, NodeStatus};
 pub use variety::{Cni, Distribution};
+pub use workload::Workload;
 pub use world::HistoryItem;

@@ -22,6 +22,7 @@ use super::scenario_pods::add_pods;
 use super::static_pods::HAPROXY;
 use super::story::Story;
 use super::units::{Unit, UnitState};
+use super::workload::add_workload;
 use super::world::World;
 
 /// The story before the lab is handed out, milliseconds: there is a journal from the start.
@@ -46,6 +47,7 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
         now: -PROLOGUE,
         nodes: Vec::new(),
         pods: Vec::new(),
+        closed: BTreeMap::new(),
         pki,
         endpoint,
         peers: BTreeSet::new(),
@@ -70,6 +72,7 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
     world.bystanders = world.nodes.iter().filter_map(bystander).collect();
     add_pods(&mut world);
     add_typha(&mut world)?;
+    add_workload(&mut world);
     add_faults(&mut world);
     world.advance_to(0);
     Ok(world)

@@ -88,6 +88,7 @@ fn daemon_pod(world: &mut World, node: usize, namespace: &'static str, app: &str
         state: PodState::Ready { since: created + 3000 },
         restarts: 0,
         trouble: None,
+        workload: None,
     }
 }
 

@@ -38,6 +38,8 @@ pub struct NodeStatus {
     pub disk_valid: bool,
     /// A static pod that is none of kubeadm's runs as before; stopping docker without live-restore ends it, too.
     pub bystander_kept: bool,
+    /// The run that left the node cordoned.
+    pub cordoned_by: Option<String>,
     /// Container ids of the control plane, by name.
     pub containers: Vec<(String, String)>,
 }
@@ -130,6 +132,7 @@ impl NodeStatus {
             served_is_disk: served_is_disk(node),
             disk_valid: disk_valid && (node.rancher.is_some() || node.files.leaf(KUBELET_CLIENT).is_some()),
             bystander_kept: bystander_kept(world, node),
+            cordoned_by: world.closed.get(&node.index).and_then(|c| c.by.clone()),
             containers: node
                 .containers
                 .iter()
@@ -151,6 +154,10 @@ impl NodeStatus {
             ),
             (self.disk_valid, "a certificate on disk is not valid"),
             (self.bystander_kept, "haproxy was ended, and had no part in it"),
+            (
+                self.cordoned_by.is_none(),
+                "the node has the mark of a run that cordoned it",
+            ),
             (
                 self.api_ready.is_none() || self.containers.len() == 4,
                 "a control-plane container is missing",

@@ -17,6 +17,7 @@ use super::node::{Api, Moment, Node};
 use super::pki::{LabError, Leaf, LeafSpec, Pki, Signer};
 use super::rng::Rng;
 use super::serving_requests::ServingRequest;
+use super::workload::Closed;
 use super::{kubelet, rancher, static_pods, units};
 
 /// A state-changing command that was run on a host.
@@ -37,6 +38,8 @@ pub(super) struct World {
     pub(super) now: Millis,
     pub(super) nodes: Vec<Node>,
     pub(super) pods: Vec<Pod>,
+    /// Nodes that are cordoned, or carry our marks, by index.
+    pub(super) closed: BTreeMap<usize, Closed>,
     pub(super) pki: Pki,
     pub(super) endpoint: Arc<str>,
     /// Pairs of etcd containers with an open peer connection.

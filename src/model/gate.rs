@@ -49,6 +49,8 @@ pub enum ProbeSpec {
     /// This port of the host serves a valid certificate, and another one than before the run where that is known: what
     /// k3s and RKE2 are asked, whose certificates have no files that kubeadm knows.
     Served { port: u16 },
+    /// controller-manager and scheduler of this master say that they are well.
+    ComponentHealth,
 }
 
 impl ProbeSpec {
@@ -66,6 +68,7 @@ impl ProbeSpec {
             ProbeSpec::Pods => "pods",
             ProbeSpec::StaticPods => "static-pods",
             ProbeSpec::Served { .. } => "served",
+            ProbeSpec::ComponentHealth => "component-health",
         }
     }
 }

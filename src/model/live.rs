@@ -16,11 +16,23 @@ pub struct LiveFacts {
     pub endpoint: Option<Health>,
     /// The host's Node object, as the API knows it.
     pub node: Option<Health>,
+    /// The Node object itself, where the API has one for the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<NodeObject>,
     /// The pods of the network plugin; only the master that speaks for the cluster has an answer.
     pub network: Option<Health>,
     /// Kubelets that wait for somebody to approve their serving certificate; the same master answers.
     #[serde(default)]
     pub requests: Option<Health>,
+}
+
+/// What draining must know of a Node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeObject {
+    pub name: String,
+    pub cordoned: bool,
+    /// The run of certfleet that cordoned it; `None` = a person, or nobody.
+    pub cordoned_by: Option<String>,
 }
 
 /// A yes, or a no with the reason.

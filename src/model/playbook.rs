@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::duration;
 use super::gate::Gate;
+use super::host::Role;
+use super::inventory::Inventory;
 use super::selector::Selector;
 
 /// Phases in the order in which they run.
@@ -21,7 +23,18 @@ pub struct Playbook {
 impl Playbook {
     /// Whether its plan depends on what runs on the hosts now ([`super::LiveFacts`]).
     pub fn asks_what_runs(&self) -> bool {
-        self.phases.iter().any(|p| p.only_needed)
+        self.phases.iter().any(|p| p.only_needed || p.drain.is_some())
+    }
+
+    /// Workers are drained wherever the playbook stops something on them.
+    #[must_use]
+    pub fn draining(mut self, inventory: &Inventory) -> Self {
+        let has_workers = |p: &Phase| inventory.with_role(Role::Worker).any(|h| p.hosts.matches(h));
+        let stops = |p: &Phase| p.steps.iter().any(Operation::may_stop_something);
+        for phase in self.phases.iter_mut().filter(|p| has_workers(p) && stops(p)) {
+            phase.drain.get_or_insert_default();
+        }
+        self
     }
 
     /// Every step is done, also where the facts show it to be needless.
@@ -76,8 +89,38 @@ pub struct Phase {
     pub max_failures: Share,
     /// `outage: accepted` in the file.
     pub outage_accepted: bool,
+    /// Workers are drained before their first step, and uncordoned once their gate has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<DrainSettings>,
     pub steps: Vec<Operation>,
     pub gate: Option<Gate>,
+}
+
+/// What draining may do. What is not allowed is refused by kubectl, and the node is let back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DrainSettings {
+    /// How long evictions may take, those that a disruption budget forbids for now included.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    /// Evict pods with an emptyDir, whose content is lost.
+    pub delete_emptydir_data: bool,
+    /// Evict pods that no controller makes anew.
+    pub force: bool,
+    /// Seconds that each pod gets to end, instead of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_period: Option<u64>,
+}
+
+impl Default for DrainSettings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(300),
+            delete_emptydir_data: false,
+            force: false,
+            grace_period: None,
+        }
+    }
 }
 
 /// A number of hosts, or a part of them.
@@ -153,6 +196,12 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// A unit is stopped, or nobody knows what is done.
+    pub fn may_stop_something(&self) -> bool {
+        let stops = |state: &ServiceState| *state == ServiceState::Stopped;
+        matches!(self, Operation::Run { .. }) || matches!(self, Operation::Service { state, .. } if stops(state))
+    }
+
     /// The word used in YAML, events and reports.
     pub fn name(&self) -> &'static str {
         match self {

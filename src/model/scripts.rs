@@ -105,8 +105,19 @@ pub const REFRESH_COPIES: Script = Script {
     text: include_str!("scripts/refresh-copies.sh"),
 };
 
+/// Takes workload off a node and lets it come back.
+pub const DRAIN: Script = Script {
+    name: "drain",
+    text: include_str!("scripts/drain.sh"),
+};
+/// `/healthz` of controller-manager and scheduler.
+pub const COMPONENT_HEALTH: Script = Script {
+    name: "component-health",
+    text: include_str!("scripts/component-health.sh"),
+};
+
 /// All scripts, for tests that hold each of them to the same rules.
-pub const ALL: [&Script; 15] = [
+pub const ALL: [&Script; 17] = [
     &FACTS,
     &READ_CERTIFICATES,
     &CONTAINERS,
@@ -122,4 +133,6 @@ pub const ALL: [&Script; 15] = [
     &SIGN_KUBELET_CLIENT,
     &REFRESH_COPIES,
     &PRUNE_BACKUPS,
+    &DRAIN,
+    &COMPONENT_HEALTH,
 ];

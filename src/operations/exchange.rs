@@ -60,6 +60,42 @@ impl Relay {
     }
 }
 
+/// Workload is taken off a node, or let back: done by a master on behalf of the node's host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Cordon {
+    /// Name of the Node object.
+    pub node: String,
+    /// The master whose kubectl does it.
+    pub speaker: HostName,
+    pub aim: NodeState,
+    /// On the speaker, with [`NODE_PLACEHOLDER`].
+    pub command: Command,
+}
+
+/// What is to be true of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeState {
+    /// Cordoned, and emptied by this run.
+    Drained,
+    /// Neither cordoned by certfleet nor marked as drained.
+    Released,
+}
+
+impl Cordon {
+    /// The command for this node.
+    pub fn command(&self) -> Command {
+        fill(&self.command, |word| {
+            if word == NODE_PLACEHOLDER {
+                self.node.clone()
+            } else {
+                word.to_owned()
+            }
+        })
+    }
+}
+
 /// How serving certificates of kubelets are approved: everything but the requests' names is fixed by the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -15,6 +15,7 @@ pub mod refresh_kubeconfig_copies;
 pub mod restore;
 pub mod prune_backups;
 pub mod delete_pods;
+pub mod drain;
 pub mod run;
 pub mod external_ca;
 
@@ -23,7 +24,7 @@ pub(crate) mod fixtures;
 
 use crate::model::{Host, HostFacts, Operation};
 
-pub use exchange::{Relay, ServingApproval};
+pub use exchange::{Cordon, NodeState, Relay, ServingApproval};
 pub use types::{
     Expect, OperationError, Planned, PodDeletion, PodQuery, Postcondition, RunContext, SkippedPart, fill_run_id,
 };

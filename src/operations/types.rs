@@ -11,7 +11,7 @@ use crate::model::{Command, HostName, RunId, RuntimeKind, SkipReason, duration};
 
 use crate::model::shape::ServedFacts;
 
-use super::exchange::{Relay, ServingApproval};
+use super::exchange::{Cordon, NodeState, Relay, ServingApproval};
 
 pub use super::context::{Fleet, RunContext};
 
@@ -72,6 +72,12 @@ pub enum Postcondition {
     ServingApproved,
     /// No copy of admin.conf holds an earlier certificate; doing it again is the check.
     CopiesRefreshed,
+    /// The Node is in this state, as `look` (`certfleet:drain look`) says on the `speaker`.
+    Node {
+        speaker: HostName,
+        look: Command,
+        aim: NodeState,
+    },
     /// This read-only command exits with 0.
     CommandSucceeds { command: Command },
     /// The port serves a valid certificate, and another one than `before`; nothing can be told where that is not known.
@@ -100,6 +106,8 @@ pub enum Expect {
     Relay(Box<Relay>),
     /// Which requests are approved is known only at run time.
     ApproveServing(Box<ServingApproval>),
+    /// `certfleet:drain`, on another host than the step's.
+    Cordon(Box<Cordon>),
     /// `certfleet:refresh-copies`: one line for each copy; without `refreshed` nothing was changed.
     RefreshedCopies,
 }
@@ -241,6 +249,11 @@ impl Postcondition {
         match self {
             Self::BackupExists { path } => Self::BackupExists {
                 path: path.replace(RUN_ID_PLACEHOLDER, run.as_str()),
+            },
+            Self::Node { speaker, look, aim } => Self::Node {
+                speaker: speaker.clone(),
+                look: fill_run_id(look, run),
+                aim: *aim,
             },
             other => other.clone(),
         }

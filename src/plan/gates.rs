@@ -59,7 +59,7 @@ pub(super) fn plan_gate(
 fn concerns(spec: &ProbeSpec, host: &Host, input: &PlanInput<'_>) -> bool {
     let facts = input.facts_of(host);
     match spec {
-        ProbeSpec::ApiServer | ProbeSpec::StaticPods => host.role == Role::ControlPlane,
+        ProbeSpec::ApiServer | ProbeSpec::StaticPods | ProbeSpec::ComponentHealth => host.role == Role::ControlPlane,
         ProbeSpec::Etcd => has_etcd(host, facts),
         ProbeSpec::Endpoint => endpoint::target(facts).is_some(),
         ProbeSpec::Nodes => host.role != Role::Etcd,

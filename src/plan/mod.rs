@@ -5,6 +5,7 @@ mod batch;
 mod in_turn;
 mod planner;
 mod needed;
+mod drain;
 mod strategy;
 mod gates;
 mod forecast;
@@ -13,7 +14,7 @@ mod drift;
 mod rollback;
 mod saved;
 
-pub use crate::operations::exchange::{Relay, ServingApproval};
+pub use crate::operations::exchange::{Cordon, NodeState, Relay, ServingApproval};
 pub use crate::operations::types::{Expect, Planned, PodDeletion, PodQuery, Postcondition, SkippedPart, fill_run_id};
 pub use batch::batches;
 pub use drift::{Drift, drift, misfit};

@@ -10,6 +10,7 @@ use crate::model::{Host, HostFacts, HostName, Inventory, Playbook, RuntimeKind, 
 use crate::operations::types::{Fleet, OperationError, RunContext};
 
 use super::batch::batches;
+use super::drain;
 use super::forecast::forecast_outage;
 use super::gates::{Place, plan_gate};
 use super::in_turn;
@@ -38,6 +39,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
         .filter_map(|index| draft_phase(input, index, &mut notes))
         .collect();
     needed::spare(input, &mut drafts);
+    notes.extend(drain::add(input, &mut drafts));
     let spared = spared(input, &drafts);
     let phases = drafts
         .into_iter()
@@ -161,7 +163,8 @@ fn finish_phase(input: &PlanInput<'_>, draft: Draft<'_>, spared: &BTreeSet<(usiz
             .gate
             .as_ref()
             .filter(|_| !all_skipped(&draft.steps))
-            .map(|gate| plan_gate(input, place, gate, &busy, &draft.steps)),
+            .map(|gate| plan_gate(input, place, gate, &busy, &draft.steps))
+            .map(|gate| drain::proven(gate, &draft.steps)),
         steps: draft.steps,
     }
 }
@@ -184,6 +187,7 @@ fn plan_step(
         id,
         host: host.name.clone(),
         operation: operation.name().to_owned(),
+        after_gate: false,
         planned,
     })
 }

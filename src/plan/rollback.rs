@@ -47,6 +47,7 @@ fn phase(hosts: &[&Host], run: &RunId) -> PlannedPhase {
             id: format!("restore/{}/{number}", host.name),
             host: host.name.clone(),
             operation: operation.to_owned(),
+            after_gate: false,
             planned,
         })
     });

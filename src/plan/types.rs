@@ -77,6 +77,9 @@ pub struct PlannedStep {
     pub id: String,
     pub host: HostName,
     pub operation: String,
+    /// Done once the host's batch has passed the gate, not before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_gate: bool,
     #[serde(flatten)]
     pub planned: Planned,
 }

@@ -15,6 +15,8 @@ pub mod etcd;
 pub mod api_server;
 pub mod leases;
 pub mod nodes;
+pub mod cordon;
+pub mod component_health;
 pub mod pods;
 pub mod journal_cursor;
 pub mod kubeadm_renew;

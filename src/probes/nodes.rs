@@ -1,5 +1,7 @@
 //! Which nodes are Ready, and since when?
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -22,7 +24,12 @@ pub struct NodeFacts {
     pub addresses: Vec<String>,
     /// Cordoned.
     pub unschedulable: bool,
+    /// The run whose mark is on it (`certfleet.io/cordoned-by`).
+    pub cordoned_by: Option<String>,
 }
+
+/// Where a run leaves its mark on a node that it cordons.
+const CORDONED_BY: &str = "certfleet.io/cordoned-by";
 
 #[derive(Deserialize)]
 struct List {
@@ -41,6 +48,8 @@ struct Node {
 #[derive(Deserialize)]
 struct Metadata {
     name: String,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -86,7 +95,8 @@ pub fn parse(output: &Output) -> Result<Vec<NodeFacts>, ProbeError> {
     Ok(list.items.into_iter().map(facts).collect())
 }
 
-fn facts(node: Node) -> NodeFacts {
+fn facts(mut node: Node) -> NodeFacts {
+    let cordoned_by = node.metadata.annotations.remove(CORDONED_BY);
     let ready = node.status.conditions.into_iter().find(|c| c.kind == "Ready");
     NodeFacts {
         name: node.metadata.name,
@@ -97,6 +107,7 @@ fn facts(node: Node) -> NodeFacts {
             .unwrap_or_else(|| "no Ready condition".to_owned()),
         addresses: node.status.addresses.into_iter().map(|a| a.address).collect(),
         unschedulable: node.spec.unschedulable,
+        cordoned_by,
     }
 }
 
@@ -146,7 +157,7 @@ mod tests {
         {"metadata":{"name":"m1"},"spec":{},"status":{"addresses":[{"type":"InternalIP","address":"10.0.0.1"}],
          "conditions":[{"type":"MemoryPressure","status":"False"},
                        {"type":"Ready","status":"True","lastTransitionTime":"2020-11-22T19:00:00Z","message":"ok"}]}},
-        {"metadata":{"name":"w1"},"spec":{"unschedulable":true},"status":{
+        {"metadata":{"name":"w1","annotations":{"certfleet.io/cordoned-by":"r1"}},"spec":{"unschedulable":true},"status":{
          "conditions":[{"type":"Ready","status":"Unknown","lastTransitionTime":null,"message":"Kubelet stopped posting node status."}]}}]}"#;
 
     #[test]
@@ -157,6 +168,7 @@ mod tests {
             (true, Some(at("2020-11-22T19:00:00Z")))
         );
         assert!(!nodes[1].ready && nodes[1].unschedulable);
+        assert_eq!(nodes[1].cordoned_by.as_deref(), Some("r1"));
         assert!(parse(&Output::new(1, "", "The connection to the server was refused")).is_err());
     }
 

@@ -95,6 +95,7 @@ fn proves(probe: &PlannedProbe) -> String {
         ProbeSpec::Pods => "CNI DaemonSets are ready, no pod is stuck",
         ProbeSpec::StaticPods => "control-plane containers run, none of them an old one",
         ProbeSpec::Served { port } => return served_proof(*port, &probe.baseline),
+        ProbeSpec::ComponentHealth => "controller-manager and scheduler say that they are well",
         ProbeSpec::Unit { name, state } => return unit_proof(name, *state, &probe.baseline),
     };
     text.to_owned()

@@ -25,12 +25,31 @@ pub(super) fn phase(page: &mut Page<'_>, plan: &Plan, number: usize) {
         } else {
             4
         };
-        for (index, step) in steps.iter().enumerate() {
+        for (index, step) in steps.iter().filter(|s| !s.after_gate).enumerate() {
             one_step(page, indent, index + 1, step);
             forecasts(page, indent + 3, phase, hosts, step);
         }
     }
     plan_gate::gate(page, phase, number + 1 == plan.phases.len());
+    after_gate(page, phase);
+}
+
+/// What is done with a host whose proof is there.
+fn after_gate(page: &mut Page<'_>, phase: &PlannedPhase) {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for step in phase.steps.iter().filter(|s| s.after_gate) {
+        match groups.iter_mut().find(|(_, other)| alike(other, &[step])) {
+            Some((hosts, _)) => hosts.push(step.host.clone()),
+            None => groups.push((vec![step.host.clone()], vec![step])),
+        }
+    }
+    for (hosts, steps) in groups {
+        page.labelled(2, "then  ", Tone::Heading, Tone::Host, &hosts_and_count(&hosts));
+        for (index, step) in steps.iter().enumerate() {
+            one_step(page, 4, index + 1, step);
+            forecasts(page, 7, phase, &hosts, step);
+        }
+    }
 }
 
 fn title(page: &mut Page<'_>, phase: &PlannedPhase, number: usize, of: usize) {
@@ -95,6 +114,7 @@ fn alike(a: &[&PlannedStep], b: &[&PlannedStep]) -> bool {
 fn same_reading(a: &Expect, b: &Expect) -> bool {
     match (a, b) {
         (Expect::Relay(a), Expect::Relay(b)) => a.signer == b.signer,
+        (Expect::Cordon(a), Expect::Cordon(b)) => a.speaker == b.speaker,
         _ => a == b,
     }
 }
@@ -109,6 +129,11 @@ fn one_step(page: &mut Page<'_>, indent: usize, number: usize, step: &PlannedSte
         page.labelled(indent, &label, Tone::Plain, Tone::Plain, &planned.title);
         match &planned.expect {
             Expect::DeletePods(deletion) => pod_deletion(page, indent + 3, deletion),
+            Expect::Cordon(cordon) => {
+                let place = format!("on {}, on behalf of the node:", cordon.speaker);
+                page.prose(indent + 3, Tone::Quiet, &place);
+                commands(page, indent + 5, &planned.commands);
+            }
             Expect::Relay(relay) => relayed(page, indent + 3, relay, &planned.commands),
             _ => commands(page, indent + 5, &planned.commands),
         }

@@ -174,6 +174,10 @@ fn figures(page: &mut Page<'_>, state: &RunState, plan: &Plan, ledger: Option<&P
     if let Some(text) = outage(state, plan) {
         page.field("outage", &text);
     }
+    if !state.cordoned.is_empty() {
+        let hosts: Vec<HostName> = state.cordoned.keys().cloned().collect();
+        page.field("cordoned", &hosts_and_count(&hosts));
+    }
     page.field("plan", short(&plan.hash()));
     if let Some(run) = &state.run {
         page.field("run", run.as_str());

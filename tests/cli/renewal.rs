@@ -85,3 +85,30 @@ fn kubelets_whose_own_certificates_expired_come_back() {
     assert!(!run.out.contains("PRIVATE KEY") && !run.err.contains("PRIVATE KEY"));
     assert!(lab.ssh("kubectl get nodes").expect(0).out.matches(" Ready").count() == 2);
 }
+
+/// A worker is emptied by a master's kubectl before it is restarted, and let back afterwards.
+#[test]
+fn a_playbook_drains_its_workers_over_ssh() {
+    let lab = Lab::up("healthy", 1, 2);
+    let file = lab.write("drain.yaml", include_str!("../scenarios/drain.yaml"));
+    let plan = lab.run(&["run", &file, "--dry-run"]).expect(0).out;
+    for words in ["drain the node", "on m1, on behalf of the node:", "uncordon the node"] {
+        assert!(plan.contains(words), "{words}: {plan}");
+    }
+    assert!(
+        plan.find("gate  ") < plan.find("uncordon the node"),
+        "a node is let back behind the gate: {plan}"
+    );
+    let run = lab
+        .run(&["run", &file, "--yes", "--quiet", "1s", "--output", "json"])
+        .expect(0);
+    for step in ["workers/w1/0-drain", "workers/w2/5-uncordon"] {
+        let done = |l: &&str| l.contains("step-finished") && l.contains(step) && l.contains("\"changed\"");
+        assert!(run.out.lines().any(|l| done(&l)), "{step}: {}", run.out);
+    }
+    let nodes = lab.ssh("kubectl get nodes").expect(0).out;
+    assert!(
+        nodes.matches(" Ready").count() == 3 && !nodes.contains("SchedulingDisabled"),
+        "{nodes}"
+    );
+}

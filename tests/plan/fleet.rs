@@ -7,8 +7,8 @@ use certfleet::model::certificate::RENEWABLE;
 use certfleet::model::facts::{ContainerFacts, KubeVersion};
 use certfleet::model::{
     BecomeSettings, CertificateFact, CertificateInUse, CertificateState, Clock, Health, Host, HostFacts, HostName,
-    Inventory, KeyMatch, KubernetesSettings, LiveFacts, Playbook, Role, RuntimeKind, SshSettings, UnitFacts, Use,
-    X509Facts,
+    Inventory, KeyMatch, KubernetesSettings, LiveFacts, NodeObject, Playbook, Role, RuntimeKind, SshSettings,
+    UnitFacts, Use, X509Facts,
 };
 use certfleet::plan::{Choice, Plan, PlanInput, Severity, Strategy, choose, plan, plan_chosen};
 use jiff::{Timestamp, ToSpan};
@@ -117,6 +117,7 @@ fn live(master: bool, speaker: bool) -> LiveFacts {
         node: yes(true),
         network: yes(speaker),
         requests: yes(speaker),
+        object: None,
     }
 }
 
@@ -165,7 +166,15 @@ impl Fleet {
     pub(crate) fn alive(mut self) -> Self {
         let masters: Vec<HostName> = self.inventory.masters().map(|h| h.name.clone()).collect();
         for (name, facts) in &mut self.facts {
-            facts.live = Some(live(masters.contains(name), masters.first() == Some(name)));
+            let object = NodeObject {
+                name: name.to_string(),
+                cordoned: false,
+                cordoned_by: None,
+            };
+            facts.live = Some(LiveFacts {
+                object: Some(object),
+                ..live(masters.contains(name), masters.first() == Some(name))
+            });
         }
         self
     }

@@ -1,7 +1,7 @@
 //! The text of a scenario: `word: value` lines.
 
 use certfleet::config::load_playbook;
-use certfleet::lab::{CalicoTrouble, Fault, FaultRule, Lab, LabConfig, Scenario};
+use certfleet::lab::{CalicoTrouble, Fault, FaultRule, Lab, LabConfig, Scenario, Workload};
 use certfleet::model::facts::KubeVersion;
 use certfleet::model::playbook::Share;
 use certfleet::model::{Playbook, RuntimeKind};
@@ -26,6 +26,10 @@ pub(crate) struct Script {
     faults: Vec<FaultRule>,
     /// Host, unit, how many starts fail.
     failing: Vec<(String, String, u32)>,
+    /// Nodes that a person has cordoned.
+    cordoned: Vec<String>,
+    /// `renew --drain`.
+    pub(crate) drain: bool,
     /// Hosts whose manifests an earlier run left parked.
     parked: Vec<String>,
     /// Line number, word and value of what must be seen.
@@ -61,6 +65,8 @@ impl Script {
             limit: "all".to_owned(),
             faults: Vec::new(),
             failing: Vec::new(),
+            cordoned: Vec::new(),
+            drain: false,
             parked: Vec::new(),
             expectations: Vec::new(),
         };
@@ -121,6 +127,13 @@ impl Script {
             "kept-config" => fleet.kept_config = yes(value)?,
             "kube-vip" => fleet.kube_vip = yes(value)?,
             "without-client" => fleet.without_client = yes(value)?,
+            "workload" => fleet.workload.push(workload(value)?),
+            "sick" => {
+                let (host, component) = value.split_once(' ').ok_or("HOST COMPONENT")?;
+                fleet.sick.push((host.to_owned(), component.to_owned()));
+            }
+            "cordoned" => self.cordoned.push(value.to_owned()),
+            "drain" => self.drain = yes(value)?,
             "parked" => self.parked.push(value.to_owned()),
             "expired-kubelet" => fleet.expired_kubelets.push(value.to_owned()),
             "calico" if value == "well" => fleet.calico.clear(),
@@ -144,6 +157,7 @@ impl Script {
     /// What goes wrong from now on.
     pub(crate) fn arrange(&self, lab: &Lab) {
         self.faults.iter().for_each(|f| lab.inject(f.clone()));
+        self.cordoned.iter().for_each(|h| lab.cordon(&h.as_str().into(), true));
         self.parked.iter().for_each(|h| lab.park_manifests(&h.as_str().into()));
         for (host, unit, starts) in &self.failing {
             lab.fail_starts(&host.as_str().into(), unit, *starts);
@@ -185,6 +199,18 @@ fn runtime(value: &str) -> Result<RuntimeKind, String> {
 fn version(value: &str) -> Result<(String, KubeVersion), String> {
     let (host, version) = value.split_once(' ').ok_or("HOST VERSION")?;
     Ok((host.to_owned(), version.trim().parse()?))
+}
+
+/// `w1 budget`.
+fn workload(value: &str) -> Result<(String, Workload), String> {
+    let (host, kind) = value.split_once(' ').ok_or("HOST KIND")?;
+    let kind = match kind.trim() {
+        "movable" => Workload::Movable,
+        "budget" => Workload::Budget,
+        "emptydir" => Workload::EmptyDir,
+        _ => return Err("movable, budget or emptydir".to_owned()),
+    };
+    Ok((host.to_owned(), kind))
 }
 
 /// `w1 image-pull`.

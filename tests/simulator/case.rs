@@ -19,6 +19,8 @@ pub(crate) enum Book {
     Rolling,
     /// One of `shapes.rs`, by its number.
     Shape(u8),
+    /// Healthy workers, restarted one by one on drained nodes.
+    Drain,
 }
 
 /// What goes wrong.
@@ -64,10 +66,11 @@ pub(crate) const TROUBLES: [(Trouble, &str); 13] = [
     (Trouble::ClockBehind, "clock-behind"),
 ];
 
-const BOOKS: [(Book, &str); 3] = [
+const BOOKS: [(Book, &str); 4] = [
     (Book::Renew, "renew"),
     (Book::Kubelets, "kubelets"),
     (Book::Rolling, "rolling"),
+    (Book::Drain, "drain"),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -111,7 +111,7 @@ impl Watch {
         let accepted = match life.case.book {
             Book::Kubelets if !self.masters_proven => 3,
             Book::Renew if self.outage_begun && !self.masters_proven => 3,
-            Book::Renew | Book::Kubelets => 0,
+            Book::Renew | Book::Kubelets | Book::Drain => 0,
             Book::Rolling => 1,
             Book::Shape(number) => shapes::accepted(number, self.outage_begun, self.masters_proven),
         };

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use certfleet::config::load_playbook;
 use certfleet::engine::run::Operator;
-use certfleet::engine::{Cancel, Ledger, Recorder, Run, carried_over, execute, gather, resume};
+use certfleet::engine::{Cancel, Ledger, Recorder, Run, carried_over, execute, gather, look_alive, resume};
 use certfleet::event::Event;
-use certfleet::lab::{Lab, LabConfig, MemoryFleet, Scenario};
+use certfleet::lab::{Lab, LabConfig, MemoryFleet, Scenario, Workload};
 use certfleet::model::exit::RunEnd;
 use certfleet::model::playbook::Operation;
 use certfleet::model::{HostFacts, HostName, Inventory, Playbook, RunId, Selector};
@@ -68,6 +68,7 @@ fn playbook(book: Book) -> Playbook {
         Book::Renew | Book::Kubelets => "renew",
         Book::Rolling => "rolling",
         Book::Shape(number) => shapes::of(number).playbook,
+        Book::Drain => "tests/scenarios/drain.yaml",
     };
     let mut playbook = load_playbook(name).expect("built in");
     for step in playbook.phases.iter_mut().flat_map(|p| &mut p.steps) {
@@ -85,6 +86,10 @@ impl World {
             Book::Renew => usual(Scenario::Seed),
             Book::Kubelets => usual(Scenario::KubeletExpired),
             Book::Rolling => usual(Scenario::Healthy),
+            Book::Drain => LabConfig {
+                workload: vec![("w1".to_owned(), Workload::Movable)],
+                ..usual(Scenario::Healthy)
+            },
             Book::Shape(number) => (shapes::of(number).fleet)(),
         };
         let lab = Lab::new(fleet).expect("a fleet");
@@ -92,6 +97,12 @@ impl World {
         let transport: Arc<dyn Transport> = Arc::new(MemoryFleet::new(lab.clone()));
         let clock = lab.clone();
         let before = gather(&transport, &inventory.hosts, &move || clock.wall_clock()).await;
+        let before = if case.book == Book::Drain {
+            let clock = lab.clone();
+            look_alive(&transport, &inventory, before, Arc::new(move || clock.wall_clock())).await
+        } else {
+            before
+        };
         let plan = plan(&PlanInput {
             inventory: &inventory,
             playbook: &playbook(case.book),

@@ -157,12 +157,20 @@ impl Story {
 
     /// As `certfleet renew`: what runs is looked at, and a strategy is chosen, or followed as asked.
     pub async fn plan_strategy(&self, asked: Option<Strategy>, limit: &str) -> (Facts, Plan) {
+        self.plan_strategy_draining(asked, limit, false).await
+    }
+
+    /// As `certfleet renew --drain`, if `drain`.
+    pub async fn plan_strategy_draining(&self, asked: Option<Strategy>, limit: &str, drain: bool) -> (Facts, Plan) {
         let facts = self.alive(limit).await;
         let (limit, now): (Selector, _) = (limit.parse().expect("a selector"), self.lab.wall_clock());
         let choice = choose(&self.inventory, &facts, &limit, now, asked);
         let mut playbook = load_playbook(choice.strategy.playbook()).expect("built in");
         if asked == Some(Strategy::StopAll) {
             playbook = playbook.without_exceptions();
+        }
+        if drain {
+            playbook = playbook.draining(&self.inventory);
         }
         let input = PlanInput {
             inventory: &self.inventory,

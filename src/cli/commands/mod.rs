@@ -34,7 +34,10 @@ pub(crate) async fn dispatch(mut cli: Cli, terminal: Terminal) -> Result<Exit, C
     match cli.command {
         Commands::Renew(args) => {
             let way = Way::of_renewal(&args)?;
-            let tuning = Tuning::of(&args.options, args.force);
+            let tuning = Tuning {
+                drain: args.drain,
+                ..Tuning::of(&args.options, args.force)
+            };
             run::run(&way, &tuning, &args.options, global, terminal).await
         }
         Commands::Restart(args) => {

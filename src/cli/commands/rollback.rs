@@ -23,7 +23,8 @@ pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal
     let session = Session::open(&args.options.target, terminal)?;
     let id = new_run_id("rollback");
     let _lock = lock(global, &session.inventory.cluster, &id)?;
-    let facts = Arc::new(session.gather().await);
+    // What runs is looked at for nodes that a run has left cordoned.
+    let facts = Arc::new(session.gather_alive().await);
     let playbook = Tuning::of(&args.options, false).apply(load_playbook("restart")?);
     let of = run_of(args, global)?;
     let kept = backups::look(&session.transport, &session.hosts(), &of).await;

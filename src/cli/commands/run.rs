@@ -80,7 +80,7 @@ async fn prepare(
     options: &RunOptions,
     terminal: Terminal,
 ) -> Result<(Plan, Arc<Facts>), CliError> {
-    let facts = if way.asks_what_runs() {
+    let facts = if way.asks_what_runs() || tuning.drain {
         session.gather_alive().await
     } else {
         session.gather().await

@@ -31,6 +31,8 @@ pub(crate) struct Tuning {
     pub grace: Option<Duration>,
     /// Renew what is fresh.
     pub force: bool,
+    /// Drain workers wherever something is stopped on them.
+    pub drain: bool,
 }
 
 impl Way {
@@ -68,6 +70,14 @@ impl Way {
     /// The plan of this way.
     pub(super) fn plan(&self, session: &Session, facts: &Facts, tuning: &Tuning) -> Result<Plan, CliError> {
         let now = Timestamp::now();
+        let tuned = |playbook: Playbook| {
+            let playbook = tuning.apply(playbook);
+            if tuning.drain {
+                playbook.draining(&session.inventory)
+            } else {
+                playbook
+            }
+        };
         let input = |playbook| PlanInput {
             inventory: &session.inventory,
             playbook,
@@ -76,10 +86,10 @@ impl Way {
             now,
         };
         match self {
-            Self::Playbook(playbook) => Ok(plan(&input(&tuning.apply(playbook.clone())))),
+            Self::Playbook(playbook) => Ok(plan(&input(&tuned(playbook.clone())))),
             Self::Strategy(asked) => {
                 let choice = choose(&session.inventory, facts, &session.limit, now, *asked);
-                let playbook = tuning.apply(playbook_of(&choice)?);
+                let playbook = tuned(playbook_of(&choice)?);
                 Ok(plan_chosen(&input(&playbook), choice))
             }
         }
@@ -104,6 +114,7 @@ impl Tuning {
             interval: None,
             grace: options.grace,
             force,
+            drain: false,
         }
     }
 

@@ -57,6 +57,13 @@ pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStat
         (["wait", "nodes" | "node"], None) => wait_for_nodes(context, arguments).await,
         (["get", kind, names @ ..], None) => get(context, arguments, kind, names),
         (["certificate", "approve", name], None) => approve(context, name),
+        ([verb @ ("cordon" | "uncordon"), name], None) => {
+            let host = (*name).into();
+            context.record(format!("kubectl {verb} {name}"));
+            context.lab.cordon(&host, *verb == "cordon");
+            context.out(format!("node/{name} {verb}ed\n"));
+            FINE
+        }
         (["delete", "pod" | "pods" | "po", names @ ..], None) => delete(context, arguments, names),
         (["version"], None) => {
             client_version(context);

@@ -88,10 +88,14 @@ fn node(world: &World, node: &Node) -> Value {
     } else {
         json!({})
     };
+    let (spec, annotations) = closed(world, node);
     json!({
         "apiVersion": "v1", "kind": "Node",
-        "metadata": {"name": node.name.as_str(), "labels": role, "creationTimestamp": time(world, -365 * 86_400_000)},
-        "spec": {},
+        "metadata": {
+            "name": node.name.as_str(), "labels": role, "annotations": annotations,
+            "creationTimestamp": time(world, -365 * 86_400_000),
+        },
+        "spec": spec,
         "status": {
             "addresses": [{"address": node.address, "type": "InternalIP"}, {"address": node.name.as_str(), "type": "Hostname"}],
             "conditions": [{
@@ -101,6 +105,25 @@ fn node(world: &World, node: &Node) -> Value {
             "nodeInfo": {"kubeletVersion": node.kube.to_string(), "machineID": node.machine_id, "bootID": node.boot_id},
         },
     })
+}
+
+/// Whether pods may come, and who forbade it.
+fn closed(world: &World, node: &Node) -> (Value, Value) {
+    let Some(closed) = world.closed.get(&node.index) else {
+        return (json!({}), json!({}));
+    };
+    let mut annotations = json!({});
+    for (key, run) in [("cordoned-by", &closed.by), ("drained-by", &closed.drained)] {
+        if let Some(run) = run {
+            annotations[format!("certfleet.io/{key}")] = json!(run);
+        }
+    }
+    let spec = if closed.cordoned {
+        json!({"unschedulable": true})
+    } else {
+        json!({})
+    };
+    (spec, annotations)
 }
 
 /// `kubectl get pods`.

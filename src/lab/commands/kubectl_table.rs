@@ -33,6 +33,8 @@ fn age(world: &World, created: Millis) -> String {
 pub(super) fn nodes(world: &World, wide: bool, headers: bool) -> String {
     let row = |n: &Node| {
         let status = if world.node_ready(n) { "Ready" } else { "NotReady" };
+        let closed = world.closed.get(&n.index).is_some_and(|c| c.cordoned);
+        let status = format!("{status}{}", if closed { ",SchedulingDisabled" } else { "" });
         let roles = match (is_master(n), n.kube.minor) {
             (true, 24..) => "control-plane",
             (true, _) => "master",
@@ -40,7 +42,7 @@ pub(super) fn nodes(world: &World, wide: bool, headers: bool) -> String {
         };
         let mut cells = vec![
             n.name.to_string(),
-            status.to_owned(),
+            status,
             roles.to_owned(),
             age(world, -365 * 86_400_000),
             n.kube.to_string(),

@@ -1,8 +1,10 @@
 //! The programs that the fleet knows, one file each. Any other answers 127, so that drift is noticed.
 
 mod certificates;
+mod component_health;
 mod containers;
 mod copies;
+mod drain;
 mod etcd_health;
 mod facts;
 mod inspect;

@@ -1,5 +1,6 @@
 //! What makes a plan dangerous, by name. An error here stops everything before anything is changed.
 
+mod drain_rules;
 mod facts_rules;
 mod identity_rules;
 mod kubelet_rules;
@@ -12,7 +13,7 @@ use super::types::{Note, Plan};
 
 /// All rules, in the order in which a person would check.
 pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
-    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 16] = [
+    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 19] = [
         facts_rules::unreachable,
         facts_rules::no_root,
         facts_rules::ca_expired,
@@ -29,6 +30,9 @@ pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
         order_rules::workers_before_masters,
         order_rules::outage_not_accepted,
         order_rules::no_gate,
+        drain_rules::drain_masters,
+        drain_rules::drain_for_nothing,
+        drain_rules::drain_too_many,
     ];
     rules.iter().flat_map(|rule| rule(input, plan)).collect()
 }

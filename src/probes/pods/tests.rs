@@ -18,6 +18,7 @@ fn node(name: &str, ready: bool, changed: &str) -> NodeFacts {
         message: String::new(),
         addresses: Vec::new(),
         unschedulable: false,
+        cordoned_by: None,
     }
 }
 

@@ -10,8 +10,8 @@ use crate::model::exit::RunEnd;
 use crate::model::{HostFacts, HostName, Outcome};
 
 use super::types::{
-    CertificateReport, CommandReport, GateReport, HostReport, LeftBehindReport, PhaseReport, RunReport, SawReport,
-    StepReport,
+    CertificateReport, CommandReport, CordonedReport, GateReport, HostReport, LeftBehindReport, PhaseReport, RunReport,
+    SawReport, StepReport,
 };
 
 const REPORT_FORMAT: u32 = 1;
@@ -72,6 +72,7 @@ fn head(state: &RunState) -> RunReport {
         tally: state.tally,
         next: state.next.clone(),
         left_behind: left_behind(state),
+        cordoned: cordoned(state),
         phases: Vec::new(),
         certificates: Vec::new(),
         missing: Vec::new(),
@@ -84,6 +85,14 @@ fn left_behind(state: &RunState) -> Vec<LeftBehindReport> {
         why: why.clone(),
     };
     state.excluded.iter().map(told).collect()
+}
+
+fn cordoned(state: &RunState) -> Vec<CordonedReport> {
+    let told = |(host, (node, _)): (&HostName, &(String, HostName))| CordonedReport {
+        host: host.clone(),
+        node: node.clone(),
+    };
+    state.cordoned.iter().map(told).collect()
 }
 
 /// The end in words.

@@ -54,6 +54,15 @@ fn head(page: &mut Page<'_>, report: &RunReport) {
     for left in &report.left_behind {
         page.field("left behind", &format!("{}: {}", left.host, left.why));
     }
+    for closed in &report.cordoned {
+        page.field(
+            "cordoned",
+            &format!(
+                "{}: node {} takes no pods because of this run",
+                closed.host, closed.node
+            ),
+        );
+    }
     for missing in &report.missing {
         page.field("missing", missing);
     }

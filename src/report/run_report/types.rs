@@ -35,6 +35,8 @@ pub struct RunReport {
     pub next: Vec<String>,
     /// Hosts that took no further part, or none from the start; `--limit @failed` means them.
     pub left_behind: Vec<LeftBehindReport>,
+    /// Hosts whose nodes the run left cordoned.
+    pub cordoned: Vec<CordonedReport>,
     pub phases: Vec<PhaseReport>,
     pub certificates: Vec<CertificateReport>,
     /// Parts of the record that could not be read.
@@ -47,6 +49,14 @@ pub struct RunReport {
 pub struct LeftBehindReport {
     pub host: HostName,
     pub why: String,
+}
+
+/// A node that takes no pods because of this run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CordonedReport {
+    pub host: HostName,
+    pub node: String,
 }
 
 /// One phase.

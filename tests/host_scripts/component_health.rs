@@ -1,0 +1,135 @@
+//! certfleet:component-health with curl and openssl as stubs.
+
+use certfleet::model::scripts;
+use certfleet::probes::component_health::{self, Answer, ComponentHealth};
+
+use crate::tree::{Tree, said, shells};
+
+const MANAGER: &str = "/etc/kubernetes/manifests/kube-controller-manager.yaml";
+const SCHEDULER: &str = "/etc/kubernetes/manifests/kube-scheduler.yaml";
+
+/// Both components with these flags, one a line.
+fn host(flags: &[&str]) -> Tree {
+    let tree = Tree::new();
+    let lines: String = flags.iter().map(|f| format!("    - {f}\n")).collect();
+    tree.write(MANAGER, format!("    - kube-controller-manager\n{lines}"));
+    tree.write(SCHEDULER, "    - kube-scheduler\n    - --bind-address=127.0.0.1\n");
+    tree
+}
+
+fn ask(tree: &Tree) -> Vec<ComponentHealth> {
+    ask_in(tree, str::to_owned)
+}
+
+fn ask_in(tree: &Tree, path: impl Fn(&str) -> String) -> Vec<ComponentHealth> {
+    let bin = tree.state("bin");
+    let path = path(&format!("{}:/usr/bin:/bin", bin.display()));
+    let mut all: Vec<Vec<ComponentHealth>> = Vec::new();
+    for shell in shells() {
+        let output = tree.run_with_path(&shell, &scripts::COMPONENT_HEALTH, &[], &path);
+        all.push(component_health::parse(&output).unwrap_or_else(|e| panic!("{e}: {}", said(&output))));
+    }
+    assert!(all.windows(2).all(|w| w[0] == w[1]), "shells disagree: {all:?}");
+    all.pop().unwrap()
+}
+
+/// Answers `ok` for every URL but those that it is told.
+const CURL: &str = r#"for url; do :; done
+echo "$url" >>"$STATE/asked"
+case $url in
+https://127.0.0.1:10259/healthz) printf 'ok\n200' ;;
+*:10257/*) printf '[-]leaderElection failed: reason withheld\nhealthz check failed\n\n500' ;;
+http://127.0.0.1:10252/healthz) printf 'ok\n200' ;;
+https://*:11257/healthz) printf 'forbidden\n403' ;;
+*) printf 'curl: (7) Failed to connect\n000' >&2; exit 7 ;;
+esac"#;
+
+fn answers(flags: &[&str]) -> (Answer, Answer) {
+    let tree = host(flags);
+    tree.stub("curl", CURL);
+    let found = ask(&tree);
+    assert_eq!(found[0].component, "kube-controller-manager");
+    assert_eq!(found[1].component, "kube-scheduler");
+    (found[0].answer.clone(), found[1].answer.clone())
+}
+
+#[test]
+fn each_is_asked_where_its_manifest_says() {
+    let well = |url: &str| Answer::Well(url.to_owned());
+    let (manager, scheduler) = answers(&["--bind-address=127.0.0.1"]);
+    assert_eq!(scheduler, well("https://127.0.0.1:10259/healthz"));
+    assert!(
+        matches!(&manager, Answer::Ill(why) if why.contains("500") && why.contains("leaderElection")),
+        "{manager:?}"
+    );
+    // Bound to every address: loopback is among them. Who does not tell everybody is not proven ill.
+    let (manager, _) = answers(&["--bind-address=0.0.0.0", "--secure-port=11257"]);
+    assert!(matches!(&manager, Answer::Unknown(why) if why.contains("https://127.0.0.1:11257/healthz answers 403")));
+    let (manager, _) = answers(&["--bind-address=10.0.0.1", "--secure-port=12257"]);
+    assert!(
+        matches!(&manager, Answer::Ill(why) if why.contains("https://10.0.0.1:12257/healthz") && why.contains("(7)"))
+    );
+    let (manager, _) = answers(&["--secure-port=0"]);
+    assert_eq!(manager, well("http://127.0.0.1:10252/healthz"));
+    let (manager, _) = answers(&["--secure-port=0", "--port=0"]);
+    assert!(
+        matches!(&manager, Answer::Unknown(why) if why.contains("no port")),
+        "{manager:?}"
+    );
+}
+
+/// Programs that the script needs, and no others: the machine's own curl and openssl are not among them.
+fn bare(tree: &Tree) -> impl Fn(&str) -> String {
+    let folder = tree.state("few");
+    std::fs::create_dir_all(&folder).unwrap();
+    for program in [
+        "sh", "bash", "dash", "busybox", "sed", "head", "tr", "cut", "grep", "cat", "mktemp", "sleep", "rm",
+    ] {
+        for from in ["/usr/bin", "/bin"] {
+            let source = std::path::Path::new(from).join(program);
+            if source.exists() {
+                let _ = std::os::unix::fs::symlink(source, folder.join(program));
+            }
+        }
+    }
+    let path = format!("{}:{}", tree.state("bin").display(), folder.display());
+    move |_| path.clone()
+}
+
+#[test]
+fn without_curl_openssl_asks_and_without_both_nothing_is_proven() {
+    let tree = host(&["--secure-port=0"]);
+    let few = bare(&tree);
+    let found = ask_in(&tree, &few);
+    assert!(matches!(&found[1].answer, Answer::Unknown(why) if why.contains("neither curl nor openssl")));
+
+    tree.stub(
+        "openssl",
+        r#"case "$*" in *'-connect 127.0.0.1:10259'*) ;; *) exit 1 ;; esac
+read -r request
+case $request in 'GET /healthz HTTP/1.0'*) printf 'HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nok' ;; esac"#,
+    );
+    let found = ask_in(&tree, &few);
+    assert_eq!(
+        found[1].answer,
+        Answer::Well("https://127.0.0.1:10259/healthz".to_owned())
+    );
+    assert!(
+        matches!(&found[0].answer, Answer::Unknown(why) if why.contains("http://")),
+        "what is not TLS is not asked by openssl: {found:?}"
+    );
+
+    tree.stub("openssl", "exit 1");
+    let found = ask_in(&tree, &few);
+    assert!(
+        matches!(&found[1].answer, Answer::Ill(why) if why.contains("no answer")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_host_without_control_plane_says_nothing() {
+    let tree = Tree::new();
+    tree.stub("curl", "exit 0");
+    assert_eq!(ask(&tree), []);
+}

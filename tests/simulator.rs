@@ -12,6 +12,8 @@ mod case;
 mod hook;
 #[path = "simulator/judge.rs"]
 mod judge;
+#[path = "simulator/shapes.rs"]
+mod shapes;
 #[path = "simulator/world.rs"]
 mod world;
 
@@ -125,6 +127,12 @@ fn one_case() {
 fn seeds() {
     let cases: Vec<Case> = (0..many().unwrap_or(12)).map(|seed| Case::of(seed, events)).collect();
     all(&cases);
+}
+
+/// Every shape of cluster, under every kind of trouble in turn.
+#[test]
+fn shapes_of_clusters() {
+    all(&shapes::cases(many().unwrap_or(shapes::usual())));
 }
 
 /// The controller dies at every event of a run (three of them, unless more was asked for).

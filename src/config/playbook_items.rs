@@ -101,12 +101,15 @@ pub(super) struct DeletePodsFile {
 
 /// A command line of your own, run by `sh -c`.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(rename = "Run")]
 pub(super) struct RunFile {
     pub(super) command: Sp<String>,
     /// A read-only check; exit status 0 means that there is nothing to do.
     pub(super) unless: Option<Sp<String>>,
+    /// Done when this port of the host serves a valid certificate that is another than before the run: what tells, after a lost
+    /// connection or a power cut, whether the command must be run again. Instead of `unless`.
+    pub(super) done_when_served: Option<Sp<u16>>,
     /// Default: 5m.
     pub(super) timeout: Option<Sp<DurationText>>,
     /// Who runs both. Default: root.
@@ -126,13 +129,14 @@ pub(super) enum RunAsFile {
 /// One probe.
 #[derive(Debug)]
 pub(super) enum ProbeFile {
-    /// One of [`PROBES`] except `unit`.
+    /// One of [`PROBES`] except `unit` and `served`.
     Plain(&'static str),
     Unit(UnitFile),
+    Served(ServedFile),
 }
 
 /// The probes as a person writes them.
-pub(super) const PROBES: [&str; 11] = [
+pub(super) const PROBES: [&str; 12] = [
     "certificates-on-disk",
     "certificates-in-use",
     "kubelet-journal",
@@ -143,6 +147,7 @@ pub(super) const PROBES: [&str; 11] = [
     "nodes",
     "pods",
     "static-pods",
+    "served",
     "component-health",
 ];
 
@@ -155,6 +160,15 @@ pub(super) struct UnitFile {
     pub(super) name: Sp<String>,
     /// The state to wait for.
     pub(super) state: UnitState,
+}
+
+/// A port of the host serves a valid certificate; another one than before the run, where that is known.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Served")]
+pub(super) struct ServedFile {
+    /// Dialled on 127.0.0.1 of the host.
+    pub(super) port: Sp<u16>,
 }
 
 /// What can be written as a word or as `word: { settings }`.
@@ -228,18 +242,22 @@ impl Item for ProbeFile {
     const WHAT: &'static str = "probe";
 
     fn bare(word: &'static str) -> Option<Self> {
-        (word != "unit").then_some(Self::Plain(word))
+        (!matches!(word, "unit" | "served")).then_some(Self::Plain(word))
     }
 
     fn keyed<'de, A: MapAccess<'de>>(word: &'static str, map: &mut A) -> Result<Self, A::Error> {
         match word {
             "unit" => map.next_value().map(Self::Unit),
+            "served" => map.next_value().map(Self::Served),
             _ => map.next_value::<Option<Nothing>>().map(|_| Self::Plain(word)),
         }
     }
 
-    fn example(_: &str) -> &'static str {
-        "- unit: { name: kubelet, state: active }"
+    fn example(word: &str) -> &'static str {
+        match word {
+            "served" => "- served: { port: 6443 }",
+            _ => "- unit: { name: kubelet, state: active }",
+        }
     }
 }
 
@@ -341,6 +359,7 @@ impl JsonSchema for ProbeFile {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let bare: Vec<&str> = PROBES.into_iter().filter(|w| Self::bare(w).is_some()).collect();
         let unit = keyed_schema("unit", &generator.subschema_for::<UnitFile>());
-        item_schema(&bare, vec![unit])
+        let served = keyed_schema("served", &generator.subschema_for::<ServedFile>());
+        item_schema(&bare, vec![unit, served])
     }
 }

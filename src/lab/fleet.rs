@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::model::host::SshSettings;
+use crate::model::host::{CniSettings, SshSettings};
 use crate::model::{BecomeSettings, ExitStatus, Host, HostName, Inventory, KubernetesSettings, Role};
 use crate::remote::Duplex;
 use crate::remote::error::TunnelRefusal;
@@ -20,6 +20,7 @@ use super::machine::{ExecIo, Machine};
 use super::node::Sudo;
 use super::pki::{LabError, Leaf};
 use super::status::LabStatus;
+use super::variety::Cni;
 use super::world::{HistoryItem, World};
 use super::{scenario, shell, tls};
 
@@ -84,6 +85,7 @@ impl Lab {
 
     /// The inventory of the fleet, cluster name `lab`; SSH settings are left to the caller.
     pub fn inventory(&self) -> Inventory {
+        let (cni, copies) = self.with(|w| (cni_settings(w.config.cni), w.config.copies.clone()));
         let host = |n: &super::node::Node| Host {
             name: n.name.clone(),
             address: n.address.clone(),
@@ -95,6 +97,8 @@ impl Lab {
             r#become: BecomeSettings::default(),
             kubernetes: KubernetesSettings {
                 cert_dir: n.cert_dir.clone(),
+                cni: cni.clone(),
+                kubeconfigs: copies.clone(),
                 ..KubernetesSettings::default()
             },
         };
@@ -252,6 +256,18 @@ impl Machine for Lab {
             Ok(Box::new(near) as Box<dyn Duplex>)
         }
         .boxed()
+    }
+}
+
+/// What the inventory must say of the network plugin: nothing where calico's and canal's names do.
+fn cni_settings(cni: Cni) -> CniSettings {
+    if cni.writes_a_token() {
+        return CniSettings::default();
+    }
+    let (namespace, key, label) = cni.agent(false);
+    CniSettings {
+        namespaces: vec![namespace.to_owned()],
+        labels: vec![format!("{key}={label}")],
     }
 }
 

@@ -216,7 +216,8 @@ fn talk(node: &mut Node, kubelet: &mut Kubelet, moment: &Moment) {
 
 /// Server first (unless the connection is open already), then the API's readiness, then our own certificate.
 fn contact(node: &Node, kubelet: &Kubelet, moment: &Moment, open: Option<&Api>) -> Contact {
-    let Some(api) = open.or_else(|| balance(moment, node.index + kubelet.attempts as usize)) else {
+    let turn = node.index + kubelet.attempts as usize;
+    let Some(api) = open.or_else(|| reachable(node, moment, turn)) else {
         let why = format!("dial tcp {}: connect: connection refused", moment.endpoint);
         return Contact::Failed(Failure::Transport(why));
     };
@@ -235,6 +236,14 @@ fn contact(node: &Node, kubelet: &Kubelet, moment: &Moment, open: Option<&Api>) 
     match &kubelet.client {
         Some(leaf) if leaf.valid(api.wall) => Contact::Accepted(api.container.clone()),
         _ => Contact::Failed(Failure::Answer("Unauthorized".to_owned())),
+    }
+}
+
+/// What its kubelet.conf names: the endpoint of all masters, or one of them.
+pub(super) fn reachable<'a>(node: &Node, moment: &'a Moment, turn: usize) -> Option<&'a Api> {
+    match node.direct {
+        Some(master) => moment.apis.iter().find(|a| a.master == master),
+        None => balance(moment, turn),
     }
 }
 

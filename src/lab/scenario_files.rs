@@ -13,7 +13,7 @@ use super::file_tree::Content;
 use super::kubelet_files::KUBELET_CONF;
 use super::node::KUBELET_CLIENT;
 use super::pki::{LabError, Leaf, LeafSpec, Signer};
-use super::static_pods::{COMPONENTS, KUBE_VIP, manifest};
+use super::static_pods::{COMPONENTS, HAPROXY, KUBE_VIP, manifest};
 use super::story::Story;
 use super::world::World;
 
@@ -232,6 +232,10 @@ pub(super) fn put_master_files(world: &mut World, index: usize, story: &Story) -
     let files = &mut world.nodes[index].files;
     for (component, text) in manifests {
         files.put(manifest(component), Content::Text(text), story.created);
+    }
+    if world.config.haproxy {
+        let text = Content::Text(manifest_text(HAPROXY, &[]));
+        files.put(manifest(HAPROXY), text, story.created);
     }
     if world.config.kube_vip {
         let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: kube-vip\n  namespace: kube-system\nspec:\n  containers:\n  - args:\n    - manager\n    \

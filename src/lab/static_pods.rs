@@ -112,6 +112,8 @@ pub(super) const COMPONENTS: [&str; 4] = ["etcd", "kube-apiserver", "kube-contro
 
 /// A static pod beside them, where the endpoint is a virtual address.
 pub(super) const KUBE_VIP: &str = "kube-vip";
+/// A static pod that is none of kubeadm's, and holds no certificate.
+pub(super) const HAPROXY: &str = "haproxy";
 /// Where a run parks manifests.
 pub(super) const PARKED: &str = "/etc/kubernetes/certfleet-parked";
 

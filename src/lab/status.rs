@@ -1,12 +1,12 @@
 //! The fleet from above: what tests assert and `demo` shows.
 
-use crate::model::{HostName, Role};
+use crate::model::{HostName, Role, RuntimeKind};
 
 use super::calico::PodState;
 use super::config::CalicoTrouble;
 use super::fleet::is_master;
 use super::node::{KUBELET_CLIENT, Node};
-use super::static_pods::{COMPONENTS, KUBE_VIP};
+use super::static_pods::{COMPONENTS, HAPROXY, KUBE_VIP};
 use super::world::World;
 
 /// A snapshot.
@@ -36,6 +36,8 @@ pub struct NodeStatus {
     pub served_is_disk: bool,
     /// Every certificate on disk is within its validity.
     pub disk_valid: bool,
+    /// A static pod that is none of kubeadm's runs as before; stopping docker without live-restore ends it, too.
+    pub bystander_kept: bool,
     /// The run that left the node cordoned.
     pub cordoned_by: Option<String>,
     /// Container ids of the control plane, by name.
@@ -109,18 +111,31 @@ impl NodeStatus {
         let current = node.files.leaf(KUBELET_CLIENT).map(|l| l.serial);
         let earlier = |path: &str, serial| path.contains("/kubelet-client-2") && Some(serial) != current;
         let leaves = leaves.chain(node.files.below(&node.cert_dir));
+        // Copies of admin.conf that people and programs use.
+        let copies = ["/root", "/home", "/opt"].map(|folder| node.files.below(folder));
+        let leaves = leaves.chain(copies.into_iter().flatten());
+        // What `certificate rotate` has moved away lies in tls-TIME.
+        let ranchers = node
+            .files
+            .below("/var/lib/rancher")
+            .filter(|(path, _)| !path.contains("/tls-"));
+        let leaves = leaves.chain(ranchers);
         let disk_valid = leaves
             .filter_map(|(path, f)| f.content.leaf().filter(|l| !earlier(path, l.serial)))
             .all(|leaf| leaf.valid(wall));
         Self {
             host: node.name.clone(),
             ready: alone || world.node_ready(node),
-            connected: node.kubelet.as_ref().is_some_and(|k| alone || k.connection.is_some()),
+            connected: match &node.rancher {
+                Some(own) => own.connected(),
+                None => node.kubelet.as_ref().is_some_and(|k| alone || k.connection.is_some()),
+            },
             api_ready: master.then_some(api_ready),
             etcd_healthy: member.then(|| world.member_healthy(node)),
             served_is_disk: served_is_disk(node),
-            disk_valid: disk_valid && (alone || node.files.leaf(KUBELET_CLIENT).is_some()),
+            disk_valid: disk_valid && (alone || node.rancher.is_some() || node.files.leaf(KUBELET_CLIENT).is_some()),
             components: if master { 3 } else { 0 } + usize::from(member),
+            bystander_kept: bystander_kept(world, node),
             cordoned_by: world.closed.get(&node.index).and_then(|c| c.by.clone()),
             containers: node
                 .containers
@@ -142,6 +157,7 @@ impl NodeStatus {
                 "a process uses another certificate than the one on disk",
             ),
             (self.disk_valid, "a certificate on disk is not valid"),
+            (self.bystander_kept, "haproxy was ended, and had no part in it"),
             (
                 self.cordoned_by.is_none(),
                 "the node has the mark of a run that cordoned it",
@@ -154,6 +170,15 @@ impl NodeStatus {
         let wrong = facts.into_iter().filter(|(good, _)| !good);
         wrong.map(|(_, what)| format!("{}: {what}", self.host)).collect()
     }
+}
+
+fn bystander_kept(world: &World, node: &Node) -> bool {
+    let Some(before) = world.bystanders.get(&node.name) else {
+        return true;
+    };
+    let ends_with_its_runtime = node.runtime == RuntimeKind::Docker && !node.live_restore;
+    node.container(HAPROXY)
+        .is_some_and(|now| now.id == *before || ends_with_its_runtime)
 }
 
 fn served_is_disk(node: &Node) -> bool {

@@ -43,6 +43,7 @@ pub(super) fn add_workload(world: &mut World) {
             namespace: "shop",
             label: ("app", format!("web-{number}")),
             app: format!("web-{number}"),
+            agent: false,
             owner: Owner::Deployment,
             node,
             created,

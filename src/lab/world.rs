@@ -18,7 +18,7 @@ use super::pki::{LabError, Leaf, LeafSpec, Pki, Signer};
 use super::rng::Rng;
 use super::serving_requests::ServingRequest;
 use super::workload::Closed;
-use super::{kubelet, static_pods, units};
+use super::{kubelet, rancher, static_pods, units};
 
 /// A state-changing command that was run on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,12 @@ pub(super) struct World {
     pub(super) alarms: Vec<Alarm>,
     pub(super) history: Vec<HistoryItem>,
     pub(super) faults: FaultPlan,
+    /// The secret `k3s-serving` or `rke2-serving`: the listener's certificate, shared by all servers.
+    pub(super) serving_secret: Option<Arc<Leaf>>,
+    /// Containers that nobody has a reason to end, by host: those of [`static_pods::HAPROXY`].
+    pub(super) bystanders: BTreeMap<HostName, String>,
+    /// What calico-node and typha know each other by: `typha-certs` and `node-certs`.
+    pub(super) typha: Option<Arc<Leaf>>,
     /// Requests of kubelets for serving certificates, as objects of the API.
     pub(super) csr_objects: Vec<ServingRequest>,
     /// Kubelets that wait for the approval of their serving certificate.
@@ -111,6 +117,10 @@ impl World {
         self.connect_etcd();
         self.connect_apis();
         let moment = self.moment();
+        if self.config.distribution.is_some() {
+            (0..self.nodes.len()).for_each(|index| rancher::tick(self, index, &moment));
+            return;
+        }
         for node in &mut self.nodes {
             reload_api(node, &moment);
             static_pods::crash(node, &moment);
@@ -251,7 +261,7 @@ impl World {
     fn pod_ready(&mut self, index: usize) {
         let pod = &mut self.pods[index];
         pod.state = PodState::Ready { since: self.now };
-        if pod.app == "calico-node" {
+        if pod.agent && self.config.cni.writes_a_token() {
             let (node, expires) = (
                 pod.node,
                 super::clock::shift(self.clock.wall(self.now), super::clock::DAY),

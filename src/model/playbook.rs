@@ -81,6 +81,10 @@ pub struct Phase {
     /// `when: needed` in the file: steps that the facts show to be needless are skipped, each with the reason.
     #[serde(default)]
     pub only_needed: bool,
+    /// `one-by-one: when-healthy` in the file: where every server of k3s or RKE2 is well and the others are a quorum, one host at
+    /// a time and without an outage, whatever `max_parallel` and `outage_accepted` say.
+    #[serde(default)]
+    pub one_by_one: bool,
     /// Hosts that may fail before the run stops; a master's failure always stops it.
     pub max_failures: Share,
     /// `outage: accepted` in the file.
@@ -187,6 +191,9 @@ pub enum Operation {
         command: String,
         /// A read-only check; exit status 0 means there is nothing to do.
         unless: Option<String>,
+        /// Done when this port serves another certificate than before the run, and a valid one.
+        #[serde(default)]
+        done_when_served: Option<u16>,
         #[serde(with = "duration")]
         timeout: Duration,
         /// Run as the login user instead of root.

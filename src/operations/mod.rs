@@ -69,8 +69,15 @@ pub fn plan(
         Operation::Run {
             command,
             unless,
+            done_when_served,
             timeout,
             as_login_user,
-        } => Ok(run::plan(command, unless.as_deref(), *timeout, *as_login_user)),
+        } => {
+            let planned = run::plan(command, unless.as_deref(), *timeout, *as_login_user);
+            Ok(match done_when_served {
+                Some(port) => run::until_served(planned, *port, facts),
+                None => planned,
+            })
+        }
     }
 }

@@ -67,6 +67,7 @@ fn concerns(spec: &ProbeSpec, host: &Host, input: &PlanInput<'_>) -> bool {
         ProbeSpec::Pods => input.speaker().is_some_and(|s| s.name == host.name),
         ProbeSpec::KubeletJournal
         | ProbeSpec::Unit { .. }
+        | ProbeSpec::Served { .. }
         | ProbeSpec::CertificatesOnDisk
         | ProbeSpec::CertificatesInUse => true,
     }
@@ -102,6 +103,9 @@ fn baseline(input: &PlanInput<'_>, place: Place<'_>, spec: &ProbeSpec, host: &Ho
             static_pods: facts.static_pods.clone(),
         },
         ProbeSpec::CertificatesOnDisk => renewed(host, steps),
+        ProbeSpec::Served { port } => Baseline::Served {
+            before: facts.shape.served_on(*port).cloned(),
+        },
         _ => Baseline::None,
     }
 }

@@ -1,7 +1,9 @@
 //! Clusters that are not the usual one: etcd elsewhere, k3s and RKE2, a run that was cut short.
 
-use certfleet::model::{HostFacts, KeyMatch, Role};
+use certfleet::model::shape::ServedFacts;
+use certfleet::model::{HostFacts, KeyMatch, Role, UnitFacts};
 use certfleet::plan::{Plan, Severity};
+use jiff::ToSpan;
 
 use crate::fleet::{Fleet, built_in, notes, written};
 
@@ -124,7 +126,7 @@ fn lines(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
-fn k3s_and_rke2_stop_rotate_and_start_in_order() {
+fn k3s_and_rke2_rotate_servers_before_agents() {
     for (name, server, agent) in [("k3s", "k3s", "k3s-agent"), ("rke2", "rke2-server", "rke2-agent")] {
         let plan = of(name, 3, 4).plan(&built_in(name), "all");
         let loud: Vec<_> = plan.notes.iter().filter(|n| n.severity != Severity::Info).collect();
@@ -132,28 +134,77 @@ fn k3s_and_rke2_stop_rotate_and_start_in_order() {
         let lines = lines(&plan);
         let last = |what: &str| lines.iter().rposition(|l| l.contains(what)).expect("it is planned");
         let first = |what: &str| lines.iter().position(|l| l.contains(what)).expect("it is planned");
-        let (stop, rotate) = (
-            format!("systemctl stop {server}.service"),
-            format!("m3 sh -c '{name} certificate rotate'"),
-        );
-        assert!(last(&stop) < first("certificate rotate"), "{lines:#?}");
+        let rotate =
+            format!("systemctl stop {server} && {name} certificate rotate && systemctl restart --no-block {server}'");
+        let nodes = last("wait --for=condition=Ready nodes");
         assert!(
-            last(&rotate) < first(&format!("start --no-block {server}'")),
+            last(&rotate) < first(&format!("restart --no-block {agent}'")),
             "{lines:#?}"
         );
-        assert!(
-            last(&format!("start --no-block {server}'")) < first(&format!("stop {agent}.service")),
-            "{lines:#?}"
-        );
+        assert!(last(&format!("restart --no-block {agent}'")) < nodes, "{lines:#?}");
         assert!(plan.has_outage());
         assert!(
             plan.phases
                 .iter()
                 .all(|p| p.gate.as_ref().is_some_and(|g| !g.probes.is_empty()))
         );
+        let agents = plan.phases.iter().find(|p| p.name == "agents").expect("the phase");
+        assert_eq!(
+            agents.batches.iter().map(Vec::len).collect::<Vec<_>>(),
+            [1, 3],
+            "a canary, then the rest"
+        );
         // Without agents their phase is passed over.
         let alone = of(name, 1, 0).plan(&built_in(name), "all");
         assert!(alone.errors().next().is_none() && alone.phases.iter().all(|p| p.name != "agents"));
+    }
+}
+
+/// Servers that are well: every one active, every port with a certificate of another fifty days.
+fn well(distribution: &str) -> Fleet {
+    let mut fleet = of(distribution, 3, 1);
+    for host in &fleet.inventory.hosts {
+        let facts = fleet.facts.get_mut(&host.name).expect("its facts");
+        let active = UnitFacts {
+            load: "loaded".to_owned(),
+            active: "active".to_owned(),
+            ..UnitFacts::default()
+        };
+        let unit = facts.shape.unit(host.role).expect("a distribution");
+        facts.units.insert(unit.to_owned(), active);
+        let served = |port: &u16| ServedFacts {
+            port: *port,
+            sha256: format!("{}-{port}", host.name),
+            not_after: crate::fleet::now() + (50 * 24).hours(),
+        };
+        facts.shape.served = facts.shape.ports(host.role).iter().map(served).collect();
+    }
+    fleet
+}
+
+#[test]
+fn servers_that_are_well_are_taken_one_at_a_time_without_an_outage() {
+    for name in ["k3s", "rke2"] {
+        let batches = |fleet: &Fleet| {
+            let plan = fleet.plan(&built_in(name), "all");
+            let order = plan.notes.iter().find(|n| n.code == "servers-order").expect("the note");
+            let servers = plan.phases.iter().find(|p| p.name == "servers").expect("the phase");
+            (servers.batches.len(), servers.outage, order.message.clone())
+        };
+        let (number, outage, note) = batches(&well(name));
+        assert_eq!((number, outage), (3, false), "{name}: {note}");
+        let ended = well(name).with("m2", |f| f.shape.served[0].not_after = crate::fleet::now() - 1.hours());
+        let (number, outage, note) = batches(&ended);
+        assert_eq!((number, outage), (1, true), "{name}: {note}");
+        assert!(
+            note.contains("m2: port 6443 serves a certificate that expired"),
+            "{note}"
+        );
+        let silent = well(name).with("m3", |f| f.shape.served.clear());
+        assert_eq!(batches(&silent).0, 1, "what is not known is no health");
+        let stopped = well(name).with("m1", |f| f.units.clear());
+        assert_eq!(batches(&stopped).0, 1);
+        assert_eq!(batches(&of(name, 1, 1)).0, 1);
     }
 }
 

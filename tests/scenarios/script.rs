@@ -121,6 +121,20 @@ impl Script {
             "kubernetes" => fleet.kubernetes = value.parse()?,
             "version" => fleet.versions.push(version(value)?),
             "runtime" => fleet.runtime = runtime(value)?,
+            "distribution" => fleet.distribution = Some(value.parse()?),
+            "stale-listener" => fleet.stale_listener = yes(value)?,
+            "cni" => fleet.cni = value.parse()?,
+            "typha-expired" => fleet.typha_expired = yes(value)?,
+            "haproxy" => fleet.haproxy = yes(value)?,
+            "host-runtime" => {
+                let (host, kind) = value.split_once(' ').ok_or("HOST RUNTIME")?;
+                fleet.runtimes.push((host.to_owned(), runtime(kind)?));
+            }
+            "copy" => fleet.copies.push(value.to_owned()),
+            "endpoint" => {
+                let (host, master) = value.split_once(' ').ok_or("HOST MASTER")?;
+                fleet.direct.push((host.to_owned(), master.to_owned()));
+            }
             "live-restore" => fleet.live_restore = yes(value)?,
             "operator-calico" => fleet.operator_calico = yes(value)?,
             "server-tls-bootstrap" => fleet.serving_requests = yes(value)?.then(Vec::new),

@@ -5,6 +5,7 @@ use crate::lab::fleet::is_master;
 use crate::lab::kubelet_files::KUBELET_CONF;
 use crate::lab::node::Node;
 use crate::lab::static_pods;
+use crate::lab::world::World;
 use crate::model::{ExitStatus, Role, RuntimeKind};
 
 use super::kubeadm;
@@ -21,15 +22,19 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
         context.node(kubeadm::kept_config)
     };
     let uid = if context.root { "0" } else { "1000" };
-    let (lines, endpoint, asks) = context.with(|w| {
-        let lines = answers(&w.nodes[context.index], &cert_dir);
-        (lines, w.endpoint.to_string(), w.config.serving_requests.is_some())
+    let (lines, server, asks) = context.with(|w| {
+        let node = &w.nodes[context.index];
+        (
+            answers(node, &cert_dir),
+            kubelet_server(w, node),
+            w.config.serving_requests.is_some(),
+        )
     });
     let joined = context.node(|n| n.role != Role::Etcd);
     let mut text = format!("uid\t{uid}\n");
     for (key, value) in lines
         .into_iter()
-        .chain(joined.then(|| ("kubelet-server", format!("https://{endpoint}"))))
+        .chain(server.filter(|_| joined).map(|s| ("kubelet-server", s)))
         .chain(asks.then(|| ("serving-requested", "true".to_owned())))
         .chain(kept.map(|path| ("kubeadm-config", path)))
     {
@@ -39,7 +44,35 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
     ExitStatus::Code(0)
 }
 
+/// What kubelet.conf names; k3s and RKE2 have none.
+fn kubelet_server(world: &World, node: &Node) -> Option<String> {
+    let one = |master: usize| format!("https://{}:6443", world.nodes[master].address);
+    let all = || format!("https://{}", world.endpoint);
+    node.rancher.is_none().then(|| node.direct.map_or_else(all, one))
+}
+
+/// Without kubeadm, its kubelet and its manifests.
+fn rancher_answers(node: &Node, distribution: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("hostname", node.name.to_string()),
+        ("machine-id", node.machine_id.clone()),
+        ("boot-id", uuid(&node.boot_id)),
+        ("os", "Ubuntu 22.04.4 LTS".to_owned()),
+        ("ca-key", "absent".to_owned()),
+        ("ca-crt", "absent".to_owned()),
+        ("disk-free", node.disk_free.to_string()),
+        ("crictl", "absent".to_owned()),
+        ("curl", "present".to_owned()),
+        ("openssl", "present".to_owned()),
+        ("address", node.address.clone()),
+        ("distribution", distribution.to_owned()),
+    ]
+}
+
 fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
+    if let Some(own) = &node.rancher {
+        return rancher_answers(node, own.kind.name());
+    }
     let present = |there: bool| if there { "present" } else { "absent" }.to_owned();
     let docker = node.runtime == RuntimeKind::Docker;
     let mut lines = vec![

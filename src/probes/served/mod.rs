@@ -1,5 +1,6 @@
 //! Which process still uses which certificate? What is served, and what is older than its file, against the disk.
 
+pub mod anew;
 pub mod comparison;
 pub mod elsewhere;
 pub mod mounted;
@@ -28,6 +29,8 @@ pub enum Server {
     Endpoint,
     /// An etcd that no host of the inventory runs.
     EtcdElsewhere,
+    /// A port of k3s or RKE2, whose certificates are not kubeadm's.
+    Other,
 }
 
 impl Server {
@@ -41,6 +44,7 @@ impl Server {
             Server::Scheduler => "kube-scheduler",
             Server::Endpoint => "kubelet's endpoint",
             Server::EtcdElsewhere => "etcd of somebody else",
+            Server::Other => "server",
         }
     }
 
@@ -53,7 +57,7 @@ impl Server {
             Server::Kubelet => ("kubelet", 10250),
             Server::ControllerManager => ("kube-controller-manager", 10257),
             Server::Scheduler => ("kube-scheduler", 10259),
-            Server::Endpoint => ("", 443),
+            Server::Endpoint | Server::Other => ("", 443),
             Server::EtcdElsewhere => ("", 2379),
         }
     }
@@ -82,7 +86,7 @@ impl Server {
             Server::EtcdClient => Some("etcd-server"),
             Server::EtcdPeer => Some("etcd-peer"),
             Server::Kubelet => Some("kubelet-serving"),
-            Server::ControllerManager | Server::Scheduler | Server::EtcdElsewhere => None,
+            Server::ControllerManager | Server::Scheduler | Server::EtcdElsewhere | Server::Other => None,
         }
     }
 }

@@ -7,6 +7,8 @@ use crate::shapes;
 
 /// The fleet of every case, masters first.
 pub(crate) const HOSTS: [&str; 5] = ["m1", "m2", "m3", "w1", "w2"];
+/// Where etcd has hosts of its own.
+const WITH_ETCD: [&str; 5] = ["m1", "w1", "e1", "e2", "e3"];
 
 /// What is done to the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,12 @@ pub(crate) enum Book {
     Shape(u8),
     /// Healthy workers, restarted one by one on drained nodes.
     Drain,
+}
+
+impl Book {
+    fn hosts(self) -> &'static [&'static str; 5] {
+        if self == Book::Etcd { &WITH_ETCD } else { &HOSTS }
+    }
 }
 
 /// What goes wrong.
@@ -96,9 +104,11 @@ impl Case {
             noise % below
         };
         let pick = |n: u64| usize::try_from(n).expect("small");
-        let book = match draw(4) {
-            0 => Book::Rolling,
-            1 => Book::Kubelets,
+        let book = match draw(8) {
+            0 | 1 => Book::Rolling,
+            2 => Book::Kubelets,
+            3 => Book::Drain,
+            4 => Book::Etcd,
             _ => Book::Renew,
         };
         // In turn, so that a few seeds have seen them all; the first is no trouble.
@@ -107,7 +117,7 @@ impl Case {
             book,
             trouble,
             at: 1 + draw(events(book)),
-            host: HOSTS[pick(draw(5))],
+            host: book.hosts()[pick(draw(5))],
         }
     }
 
@@ -167,7 +177,11 @@ impl FromStr for Case {
                 .ok_or_else(|| unknown(trouble))?
                 .0,
             at: at.parse().map_err(|_| unknown(at))?,
-            host: HOSTS.iter().find(|h| *h == host).ok_or_else(|| unknown(host))?,
+            host: HOSTS
+                .iter()
+                .chain(&WITH_ETCD)
+                .find(|h| *h == host)
+                .ok_or_else(|| unknown(host))?,
         })
     }
 }

@@ -5,6 +5,7 @@ use crate::lab::fleet::is_master;
 use crate::lab::kubelet_files::KUBELET_CONF;
 use crate::lab::node::Node;
 use crate::lab::static_pods;
+use crate::lab::world::World;
 use crate::model::{ExitStatus, RuntimeKind};
 
 use super::kubeadm;
@@ -22,7 +23,8 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
     };
     let uid = if context.root { "0" } else { "1000" };
     let (lines, endpoint, asks) = context.with(|w| {
-        let lines = answers(&w.nodes[context.index], &cert_dir);
+        let mut lines = answers(&w.nodes[context.index], &cert_dir);
+        lines.push(("kubelet-ca", believed(w, &w.nodes[context.index])));
         (lines, w.endpoint.to_string(), w.config.serving_requests.is_some())
     });
     let mut text = format!("uid\t{uid}\n");
@@ -63,6 +65,9 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
     ];
     lines.extend(node.manifests().into_iter().map(|name| ("static-pod", name)));
     lines.push(("kubelet-user", kubelet_user(node)));
+    if let Some(ca) = node.files.entry(&format!("{cert_dir}/ca.crt")) {
+        lines.push(("cluster-ca", ca.content.text().replace('\n', "")));
+    }
     lines.push(("address", node.address.clone()));
     for path in static_pods::parked(node) {
         let name = path
@@ -84,6 +89,13 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
     lines.extend(runtime_endpoint(node).map(|endpoint| ("runtime-endpoint", endpoint.to_owned())));
     lines.extend(sockets(node).into_iter().map(|path| ("socket", path.to_owned())));
     lines
+}
+
+/// The authority in kubelet.conf, as the script prints it.
+fn believed(world: &World, node: &Node) -> String {
+    let foreign = world.config.foreign_ca.iter().any(|h| h == node.name.as_str());
+    let authority = if foreign { &world.pki.front_proxy } else { &world.pki.ca };
+    authority.pem.replace('\n', "")
 }
 
 /// `kubeadm init` named it for the node, `kubeadm join` did not.

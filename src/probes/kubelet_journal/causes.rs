@@ -149,12 +149,11 @@ pub(super) const CAUSES: &[Cause] = &[
             "You must be logged in to the server",
             "system:anonymous",
             "invalid bearer token",
-            "is not allowed to modify node",
             "bearer token is invalid",
             "401 Unauthorized",
         ]),
         Class::Unauthorized,
-        "apimachinery errors.go; RBAC 403 as system:anonymous; NodeRestriction with another node's certificate",
+        "apimachinery errors.go; RBAC 403 as system:anonymous",
     ),
     cause(
         "conn-refused",
@@ -194,6 +193,12 @@ pub(super) const CAUSES: &[Cause] = &[
         Text::all(&["\" not f"]).and_any(&["node \"", "node \\\"", "node \\\\\\\"", "nodes \"", "nodes \\\""]),
         Class::NodeNotFound,
         "pkg/kubelet/kubelet.go, kubelet_getters.go GetNode; quoted once, twice or thrice",
+    ),
+    cause(
+        "node-name-not-found-plain",
+        Text::all(&[" not f"]).and_any(&["GetNode: node", "error getting node", "node '"]),
+        Class::NodeNotFound,
+        "up to 1.9: single quotes or none",
     ),
     cause(
         "node-not-found",

@@ -182,10 +182,17 @@ fn clears(cause: &Cause) -> Clears {
 
 fn unexplained(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &'static str) -> Verdict {
     let severity = severity(line);
+    if scope == Scope::ApiRequest && severity == Some(b'F') && cause.is_some_and(|cause| cause.rule == "network") {
+        return verdict(Class::OtherError, Effect::Hold, Clears::Yes, None, rule);
+    }
     if severity == Some(b'F') || (scope == Scope::Fatal && cause.is_none()) {
         return verdict(Class::OtherError, Effect::Fail, Clears::No, Some(remedy::CONFIG), rule);
     }
-    let failed = severity.map_or_else(|| complains(line.text), |letter| letter != b'I');
+    let failed = match severity {
+        None => complains(line.text),
+        Some(b'I') => line.text.trim_start_matches('"').starts_with("Failed to "),
+        Some(_) => true,
+    };
     match scope {
         Scope::ApiRequest | Scope::Fatal if failed => {
             verdict(Class::OtherError, Effect::Hold, Clears::Maybe, None, rule)
@@ -255,6 +262,12 @@ fn unknown(line: &Line<'_>) -> Verdict {
         }
         (Scope::General, None) => Verdict::neutral(rule),
         (Scope::General, Some(_)) => other(line),
+        _ if rule == "api-url" && !is_own_request(line) => other(line),
         _ => kubelet(line),
     }
+}
+
+/// Whether a request is one that only a kubelet makes, by its statement or its path: its node, its pods, its lease.
+fn is_own_request(line: &Line<'_>) -> bool {
+    FACTS.has_scope(&line.facts, "api-request") || FACTS.has_scope(&line.facts, "own-path")
 }

@@ -73,6 +73,8 @@ fn by_klog(klog: &Klog<'_>) -> Who {
     }
     match klog.file {
         file if OTHER_FILES.contains(&file) || in_container(klog) => Who::Other,
+        // The kubelet says so from its server.go alone; an API server did from several files.
+        file if file != "server.go" && klog.body.contains("Unable to authenticate the request") => Who::Other,
         file if SHARED_FILES.contains(&file) => Who::Kubelet,
         _ => Who::Unknown,
     }

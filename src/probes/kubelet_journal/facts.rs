@@ -10,42 +10,9 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::causes::{CAUSES, Cause};
+use super::mask::Mask;
 use super::phrases::{Phrase, phrases};
 use super::scopes::{ScopeRow, scopes};
-
-const WORDS: usize = 8;
-
-/// A set of needles.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Mask([u64; WORDS]);
-
-impl Mask {
-    fn set(&mut self, bit: usize) {
-        if let Some(word) = self.0.get_mut(bit / 64) {
-            *word |= 1 << (bit % 64);
-        }
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.0.iter_mut().zip(&other.0).for_each(|(word, more)| *word |= more);
-    }
-
-    fn bits(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..WORDS * 64).filter(|bit| self.0.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0))
-    }
-
-    fn has_all(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).all(|(have, want)| have & want == *want)
-    }
-
-    fn has_any(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).any(|(have, want)| have & want != 0)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
-    }
-}
 
 /// The text condition of a row.
 #[derive(Debug, Clone, Copy)]
@@ -185,6 +152,11 @@ impl Facts {
         self.scopes.get(first).map(|(row, _)| *row)
     }
 
+    /// Whether the row `rule` is among the scopes that hold by text.
+    pub(super) fn has_scope(&self, found: &Found, rule: &str) -> bool {
+        holding(&self.scopes, found.rows.scopes, &found.mask).any(|(_, row)| row.rule == rule)
+    }
+
     /// The first cause that holds.
     pub(super) fn cause(&self, found: &Found) -> Option<&'static Cause> {
         holding(&self.causes, found.rows.causes, &found.mask)
@@ -224,7 +196,7 @@ impl Facts {
     /// How many needles there are, and how many fit the mask (for the table's own test).
     #[cfg(test)]
     pub(super) fn size(&self) -> (usize, usize) {
-        (self.needles.as_ref().map_or(0, AhoCorasick::patterns_len), WORDS * 64)
+        (self.needles.as_ref().map_or(0, AhoCorasick::patterns_len), Mask::BITS)
     }
 
     /// The length of the longest table (for the table's own test).

@@ -13,6 +13,7 @@ mod facts;
 mod gate;
 mod json_line;
 mod klog;
+mod mask;
 mod names;
 mod phrases;
 mod prefix;

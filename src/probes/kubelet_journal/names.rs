@@ -154,6 +154,8 @@ pub(super) const OTHER_FILES: &[&str] = &[
     "wrap.go",
     "finisher.go",
     "apf_controller.go",
+    "vxlan_network.go",
+    "vxlan.go",
 ];
 
 /// How plain lines of other programs begin.

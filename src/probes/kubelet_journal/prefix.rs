@@ -248,11 +248,11 @@ fn is_known(name: &str) -> bool {
     KNOWN.contains(&name.trim_start_matches('(').trim_end_matches(')'))
 }
 
-/// `kubelet[16214]:`, `etcd:`, `(kubelet)[1]:`.
+/// `kubelet[16214]:`, `etcd:`, `(kubelet)[1]:`, `kubelet[...]:` where somebody has shortened it.
 fn ident(token: &str) -> Option<(&str, Option<u32>)> {
     let name = token.strip_suffix(':')?;
     if let Some((name, pid)) = name.strip_suffix(']').and_then(|name| name.split_once('[')) {
-        return Some((name, Some(pid.parse().ok()?)));
+        return Some((name, pid.parse().ok()));
     }
     let plain =
         !name.is_empty() && name.len() <= 64 && !name.contains(['"', '\'', ':', '=', '[']) && !name.contains(".go");

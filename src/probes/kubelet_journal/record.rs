@@ -151,10 +151,14 @@ fn ends(line: &[u8]) -> Cow<'_, str> {
     ))
 }
 
-/// Strips markdown's `> `, bullets (`minikube logs`) and code ticks.
+/// Strips markdown's `> `, bullets (`minikube logs`), comment signs and code ticks.
 fn unquote(text: &str) -> &str {
-    let mut text = text;
-    while let Some(rest) = ["> ", "* ", "```", "`"].iter().find_map(|mark| text.strip_prefix(mark)) {
+    let trimmed = text.trim_start();
+    let mut text = if trimmed.starts_with("# ") { trimmed } else { text };
+    while let Some(rest) = ["> ", "* ", "# ", "```", "`"]
+        .iter()
+        .find_map(|mark| text.strip_prefix(mark))
+    {
         text = rest;
     }
     text

@@ -30,7 +30,21 @@ pub(super) fn is_kubelet(body: &str) -> Option<bool> {
     if group == "api" {
         return Some(matches!(name, "Pod" | "Node"));
     }
-    Some(KUBELET_TYPES.contains(&name) && (name != "Pod" || !body.contains("/api/v1/pods?limit")))
+    Some(KUBELET_TYPES.contains(&name) && !lists_all(name, body))
+}
+
+/// Whether the request is for every node, pod or secret: a kubelet asks for its own alone.
+fn lists_all(name: &str, body: &str) -> bool {
+    let (path, own) = match name {
+        "Pod" => ("/api/v1/pods?", "spec.nodeName"),
+        "Node" => ("/api/v1/nodes?", "metadata.name"),
+        "Secret" => ("/api/v1/secrets?", "metadata.name"),
+        "ConfigMap" => ("/api/v1/configmaps?", "metadata.name"),
+        _ => return false,
+    };
+    let asked = body.split_once(path).map_or("", |(_, query)| query);
+    let whole = asked.contains("resourceVersion=") || asked.contains("fieldSelector=");
+    whole && asked.contains(": ") && !asked.contains(own)
 }
 
 fn foreign_path(body: &str) -> bool {

@@ -104,7 +104,13 @@ impl Classifier {
                     || (indented && !component::is_event_row(&record.message))
                     || goes_on(&record.message);
                 let part = middle && !is_unit_message(&record.message);
-                record.is_headless() && !open.record.is_headless() && part && breaks_off(&open.record.message)
+                let breaks = if open.record.is_headless() {
+                    follows_plain(&open.record.message, &record.message, indented)
+                } else {
+                    is_field(&record.message)
+                        || (breaks_off(&open.record.message) && !is_next(&open.record.message, &record.message))
+                };
+                record.is_headless() && part && breaks
             }
             Kind::Notice | Kind::Blank => false,
         }
@@ -126,6 +132,14 @@ impl Classifier {
         }
         open.lines += 1;
     }
+}
+
+/// Whether `next` goes on after a plain line, which has no date or header to tell it from its neighbours.
+fn follows_plain(open: &str, next: &str, indented: bool) -> bool {
+    let next = next.trim_start();
+    let unfinished =
+        open.ends_with([':', ',']) || (indented && open.ends_with(|c: char| c.is_alphabetic() || c == '"'));
+    unfinished && next.starts_with(char::is_lowercase) && !component::starts_record(next)
 }
 
 /// After half a header, or a header without text, anything that is no record of its own belongs to it.
@@ -159,6 +173,26 @@ fn goes_on(text: &str) -> bool {
         .is_some_and(|(key, _)| key.len() < 24 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
     let middle = text.starts_with(|c: char| c.is_lowercase() || c.is_ascii_digit() || ".,;:/-_%&=)]}\"'*(".contains(c));
     (key || middle) && !component::starts_record(text)
+}
+
+/// Whether a plain line begins with a field of a structured record (`err="…`), which never stands alone.
+fn is_field(text: &str) -> bool {
+    text.trim_start()
+        .split_once('=')
+        .is_some_and(|(key, value)| key.bytes().all(|b| b.is_ascii_alphabetic()) && value.starts_with(['"', '<']))
+}
+
+/// Whether a record ends in words that end one, and the next line begins with a word.
+fn is_next(open: &str, next: &str) -> bool {
+    const LAST_WORDS: [&str; 6] = [
+        "not found",
+        "not yet valid",
+        "Unauthorized",
+        "connection refused",
+        "no such file or directory",
+        "at the cluster scope",
+    ];
+    next.starts_with(char::is_alphabetic) && LAST_WORDS.iter().any(|words| open.ends_with(words))
 }
 
 /// Whether a record can end there: not after a finished sentence, list or quotation.

@@ -19,6 +19,8 @@ const ENDINGS: &[&str] = &[
     "certificate has expired or is not yet valid",
     "TLS handshake timeout",
     "connection refused",
+    "connect: connection refused",
+    "connect: no route to host",
 ];
 
 /// The shortest beginning of an ending that is believed, in bytes.
@@ -50,6 +52,38 @@ fn quotes_output(body: &str) -> bool {
 
 /// The part of a message that tells its meaning; only event.go dumps events.
 pub(super) fn telling<'a>(body: &'a str, file: Option<&str>) -> Cow<'a, str> {
+    match plain_quotes(body) {
+        Some(plain) => Cow::Owned(told(&plain, file).into_owned()),
+        None => told(body, file),
+    }
+}
+
+/// What blogs and web pages make of quotes, and what they were.
+const QUOTES: &[(&str, &str)] = &[
+    ("“", "\""),
+    ("”", "\""),
+    ("″", "\""),
+    ("‘", "'"),
+    ("’", "'"),
+    ("′", "'"),
+    ("&#34;", "\""),
+    ("&quot;", "\""),
+    ("&#39;", "'"),
+    ("&gt;", ">"),
+    ("&amp;", "&"),
+];
+
+/// The text with the quotes the program wrote; `None` where they are.
+fn plain_quotes(body: &str) -> Option<String> {
+    if body.is_ascii() && !["&#3", "&quot;"].iter().any(|entity| body.contains(entity)) {
+        return None;
+    }
+    let plain = |text: String, (from, to): &(&str, &str)| text.replace(from, to);
+    let changed = QUOTES.iter().any(|(from, _)| body.contains(from));
+    changed.then(|| QUOTES.iter().fold(body.to_owned(), plain))
+}
+
+fn told<'a>(body: &'a str, file: Option<&str>) -> Cow<'a, str> {
     let body = uncut(body);
     let may_dump = file.is_none_or(|file| file.starts_with("event"));
     let told = match without_status_patch(body) {

@@ -28,7 +28,11 @@ pub(super) const TABLE: &[Phrase] = &[
     .from("1.6-1.34", "bootstrap.go: RBAC refuses the bootstrap user"),
     block(
         "bootstrap-refused",
-        Text::all(&[RUN, CSR]).and_any(&["Unauthorized", "is forbidden"]),
+        Text::all(&[RUN, CSR]).and_any(&[
+            "Unauthorized",
+            "is forbidden",
+            "the server has asked for the client to prov",
+        ]),
         Class::BootstrapFailed,
         remedy::BOOTSTRAP,
     )
@@ -89,12 +93,31 @@ pub(super) const TABLE: &[Phrase] = &[
         Text::any(&[
             "since a valid client cert was found",
             "No valid client certificate is found",
+            "restart may be necessary to retrieve new initial cred",
         ]),
         Class::Expired,
         remedy::EXPIRED_CLIENT,
     )
     .from(
         "1.10-1.34",
-        "pkg/kubelet/certificate/transport.go addCertRotation, curr == nil",
+        "pkg/kubelet/certificate/transport.go addCertRotation, curr == nil; the end of both statements where a pager has cut the head",
+    ),
+    block(
+        "another-nodes-certificate",
+        Text::any(&[
+            "is not allowed to modify node",
+            " cannot modify node ",
+            "with the same name as the requesting node",
+            "', only its own Node object",
+            "can only create pods with spec.nodeName",
+            "can only delete pods with spec.nodeName",
+            "can only create a node CSR with",
+        ]),
+        Class::Unauthorized,
+        remedy::UNAUTHORIZED,
+    )
+    .from(
+        "1.7-1.34",
+        "plugin/pkg/admission/noderestriction, plugin/pkg/auth/authorizer/node: the client certificate carries another node's name",
     ),
 ];

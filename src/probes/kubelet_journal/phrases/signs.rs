@@ -75,9 +75,7 @@ pub(super) const TABLE: &[Phrase] = &[
     ),
     hold(
         "node-forbidden",
-        Text::all(&["system:node:", "cannot "])
-            .and_any(&["User \"", "User \\\""])
-            .not(&["is not allowed to modify node"]),
+        Text::all(&["system:node:", "cannot "]).and_any(&["User \"", "User \\\""]),
         Clears::Yes,
         None,
     )
@@ -140,6 +138,20 @@ pub(super) const TABLE: &[Phrase] = &[
     noise("serving-certificate", Text::any(&["no serving certificate av"])).from(
         "1.11-1.34",
         "certificate_manager.go Current: the serving CSR is not approved",
+    ),
+    noise(
+        "other-runtimes",
+        Text::any(&[
+            "Rkt api service",
+            "container factory failed",
+            "container factory successfully",
+            "crio service",
+        ])
+        .not(&["failed to run Kubelet"]),
+    )
+    .from(
+        "1.3-1.34",
+        "cadvisor container/install: it tries every runtime there is, of which one answers",
     ),
     noise("not-registered", Text::any(&["\" not registered"])).from(
         "1.18-1.34",

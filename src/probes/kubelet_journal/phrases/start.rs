@@ -5,7 +5,8 @@ use super::super::facts::Text;
 use super::super::remedy;
 use super::{By, Phrase, fail, quiet};
 
-const UNIT: &str = "kubelet";
+/// What the kubelet's unit is called.
+const UNITS: &[&str] = &["kubelet", "origin-node.service", "atomic-openshift-node.service"];
 
 pub(super) const TABLE: &[Phrase] = &[
     fail(
@@ -95,7 +96,7 @@ pub(super) const TABLE: &[Phrase] = &[
     .from("systemd", "src/core/service.c: what a stop leaves"),
     fail(
         "unit-start-limit",
-        Text::all(&[UNIT]).and_any(&["start request repeated too quickly", "start-limit"]),
+        Text::any(&["start request repeated too quickly", "start-limit"]).and_one_of(UNITS),
         Clears::No,
         remedy::START_LIMIT,
     )
@@ -117,7 +118,7 @@ pub(super) const TABLE: &[Phrase] = &[
     .from("systemd", "src/core/execute.c"),
     fail(
         "unit-exited",
-        Text::all(&["main process exited", UNIT]),
+        Text::all(&["main process exited"]).and_one_of(UNITS),
         Clears::Maybe,
         remedy::DIED,
     )
@@ -126,14 +127,15 @@ pub(super) const TABLE: &[Phrase] = &[
     fail(
         "unit-failed",
         Text::any(&[
-            "kubelet.service: Failed with result",
-            "kubelet.service entered failed state",
-            "kubelet.service: Unit entered failed state",
-            "kubelet.service failed",
+            ".service: Failed with result",
+            ".service entered failed state",
+            ".service: Unit entered failed state",
+            ".service failed.",
             "Failed to start kubelet",
-            "Failed to start Kubernetes",
-            "kubelet.service: Control process exited",
-        ]),
+            "Failed to start Kubernetes Kubelet",
+            ".service: Control process exited",
+        ])
+        .and_one_of(UNITS),
         Clears::Maybe,
         remedy::DIED,
     )

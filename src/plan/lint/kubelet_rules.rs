@@ -47,7 +47,7 @@ fn note(input: &PlanInput<'_>, plan: &Plan, host: &Host) -> Option<Note> {
 /// A kubelet that believes another authority than the masters' keeps the connection it has, and gets no other one.
 pub(super) fn kubelet_believes_another(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
     let masters = || {
-        let masters = input.inventory.masters().into_iter();
+        let masters = input.inventory.masters();
         masters.map(|m| &input.facts_of(m).shape)
     };
     let lost = input.reachable().filter(|h| h.role != Role::Etcd);

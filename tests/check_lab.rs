@@ -4,6 +4,8 @@
 
 #[path = "check_lab/doctored.rs"]
 mod doctored;
+#[path = "check_lab/etcd.rs"]
+mod etcd;
 #[path = "check_lab/over_ssh.rs"]
 mod over_ssh;
 

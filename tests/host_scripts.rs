@@ -25,6 +25,8 @@ mod facts;
 mod etcd;
 #[path = "host_scripts/kubelet_client.rs"]
 mod kubelet_client;
+#[path = "host_scripts/etcd_certificates.rs"]
+mod etcd_certificates;
 #[path = "host_scripts/copies.rs"]
 mod copies;
 #[path = "host_scripts/inspect.rs"]

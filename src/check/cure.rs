@@ -72,6 +72,21 @@ pub(super) fn external_authority() -> Cure {
     )
 }
 
+/// kubeadm does not renew what is not its own.
+pub(super) fn own_file(what: &str) -> Cure {
+    manual(format!(
+        "a flag in the manifest names the file of {what}, and kubeadm does not renew it: have it issued anew by whoever made it, then `certfleet restart`"
+    ))
+}
+
+/// Whoever runs that etcd looks after it.
+pub(super) fn etcd_elsewhere() -> Cure {
+    manual(
+        "that etcd is not in this inventory: whoever runs it renews its certificates, and signs a new apiserver-etcd-client for the \
+         masters; then `certfleet restart`",
+    )
+}
+
 /// A kubelet that will not start again, and no master that could sign.
 fn kubelet_client() -> Cure {
     manual(

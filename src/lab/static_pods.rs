@@ -50,7 +50,7 @@ fn identity(node: &Node, component: &str, salt: u32) -> String {
 
 fn serving(node: &Node, component: &str) -> Option<Arc<Leaf>> {
     match component {
-        "kube-apiserver" => node.files.leaf(&node.pki("apiserver.crt")),
+        "kube-apiserver" => node.files.leaf(&super::listens::api_certificate(node)),
         "etcd" => node.files.leaf(&node.pki("etcd/server.crt")),
         _ => None,
     }
@@ -126,6 +126,8 @@ pub(super) const COMPONENTS: [&str; 4] = ["etcd", "kube-apiserver", "kube-contro
 
 /// A static pod beside them, where the endpoint is a virtual address.
 pub(super) const KUBE_VIP: &str = "kube-vip";
+/// A static pod that is none of kubeadm's, and holds no certificate.
+pub(super) const HAPROXY: &str = "haproxy";
 /// Where a run parks manifests.
 pub(super) const PARKED: &str = "/etc/kubernetes/certfleet-parked";
 

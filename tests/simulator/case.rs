@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::shapes;
+
 /// The fleet of every case, masters first.
 pub(crate) const HOSTS: [&str; 5] = ["m1", "m2", "m3", "w1", "w2"];
 
@@ -15,6 +17,10 @@ pub(crate) enum Book {
     Kubelets,
     /// A healthy cluster, one master after the other.
     Rolling,
+    /// An expired one with its etcd on hosts of its own, of which the first signs for all.
+    Etcd,
+    /// One of `shapes.rs`, by its number.
+    Shape(u8),
     /// Healthy workers, restarted one by one on drained nodes.
     Drain,
 }
@@ -46,7 +52,7 @@ pub(crate) enum Trouble {
     ClockBehind,
 }
 
-const TROUBLES: [(Trouble, &str); 13] = [
+pub(crate) const TROUBLES: [(Trouble, &str); 13] = [
     (Trouble::Nothing, "nothing"),
     (Trouble::Kill, "kill"),
     (Trouble::KillTwice, "kill-twice"),
@@ -62,10 +68,11 @@ const TROUBLES: [(Trouble, &str); 13] = [
     (Trouble::ClockBehind, "clock-behind"),
 ];
 
-const BOOKS: [(Book, &str); 4] = [
+const BOOKS: [(Book, &str); 5] = [
     (Book::Renew, "renew"),
     (Book::Kubelets, "kubelets"),
     (Book::Rolling, "rolling"),
+    (Book::Etcd, "etcd"),
     (Book::Drain, "drain"),
 ];
 
@@ -131,7 +138,10 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let book = BOOKS.iter().find(|(b, _)| *b == self.book).map_or("", |(_, w)| w);
+        let book = match self.book {
+            Book::Shape(number) => shapes::name(number),
+            _ => BOOKS.iter().find(|(b, _)| *b == self.book).map_or("", |(_, w)| w),
+        };
         let trouble = TROUBLES.iter().find(|(t, _)| *t == self.trouble).map_or("", |(_, w)| w);
         write!(f, "{book} {trouble} {} {}", self.at, self.host)
     }
@@ -147,7 +157,10 @@ impl FromStr for Case {
         };
         let unknown = |word: &str| format!("`{word}` is not known");
         Ok(Self {
-            book: BOOKS.iter().find(|(_, w)| w == book).ok_or_else(|| unknown(book))?.0,
+            book: match BOOKS.iter().find(|(_, w)| w == book) {
+                Some((known, _)) => *known,
+                None => shapes::named(book).ok_or_else(|| unknown(book))?,
+            },
             trouble: TROUBLES
                 .iter()
                 .find(|(_, w)| w == trouble)

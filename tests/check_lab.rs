@@ -46,6 +46,18 @@ fn said(findings: &Findings) -> Vec<&str> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_kubelet_that_believes_another_authority_is_critical() {
+    let mut config = LabConfig::new(Scenario::Healthy).sized(1, 2);
+    config.foreign_ca = vec!["w2".to_owned()];
+    let findings = check(&Lab::new(config).expect("a fleet")).await;
+    let named = said(&findings)
+        .into_iter()
+        .filter(|s| s.contains("the CA in kubelet.conf on w2 does not belong there"));
+    assert_eq!(named.count(), 1, "{:#?}", said(&findings));
+    assert_eq!(findings.level, Level::Critical);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_seed_names_the_api_server_as_the_cause() {
     for of in [Scenario::Seed, Scenario::French] {
         let findings = scenario(of).await;

@@ -35,6 +35,8 @@ mod inspect;
 mod served;
 #[path = "host_scripts/drain.rs"]
 mod drain;
+#[path = "host_scripts/drain_kubectl.rs"]
+mod drain_kubectl;
 #[path = "host_scripts/component_health.rs"]
 mod component_health;
 #[path = "host_scripts/supervise.rs"]

@@ -108,6 +108,14 @@ pub(super) fn kubelet_serving(path: &str) -> Cure {
     )
 }
 
+/// A kubelet with the CA of another cluster, or of an earlier one.
+pub(super) fn believe() -> Cure {
+    manual(
+        "compare `sha256sum /etc/kubernetes/pki/ca.crt` of the masters, put it into certificate-authority-data of /etc/kubernetes/kubelet.conf \
+         there (`base64 -w0`), and restart that kubelet",
+    )
+}
+
 /// A file of another host.
 pub(super) fn remake(names: &str) -> Cure {
     manual(format!(

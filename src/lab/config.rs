@@ -236,6 +236,10 @@ pub struct LabConfig {
     pub workload: Vec<(String, Workload)>,
     /// Hosts, and components of theirs that say they are ill although they run.
     pub sick: Vec<(String, String)>,
+    /// Hosts, and components of theirs that end soon after each start, before they answer anybody.
+    pub looping: Vec<(String, String)>,
+    /// Hosts whose kubelet.conf holds another CA than the cluster's; their connections are from before.
+    pub foreign_ca: Vec<String>,
     /// The fleet's wall clock at its start; `None` = now.
     pub wall_clock: Option<Timestamp>,
     /// Clock offsets by host name, milliseconds; positive = ahead.
@@ -287,6 +291,8 @@ impl LabConfig {
             without_client: false,
             workload: Vec::new(),
             sick: Vec::new(),
+            looping: Vec::new(),
+            foreign_ca: Vec::new(),
             wall_clock: None,
             clock_offsets: Vec::new(),
             timings: Timings::default(),

@@ -107,6 +107,20 @@ pub(super) fn crash(node: &mut Node, moment: &Moment) {
     }
 }
 
+/// How long a component lives that ends at every start.
+const SHORT_LIFE: Millis = 4000;
+
+/// A crash loop at its quickest: there is always a container, and always a new one.
+pub(super) fn relaunch(node: &mut Node, moment: &Moment, component: &str) {
+    let old = node
+        .container(component)
+        .is_some_and(|c| moment.now - c.started >= SHORT_LIFE);
+    if old {
+        node.containers.retain(|c| c.component != component);
+        start(node, moment, component);
+    }
+}
+
 /// The manifests of a kubeadm master.
 pub(super) const COMPONENTS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 

@@ -124,6 +124,10 @@ impl World {
         for node in &mut self.nodes {
             reload_api(node, &moment);
             static_pods::crash(node, &moment);
+            let name = node.name.to_string();
+            for (_, component) in self.config.looping.iter().filter(|(h, _)| *h == name) {
+                static_pods::relaunch(node, &moment, component);
+            }
             let index = node.index;
             let cni_broken = self.pods.iter().any(|p| p.node == index && p.breaks_cni());
             kubelet::tick(node, &moment, cni_broken);

@@ -16,6 +16,12 @@ pub struct ShapeFacts {
     pub kubeadm_config: Option<String>,
     /// `k3s` or `rke2`: Kubernetes that kubeadm did not make.
     pub distribution: Option<String>,
+    /// SHA-256 of the public keys in ca.crt, lower-case hex: the cluster's authority, as this host has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authority: Vec<String>,
+    /// The same of the authority in kubelet.conf: whom this kubelet believes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub believes: Vec<String>,
     /// What k3s or RKE2 served on its ports ([`ShapeFacts::ports`]) when the host was asked; a port that showed nothing
     /// has no entry.
     #[serde(default)]
@@ -36,6 +42,13 @@ pub struct ServedFacts {
 pub const PARKED: &str = "/etc/kubernetes/certfleet-parked";
 
 impl ShapeFacts {
+    /// The kubelet believes none of the authorities of these masters: it has a connection from before, or none. What is not
+    /// known on either side is no disbelief.
+    pub fn disbelieves<'a>(&self, masters: impl IntoIterator<Item = &'a ShapeFacts>) -> bool {
+        let theirs: Vec<&String> = masters.into_iter().flat_map(|m| &m.authority).collect();
+        !theirs.is_empty() && !self.believes.is_empty() && !self.believes.iter().any(|key| theirs.contains(&key))
+    }
+
     /// The unit in which all of Kubernetes runs on a host of k3s or RKE2 (get.k3s.io, get.rke2.io).
     pub fn unit(&self, role: Role) -> Option<&'static str> {
         match (self.distribution.as_deref()?, role) {
@@ -77,6 +90,20 @@ impl ShapeFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kubelet_believes_one_of_the_masters_authorities_or_it_is_not_known() {
+        let of = |authority: &[&str], believes: &[&str]| ShapeFacts {
+            authority: authority.iter().map(|k| (*k).to_owned()).collect(),
+            believes: believes.iter().map(|k| (*k).to_owned()).collect(),
+            ..ShapeFacts::default()
+        };
+        let masters = [of(&["new"], &[]), of(&["new"], &[])];
+        let lost = |believes: &[&str]| of(&[], believes).disbelieves(&masters);
+        assert!(lost(&["old"]));
+        assert!(!lost(&["old", "new"]), "a bundle, while the authority is replaced");
+        assert!(!lost(&[]) && !of(&[], &["old"]).disbelieves(&[]));
+    }
 
     #[test]
     fn a_stacked_master_asks_itself() {

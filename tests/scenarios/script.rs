@@ -154,6 +154,11 @@ impl Script {
                 let (host, component) = value.split_once(' ').ok_or("HOST COMPONENT")?;
                 fleet.sick.push((host.to_owned(), component.to_owned()));
             }
+            "looping" => {
+                let (host, component) = value.split_once(' ').ok_or("HOST COMPONENT")?;
+                fleet.looping.push((host.to_owned(), component.to_owned()));
+            }
+            "foreign-ca" => fleet.foreign_ca.push(value.to_owned()),
             "cordoned" => self.cordoned.push(value.to_owned()),
             "drain" => self.drain = yes(value)?,
             "parked" => self.parked.push(value.to_owned()),

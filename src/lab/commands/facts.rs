@@ -24,11 +24,11 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
     let uid = if context.root { "0" } else { "1000" };
     let (lines, server, asks) = context.with(|w| {
         let node = &w.nodes[context.index];
-        (
-            answers(node, &cert_dir),
-            kubelet_server(w, node),
-            w.config.serving_requests.is_some(),
-        )
+        let mut lines = answers(node, &cert_dir);
+        if node.role != Role::Etcd && node.rancher.is_none() {
+            lines.push(("kubelet-ca", believed(w, node)));
+        }
+        (lines, kubelet_server(w, node), w.config.serving_requests.is_some())
     });
     let joined = context.node(|n| n.role != Role::Etcd);
     let mut text = format!("uid\t{uid}\n");
@@ -101,6 +101,9 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
     }
     let servers = crate::lab::listens::etcd_servers(node);
     lines.extend(servers.into_iter().map(|url| ("etcd-server", url)));
+    if let Some(ca) = node.files.entry(&format!("{cert_dir}/ca.crt")) {
+        lines.push(("cluster-ca", ca.content.text().replace('\n', "")));
+    }
     lines.push(("address", node.address.clone()));
     for path in static_pods::parked(node) {
         let name = path
@@ -122,6 +125,13 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
     lines.extend(runtime_endpoint(node).map(|endpoint| ("runtime-endpoint", endpoint.to_owned())));
     lines.extend(sockets(node).into_iter().map(|path| ("socket", path.to_owned())));
     lines
+}
+
+/// The authority in kubelet.conf, as the script prints it.
+fn believed(world: &World, node: &Node) -> String {
+    let foreign = world.config.foreign_ca.iter().any(|h| h == node.name.as_str());
+    let authority = if foreign { &world.pki.front_proxy } else { &world.pki.ca };
+    authority.pem.replace('\n', "")
 }
 
 /// `kubeadm init` named it for the node, `kubeadm join` did not.

@@ -14,7 +14,7 @@ use super::types::{Note, Plan};
 
 /// All rules, in the order in which a person would check.
 pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
-    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 20] = [
+    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 21] = [
         facts_rules::unreachable,
         facts_rules::no_root,
         facts_rules::ca_expired,
@@ -26,6 +26,7 @@ pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
         identity_rules::copied_certificates,
         facts_rules::clock_skew,
         kubelet_rules::kubelet_client_expired,
+        kubelet_rules::kubelet_believes_another,
         facts_rules::disk_space,
         facts_rules::problems,
         strategy_rules::masters_left_out,

@@ -1,5 +1,8 @@
 //! Who speaks: from the journal's identifier, the klog source file and pid, or the layout of the text.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::klog::Klog;
 use super::names::{KUBELET_FILES, KUBELETS, OTHER_FILES, OTHER_STARTS, SHARED_FILES, WRAPPERS};
 use super::reflector;
@@ -63,7 +66,8 @@ fn by_text(klog: Option<&Klog<'_>>, text: &str) -> Who {
 }
 
 fn by_klog(klog: &Klog<'_>) -> Who {
-    if KUBELET_FILES.contains(&klog.file) || klog.path.starts_with("kubelet/") {
+    let known = FILES.get(klog.file).copied();
+    if known == Some(File::Kubelet) || klog.path.starts_with("kubelet/") {
         return Who::Kubelet;
     }
     if klog.file.starts_with("reflector.go") {
@@ -71,14 +75,33 @@ fn by_klog(klog: &Klog<'_>) -> Who {
         let kubelet = reflector::is_kubelet(klog.body).unwrap_or(true) && (own_path || !in_container(klog));
         return if kubelet { Who::Kubelet } else { Who::Other };
     }
-    match klog.file {
-        file if OTHER_FILES.contains(&file) || in_container(klog) => Who::Other,
+    match known {
+        Some(File::Other) => Who::Other,
+        _ if in_container(klog) => Who::Other,
         // The kubelet says so from its server.go alone; an API server did from several files.
-        file if file != "server.go" && klog.body.contains("Unable to authenticate the request") => Who::Other,
-        file if SHARED_FILES.contains(&file) => Who::Kubelet,
-        _ => Who::Unknown,
+        _ if klog.file != "server.go" && klog.body.starts_with("Unable to authenticate the request") => Who::Other,
+        Some(_) => Who::Kubelet,
+        None => Who::Unknown,
     }
 }
+
+/// Whose a klog source file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum File {
+    Kubelet,
+    Shared,
+    Other,
+}
+
+/// Source files by name.
+static FILES: LazyLock<HashMap<&str, File>> = LazyLock::new(|| {
+    let of = |files: &'static [&str], whose| files.iter().map(move |file| (*file, whose));
+    let kubelet = of(KUBELET_FILES, File::Kubelet);
+    kubelet
+        .chain(of(SHARED_FILES, File::Shared))
+        .chain(of(OTHER_FILES, File::Other))
+        .collect()
+});
 
 fn in_container(klog: &Klog<'_>) -> bool {
     klog.pid.is_some_and(|pid| (1..=CONTAINER_PID).contains(&pid))

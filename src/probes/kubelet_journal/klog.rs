@@ -15,20 +15,26 @@ pub(super) struct Klog<'a> {
     pub(super) body: &'a str,
 }
 
-/// How far into a message the source column may begin.
+/// How far into a message the source column may reach.
 const HEADER: usize = 200;
 
 /// Splits `message` at its header; `None` when there is none.
 pub(super) fn parse(message: &str) -> Option<Klog<'_>> {
     let header = message.get(..HEADER).unwrap_or_else(|| start_of(message));
-    let mut from = 0;
-    loop {
-        let at = from + header.get(from..)?.find(".go:")?;
-        if let Some(klog) = at_source(message, at) {
-            return Some(klog);
-        }
-        from = at + 4;
-    }
+    sources(header).find_map(|(at, end)| at_source(message, at, end))
+}
+
+/// Source columns (`kubelet.go:123]`) in `text`: where the `.go` begins, and where the bracket stands.
+///
+/// Brackets are looked for, since they are rare and one byte is found fast.
+pub(super) fn sources(text: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
+    text.match_indices(']').filter_map(|(end, _)| {
+        let before = text.get(..end)?;
+        let number = before.trim_end_matches(|c: char| c.is_ascii_digit());
+        let digits = before.len() - number.len();
+        let file = number.strip_suffix(".go:")?;
+        (1..=6).contains(&digits).then_some((file.len(), end))
+    })
 }
 
 /// The first [`HEADER`] bytes, or a little less where that would part a character.
@@ -36,13 +42,8 @@ fn start_of(message: &str) -> &str {
     (0..4).find_map(|less| message.get(..HEADER - less)).unwrap_or(message)
 }
 
-fn at_source(message: &str, at: usize) -> Option<Klog<'_>> {
-    let after = message.get(at + 4..)?;
-    let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-    if digits == 0 || digits > 6 {
-        return None;
-    }
-    let body = after.get(digits..)?.strip_prefix(']')?;
+fn at_source(message: &str, at: usize, end: usize) -> Option<Klog<'_>> {
+    let body = message.get(end + 1..)?;
     let start = message
         .get(..at)?
         .rfind(|c: char| !is_path(c))
@@ -97,7 +98,7 @@ pub(super) fn begins(text: &str) -> bool {
 
 /// Whether `text` is cut inside its header or right behind it: `E0809 13:46:38.476674`, `E0809 13:46:38.476674 16214 x.go:125]`.
 pub(super) fn ends_in_header(text: &str) -> bool {
-    if !begins(text) {
+    if text.len() > HEADER || !begins(text) {
         return false;
     }
     match parse(text) {

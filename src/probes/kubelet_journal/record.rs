@@ -202,6 +202,10 @@ fn field(text: &str) -> Option<Record> {
             .replace("\\\"", "\"");
         return Some(Record::plain(&message));
     }
+    let key_like = |b: &u8| b.is_ascii_uppercase() || *b == b'_';
+    if !text.starts_with('"') && !text.as_bytes().iter().take(2).all(key_like) {
+        return None;
+    }
     let (key, value) = text
         .split_once('=')
         .or_else(|| text.strip_prefix('"').and_then(|rest| rest.split_once("\" : ")))?;

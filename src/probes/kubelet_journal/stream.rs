@@ -97,7 +97,8 @@ impl Classifier {
         }
         match record.kind {
             Kind::Continuation => true,
-            Kind::Record if klog::ends_in_header(&open.record.message) => goes_on_after_header(record),
+            Kind::Record if goes_on_after_header(record) && klog::ends_in_header(&open.record.message) => true,
+            Kind::Record if !record.is_headless() => false,
             Kind::Record => {
                 let rest_of_value = record.message.starts_with('>') && open.record.message.contains("=<");
                 let middle = rest_of_value
@@ -110,7 +111,7 @@ impl Classifier {
                     is_field(&record.message)
                         || (breaks_off(&open.record.message) && !is_next(&open.record.message, &record.message))
                 };
-                record.is_headless() && part && breaks
+                part && breaks
             }
             Kind::Notice | Kind::Blank => false,
         }

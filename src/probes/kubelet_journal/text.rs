@@ -29,19 +29,11 @@ const SHORTEST: usize = 6;
 /// Where a second klog header begins in `message` (whose text after its own header is `body`), unless the first record quotes other programs' output.
 pub(super) fn second_record(message: &str, body: &str) -> Option<usize> {
     let offset = message.len() - body.len();
-    if !names_source(body) || quotes_output(body) {
+    if klog::sources(body).next().is_none() || quotes_output(body) {
         return None;
     }
     let at = SECOND.as_ref()?.find(body)?.start() + offset;
     (at > 0 && klog::parse(message.get(at..)?).is_some()).then_some(at)
-}
-
-/// Whether a source column (`kubelet.go:123]`) stands anywhere in `body`.
-fn names_source(body: &str) -> bool {
-    body.match_indices(".go:").any(|(at, mark)| {
-        let after = body.get(at + mark.len()..).unwrap_or_default();
-        after.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(']')
-    })
 }
 
 fn quotes_output(body: &str) -> bool {
@@ -75,7 +67,7 @@ const QUOTES: &[(&str, &str)] = &[
 
 /// The text with the quotes the program wrote; `None` where they are.
 fn plain_quotes(body: &str) -> Option<String> {
-    if body.is_ascii() && !["&#3", "&quot;"].iter().any(|entity| body.contains(entity)) {
+    if body.is_ascii() && !body.contains("&#3") && !body.contains("&quot;") {
         return None;
     }
     let plain = |text: String, (from, to): &(&str, &str)| text.replace(from, to);
@@ -86,7 +78,8 @@ fn plain_quotes(body: &str) -> Option<String> {
 fn told<'a>(body: &'a str, file: Option<&str>) -> Cow<'a, str> {
     let body = uncut(body);
     let may_dump = file.is_none_or(|file| file.starts_with("event"));
-    let told = match without_status_patch(body) {
+    let may_patch = file.is_none_or(|file| file.contains("_status.go") || file.starts_with("status_"));
+    let told = match may_patch.then(|| without_status_patch(body)).flatten() {
         Some(short) => Cow::Owned(short),
         None if may_dump => without_event_dump(body),
         None => Cow::Borrowed(body),
@@ -99,7 +92,8 @@ fn told<'a>(body: &'a str, file: Option<&str>) -> Cow<'a, str> {
 
 /// Without the mark a pager or a terminal leaves where it cut the line.
 fn uncut(body: &str) -> &str {
-    body.trim_end_matches(['>', '…']).trim_end_matches("...")
+    let body = body.trim_end_matches(['>', '…']);
+    body.strip_suffix("...").unwrap_or(body)
 }
 
 /// What is missing of the last words, where only one ending begins like them.

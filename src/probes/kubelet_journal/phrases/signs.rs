@@ -153,6 +153,10 @@ pub(super) const TABLE: &[Phrase] = &[
         "1.3-1.34",
         "cadvisor container/install: it tries every runtime there is, of which one answers",
     ),
+    noise("node-fields", Text::any(&["failed to set some node status fields"])).from(
+        "1.13-1.34",
+        "kubelet_node_status.go setNodeStatus: before anything is sent",
+    ),
     noise("not-registered", Text::any(&["\" not registered"])).from(
         "1.18-1.34",
         "pkg/kubelet/util/manager cache_based_manager.go; kubernetes#105204",

@@ -4,6 +4,8 @@
 
 #[path = "check_lab/doctored.rs"]
 mod doctored;
+#[path = "check_lab/etcd.rs"]
+mod etcd;
 #[path = "check_lab/over_ssh.rs"]
 mod over_ssh;
 
@@ -41,6 +43,18 @@ async fn scenario(scenario: Scenario) -> Findings {
 
 fn said(findings: &Findings) -> Vec<&str> {
     findings.diagnoses.iter().map(|d| d.sentence.as_str()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kubelet_that_believes_another_authority_is_critical() {
+    let mut config = LabConfig::new(Scenario::Healthy).sized(1, 2);
+    config.foreign_ca = vec!["w2".to_owned()];
+    let findings = check(&Lab::new(config).expect("a fleet")).await;
+    let named = said(&findings)
+        .into_iter()
+        .filter(|s| s.contains("the CA in kubelet.conf on w2 does not belong there"));
+    assert_eq!(named.count(), 1, "{:#?}", said(&findings));
+    assert_eq!(findings.level, Level::Critical);
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,6 +29,10 @@ fn exists(name: &str, tests: &str) -> bool {
     if let Some(scenario) = name.strip_prefix("scenarios/") {
         return Path::new(&format!("tests/scenarios/{scenario}.txt")).is_file();
     }
+    if let Some(shape) = name.strip_prefix("simulator/") {
+        let shapes = fs::read_to_string("tests/simulator/shapes.rs").unwrap_or_default();
+        return shapes.contains(&format!("(\"{shape}\", \""));
+    }
     let (file, function) = name.split_once("::").unwrap_or(("", name));
     let file = (!file.is_empty()).then(|| fs::read_to_string(format!("tests/{file}")).unwrap_or_default());
     file.as_deref().unwrap_or(tests).contains(&format!("fn {function}("))
@@ -45,6 +49,7 @@ fn every_named_test_exists() {
     assert!(names.len() > 40, "{names:?}");
     let absent: Vec<&String> = names.iter().filter(|n| !exists(n, &tests)).collect();
     assert!(absent.is_empty(), "no such test: {absent:#?}");
+    assert!(!exists("simulator/none", &tests));
     assert!(!exists("scenarios/none", &tests) && !exists("host_scripts/facts.rs::none", &tests));
 }
 

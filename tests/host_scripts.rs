@@ -25,6 +25,8 @@ mod facts;
 mod etcd;
 #[path = "host_scripts/kubelet_client.rs"]
 mod kubelet_client;
+#[path = "host_scripts/etcd_certificates.rs"]
+mod etcd_certificates;
 #[path = "host_scripts/copies.rs"]
 mod copies;
 #[path = "host_scripts/inspect.rs"]
@@ -33,6 +35,8 @@ mod inspect;
 mod served;
 #[path = "host_scripts/drain.rs"]
 mod drain;
+#[path = "host_scripts/drain_kubectl.rs"]
+mod drain_kubectl;
 #[path = "host_scripts/component_health.rs"]
 mod component_health;
 #[path = "host_scripts/supervise.rs"]

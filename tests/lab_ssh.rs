@@ -8,3 +8,5 @@ mod fixture;
 mod openssh;
 #[path = "lab_ssh/russh_client.rs"]
 mod russh_client;
+#[path = "lab_ssh/shapes.rs"]
+mod shapes;

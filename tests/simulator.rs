@@ -12,6 +12,8 @@ mod case;
 mod hook;
 #[path = "simulator/judge.rs"]
 mod judge;
+#[path = "simulator/shapes.rs"]
+mod shapes;
 #[path = "simulator/world.rs"]
 mod world;
 
@@ -127,6 +129,12 @@ fn seeds() {
     all(&cases);
 }
 
+/// Every shape of cluster, under every kind of trouble in turn.
+#[test]
+fn shapes_of_clusters() {
+    all(&shapes::cases(many().unwrap_or(shapes::usual())));
+}
+
 /// The controller dies at every event of a run (three of them, unless more was asked for).
 #[test]
 fn killed_at_events() {
@@ -192,4 +200,33 @@ fn power_cuts_at_events() {
     let stride = (cases.len() / usize::try_from(many).expect("small")).max(1);
     let cases: Vec<Case> = cases.into_iter().step_by(stride).collect();
     all(&cases);
+}
+
+/// The controller dies at every event of a certificate that one host asks for and another signs.
+#[test]
+fn killed_within_a_relay() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    let relayed = runtime.block_on(async {
+        let mut world = World::new(Case::calm(Book::Etcd)).await;
+        assert!(world.begin().await.is_well(), "{}", judge::tail(&world.events()));
+        let lines = world
+            .events()
+            .into_iter()
+            .map(|e| (e.seq, certfleet::report::event_line(&e)));
+        let mine = lines.filter(|(_, line)| line.contains("/m1/4-reissue-etcd") || line.contains("/e2/4-reissue-etcd"));
+        mine.map(|(seq, _)| seq).collect::<Vec<u64>>()
+    });
+    assert!(relayed.len() >= 10, "{relayed:?}");
+    let one = |at: &u64| {
+        [Trouble::Kill, Trouble::RebootAndKill].map(|trouble| Case {
+            trouble,
+            at: *at,
+            ..Case::calm(Book::Etcd)
+        })
+    };
+    all(&relayed.iter().flat_map(one).collect::<Vec<Case>>());
 }

@@ -72,6 +72,21 @@ pub(super) fn external_authority() -> Cure {
     )
 }
 
+/// kubeadm does not renew what is not its own.
+pub(super) fn own_file(what: &str) -> Cure {
+    manual(format!(
+        "a flag in the manifest names the file of {what}, and kubeadm does not renew it: have it issued anew by whoever made it, then `certfleet restart`"
+    ))
+}
+
+/// Whoever runs that etcd looks after it.
+pub(super) fn etcd_elsewhere() -> Cure {
+    manual(
+        "that etcd is not in this inventory: whoever runs it renews its certificates, and signs a new apiserver-etcd-client for the \
+         masters; then `certfleet restart`",
+    )
+}
+
 /// A kubelet that will not start again, and no master that could sign.
 fn kubelet_client() -> Cure {
     manual(
@@ -90,6 +105,14 @@ pub(super) fn kubelet_serving(path: &str) -> Cure {
     }
     manual(
         "move kubelet.crt and kubelet.key in /var/lib/kubelet/pki aside and restart the kubelet: it makes a new pair at its start",
+    )
+}
+
+/// A kubelet with the CA of another cluster, or of an earlier one.
+pub(super) fn believe() -> Cure {
+    manual(
+        "compare `sha256sum /etc/kubernetes/pki/ca.crt` of the masters, put it into certificate-authority-data of /etc/kubernetes/kubelet.conf \
+         there (`base64 -w0`), and restart that kubelet",
     )
 }
 

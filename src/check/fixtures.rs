@@ -42,10 +42,19 @@ pub(super) fn x509(name: &str, serial: &str, not_before: &str, not_after: &str) 
     }
 }
 
+/// As kubeadm lays them out.
+fn path(name: &str) -> String {
+    match name.strip_prefix("etcd-") {
+        _ if name.contains(".conf") => format!("/etc/kubernetes/{name}"),
+        Some(member) => format!("/etc/kubernetes/pki/etcd/{member}.crt"),
+        None => format!("/etc/kubernetes/pki/{name}.crt"),
+    }
+}
+
 pub(super) fn file(x509: X509Facts, name: &str) -> CertificateFact {
     CertificateFact {
         name: name.to_owned(),
-        path: format!("/etc/kubernetes/{name}"),
+        path: path(name),
         state: CertificateState::Present(Box::new(x509)),
         modified: Some(at(RENEWED)),
         key: KeyMatch::Match,

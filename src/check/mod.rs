@@ -7,6 +7,7 @@ mod copies;
 mod cure;
 mod diagnosis;
 mod disk;
+mod etcd;
 mod findings;
 mod grouping;
 mod held;

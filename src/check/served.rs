@@ -19,13 +19,12 @@ pub(super) fn rows(view: &View<'_>, host: &Inspection) -> Vec<Row> {
 fn row(view: &View<'_>, host: &Inspection, handshake: &Handshake) -> Row {
     let endpoint = &handshake.served.endpoint;
     let server = endpoint.server;
-    let name = server.certificate().unwrap_or("self-made");
-    let place = if endpoint.address.contains(':') {
-        format!("[{}]:{}", endpoint.address, endpoint.port)
-    } else {
-        format!("{}:{}", endpoint.address, endpoint.port)
+    let name = match server {
+        Server::EtcdElsewhere => "etcd-server",
+        _ => server.certificate().unwrap_or("self-made"),
     };
-    let mut blank = Row::new(&host.facts.host, Subject::Served, name, &place).resting_on(evidence(handshake.via));
+    let mut blank =
+        Row::new(&host.facts.host, Subject::Served, name, &endpoint.place()).resting_on(evidence(handshake.via));
     blank.process = Some(server.process().to_owned());
     blank.modified = server.certificate().and_then(|n| host.file(n)).and_then(|f| f.modified);
     match &handshake.served.answer {
@@ -61,6 +60,10 @@ fn judge(view: &View<'_>, host: &Inspection, server: Server, served: &X509Facts)
             ((Verdict::Ok, Level::Ok), Some(why.to_owned()))
         }
         Server::Endpoint => endpoint(view, host, served),
+        Server::EtcdElsewhere => {
+            let why = "not in this inventory: left alone".to_owned();
+            (dates(view, host, server, served), Some(why))
+        }
         _ => against_file(view, host, server, served),
     }
 }

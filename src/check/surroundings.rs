@@ -7,9 +7,11 @@ use crate::probes::typha::{NAMESPACE, TyphaCertificate};
 
 use super::View;
 use super::cure::{self, Cures};
+use super::etcd;
 use super::inspection::Inspection;
 use super::level::Level;
 use super::symptoms::{Kind, Symptom};
+use crate::model::Role;
 
 /// kubeadm backdates notBefore by five minutes: a clock that is further behind calls a fresh certificate "not yet valid".
 const CLOCK_CRITICAL_MS: i64 = 5 * 60 * 1000;
@@ -21,6 +23,7 @@ const AUTHORITIES: [&str; 3] = ["ca", "etcd-ca", "front-proxy-ca"];
 pub(super) fn of_host(view: &View<'_>, cures: &Cures, host: &Inspection) -> Vec<Symptom> {
     let mut found: Vec<Symptom> = clock(host).into_iter().collect();
     found.extend(parked(cures, host));
+    found.extend(believes_another(view, host));
     found.extend(authorities(view, host));
     found.extend(rotation(host));
     found.extend(host.journal.as_ref().and_then(|j| journal(cures, host, j)));
@@ -64,6 +67,19 @@ fn parked(cures: &Cures, host: &Inspection) -> Option<Symptom> {
     Some(symptom)
 }
 
+/// A kubelet that goes on with the connection it has, and gets no other one.
+fn believes_another(view: &View<'_>, host: &Inspection) -> Option<Symptom> {
+    let masters = view.fleet.hosts.iter().filter(|h| h.role == Role::ControlPlane);
+    let lost = host.role != Role::Etcd && host.facts.shape.disbelieves(masters.map(|m| &m.facts.shape));
+    lost.then(|| {
+        let subject = "the CA in kubelet.conf";
+        let mut symptom = Symptom::new(Kind::Mismatch, Level::Critical, host.name(), subject, cure::believe());
+        "it is not that of the masters, and the kubelet loses the API with its next connection"
+            .clone_into(&mut symptom.detail);
+        symptom
+    })
+}
+
 /// A CA that ends before its leaves, or soon; a CA whose key is elsewhere.
 fn authorities(view: &View<'_>, host: &Inspection) -> Vec<Symptom> {
     let mut found = Vec::new();
@@ -87,7 +103,8 @@ fn authorities(view: &View<'_>, host: &Inspection) -> Vec<Symptom> {
             symptom.when = Some(authority.not_after);
             found.push(symptom);
         }
-        if let Some(false) = key_of(host, name) {
+        let signed_for = name == "etcd-ca" && etcd::signable(view);
+        if key_of(host, name) == Some(false) && !signed_for {
             found.push(Symptom::new(
                 Kind::NoAuthorityKey,
                 Level::Ok,

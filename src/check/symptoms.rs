@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 
-use crate::model::HostName;
-use crate::probes::served::ServedAnswer;
+use crate::model::certificate::SIGNED_BY_ETCD;
+use crate::model::{CertificateFact, HostName};
+use crate::probes::served::{ServedAnswer, Server};
 
 use super::View;
 use super::cure::{self, Cure, Cures};
+use super::etcd;
 use super::level::Level;
 use super::row::{Row, Subject, Verdict};
 
@@ -126,7 +128,7 @@ fn detail(kind: Kind, row: &Row) -> String {
     }
 }
 
-type Named = (Kind, String, Cure);
+pub(super) type Named = (Kind, String, Cure);
 
 fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
     let name = row.name.clone();
@@ -135,6 +137,8 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
         _ if authority => cure::new_authority(),
         "kubelet-client" | "kubelet.conf" => cures.kubelet_client(signable(view)),
         "kubelet-serving" => cure::kubelet_serving(&row.place),
+        _ if is_own(view, row) => cure::own_file(&row.place),
+        name if SIGNED_BY_ETCD.contains(&name) => etcd::cure(view, cures),
         _ if without_key(view, row) => cure::external_authority(),
         _ => cures.renew(),
     };
@@ -169,6 +173,13 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
 /// Some master can sign for a kubelet.
 fn signable(view: &View<'_>) -> bool {
     view.fleet.hosts.iter().any(|h| h.facts.ca_key == Some(true))
+}
+
+/// A flag of its component names the file, and kubeadm does not renew it.
+fn is_own(view: &View<'_>, row: &Row) -> bool {
+    let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
+    host.and_then(|h| h.file(&row.name))
+        .is_some_and(CertificateFact::is_own)
 }
 
 /// `kubeadm certs renew` needs the key of the CA beside it.
@@ -212,14 +223,24 @@ fn served(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
             cure::kubelet_serving(serving_file(view, row)),
         );
     }
+    if process == Server::EtcdElsewhere.process() {
+        return etcd::elsewhere(row);
+    }
     let ended = row.not_after.is_some() && row.level == Level::Critical;
+    let renew = if is_own(view, row) {
+        cure::own_file(&row.name)
+    } else if SIGNED_BY_ETCD.contains(&row.name.as_str()) {
+        etcd::cure(view, cures)
+    } else {
+        cures.renew()
+    };
     match row.verdict {
         Verdict::RenewedNotInUse if ended => (Kind::ServesExpired, process, cures.restart()),
         Verdict::RenewedNotInUse => (Kind::NotInUse, process, cures.restart()),
         // The file is as bad: its own row says so, and one cure is enough.
-        Verdict::Expired => (Kind::Expired, row.name.clone(), cures.renew()),
-        Verdict::Expiring if row.level == Level::Critical => (Kind::ExpiringCritical, row.name.clone(), cures.renew()),
-        Verdict::Expiring => (Kind::Expiring, row.name.clone(), cures.renew()),
+        Verdict::Expired => (Kind::Expired, row.name.clone(), renew),
+        Verdict::Expiring if row.level == Level::Critical => (Kind::ExpiringCritical, row.name.clone(), renew),
+        Verdict::Expiring => (Kind::Expiring, row.name.clone(), renew),
         Verdict::Mismatch => (Kind::Mismatch, process, cures.restart()),
         _ => {
             let down = row.detail.as_deref() == Some("nothing listens there");

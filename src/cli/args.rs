@@ -394,6 +394,9 @@ pub struct LabShape {
     /// How many workers
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=2000))]
     pub workers: u16,
+    /// How many hosts that run nothing but etcd; 0: each master has its own
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=9))]
+    pub etcd: u16,
 }
 
 #[derive(Debug, Clone, Args)]

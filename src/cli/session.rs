@@ -49,9 +49,10 @@ impl Session {
             .collect()
     }
 
-    /// Asks every host of this call, and every master: one of them may have to sign for a host. Partial answers are normal.
+    /// Asks every host of this call, and every master and etcd host: one of them may have to sign for a host. Partial answers
+    /// are normal.
     pub(crate) async fn gather(&self) -> BTreeMap<HostName, HostFacts> {
-        let wanted = |h: &&Host| self.limit.matches(h) || h.role == Role::ControlPlane;
+        let wanted = |h: &&Host| self.limit.matches(h) || h.role != Role::Worker;
         let hosts: Vec<Host> = self.inventory.hosts.iter().filter(wanted).cloned().collect();
         let mut facts = engine::gather(&self.transport, &hosts, &Timestamp::now).await;
         for told in facts

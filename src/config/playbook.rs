@@ -125,6 +125,7 @@ fn lower_phase(cx: &mut Context<'_>, phase: &Sp<PhaseFile>) -> Phase {
         max_parallel,
         waves,
         only_needed: phase.when.is_some(),
+        one_by_one: phase.one_by_one.is_some(),
         max_failures: phase
             .max_failures
             .as_ref()
@@ -174,6 +175,7 @@ fn lower_step(cx: &mut Context<'_>, step: &Sp<StepFile>) -> Operation {
             names: lower_names(cx, renew),
             force: renew.force,
         },
+        StepFile::ReissueEtcdCertificates(reissue) => Operation::ReissueEtcdCertificates { force: reissue.force },
         StepFile::Service(service) => {
             cx.check(service.unit.at, names::check_unit(&service.unit));
             Operation::Service {
@@ -207,7 +209,12 @@ fn lower_run(cx: &mut Context<'_>, run: &RunFile) -> Operation {
     if let Some(text) = run.timeout.as_ref().filter(|_| timeout.is_zero()) {
         cx.complain(text.at, "a timeout of zero", "write for example `5m`");
     }
+    if let (Some(port), Some(_)) = (&run.done_when_served, &run.unless) {
+        let hint = "both say when the command is done; keep one";
+        cx.complain(port.at, "`done-when-served` beside `unless`", hint);
+    }
     Operation::Run {
+        done_when_served: run.done_when_served.as_ref().map(|p| p.value),
         command: run.command.value.clone(),
         unless: run.unless.as_ref().map(|u| u.value.clone()),
         timeout,
@@ -250,6 +257,18 @@ fn lower_probe(cx: &mut Context<'_>, probe: &Sp<ProbeFile>) -> ProbeSpec {
             ProbeSpec::Unit {
                 name: unit.name.value.clone(),
                 state: unit.state,
+            }
+        }
+        ProbeFile::Served(served) => {
+            if served.port.value == 0 {
+                cx.complain(
+                    served.port.at,
+                    "port 0 serves nothing",
+                    "write for example `served: { port: 6443 }`",
+                );
+            }
+            ProbeSpec::Served {
+                port: served.port.value,
             }
         }
         ProbeFile::Plain(word) => plain_probe(word),

@@ -93,6 +93,9 @@ pub(super) fn hosts_fit(cx: &mut Context<'_>, phase: &Sp<PhaseFile>) {
                 "renew-certificates",
                 "kubeadm renews on masters; a kubelet renews its own",
             )),
+            StepFile::ReissueEtcdCertificates(_) => {
+                Some(("reissue-etcd-certificates", "workers have nothing that etcd's CA signs"))
+            }
             StepFile::RecycleStaticPods => Some(("recycle-static-pods", "the control plane runs on masters")),
             StepFile::DeletePods(_) => Some(("delete-pods", "it needs kubectl with admin.conf")),
             StepFile::ApproveKubeletServing => Some(("approve-kubelet-serving", "it needs kubectl with admin.conf")),

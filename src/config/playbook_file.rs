@@ -43,6 +43,9 @@ pub(super) struct PhaseFile {
     pub(super) outage: Option<Outage>,
     /// `needed`: steps that the facts show to be needless are skipped, each with the reason. Default: all are done.
     pub(super) when: Option<When>,
+    /// `when-healthy`: one host at a time and without an outage where all servers of k3s or RKE2 are well; otherwise as
+    /// `max-parallel` says. Default: always as `max-parallel` says.
+    pub(super) one_by_one: Option<OneByOne>,
     /// Workers are drained before their first step and uncordoned once their gate has passed. `true`, or a map that
     /// allows more. Default: false.
     pub(super) drain: Option<Sp<DrainText>>,
@@ -65,6 +68,13 @@ pub(super) enum Outage {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum When {
     Needed,
+}
+
+/// The word that prefers the gentle order.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OneByOne {
+    WhenHealthy,
 }
 
 /// Probes and patience.

@@ -16,6 +16,7 @@ use crate::model::playbook::ServiceState;
 pub(super) enum StepFile {
     Backup,
     RenewCertificates(RenewFile),
+    ReissueEtcdCertificates(ReissueEtcdFile),
     Service(ServiceFile),
     RecycleStaticPods,
     ReissueKubeletClient,
@@ -27,9 +28,10 @@ pub(super) enum StepFile {
 }
 
 /// The steps as a person writes them.
-pub(super) const STEPS: [&str; 10] = [
+pub(super) const STEPS: [&str; 11] = [
     "backup",
     "renew-certificates",
+    "reissue-etcd-certificates",
     "service",
     "recycle-static-pods",
     "reissue-kubelet-client",
@@ -53,6 +55,16 @@ pub(super) struct Nothing {}
 pub(super) struct RenewFile {
     /// `all` (default), or kubeadm's names such as `apiserver` and `admin.conf`.
     pub(super) names: Option<Texts>,
+    /// Also certificates that are fresh already. Default: false.
+    #[serde(default)]
+    pub(super) force: bool,
+}
+
+/// What etcd's CA signs, where its key is on another host: key and request here, signature there.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ReissueEtcdCertificates")]
+pub(super) struct ReissueEtcdFile {
     /// Also certificates that are fresh already. Default: false.
     #[serde(default)]
     pub(super) force: bool,
@@ -89,12 +101,15 @@ pub(super) struct DeletePodsFile {
 
 /// A command line of your own, run by `sh -c`.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(rename = "Run")]
 pub(super) struct RunFile {
     pub(super) command: Sp<String>,
     /// A read-only check; exit status 0 means that there is nothing to do.
     pub(super) unless: Option<Sp<String>>,
+    /// Done when this port of the host serves a valid certificate that is another than before the run: what tells, after a lost
+    /// connection or a power cut, whether the command must be run again. Instead of `unless`.
+    pub(super) done_when_served: Option<Sp<u16>>,
     /// Default: 5m.
     pub(super) timeout: Option<Sp<DurationText>>,
     /// Who runs both. Default: root.
@@ -114,13 +129,14 @@ pub(super) enum RunAsFile {
 /// One probe.
 #[derive(Debug)]
 pub(super) enum ProbeFile {
-    /// One of [`PROBES`] except `unit`.
+    /// One of [`PROBES`] except `unit` and `served`.
     Plain(&'static str),
     Unit(UnitFile),
+    Served(ServedFile),
 }
 
 /// The probes as a person writes them.
-pub(super) const PROBES: [&str; 11] = [
+pub(super) const PROBES: [&str; 12] = [
     "certificates-on-disk",
     "certificates-in-use",
     "kubelet-journal",
@@ -131,6 +147,7 @@ pub(super) const PROBES: [&str; 11] = [
     "nodes",
     "pods",
     "static-pods",
+    "served",
     "component-health",
 ];
 
@@ -143,6 +160,15 @@ pub(super) struct UnitFile {
     pub(super) name: Sp<String>,
     /// The state to wait for.
     pub(super) state: UnitState,
+}
+
+/// A port of the host serves a valid certificate; another one than before the run, where that is known.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Served")]
+pub(super) struct ServedFile {
+    /// Dialled on 127.0.0.1 of the host.
+    pub(super) port: Sp<u16>,
 }
 
 /// What can be written as a word or as `word: { settings }`.
@@ -180,6 +206,7 @@ impl Item for StepFile {
     fn bare(word: &'static str) -> Option<Self> {
         match word {
             "renew-certificates" => Some(Self::RenewCertificates(RenewFile::default())),
+            "reissue-etcd-certificates" => Some(Self::ReissueEtcdCertificates(ReissueEtcdFile::default())),
             "prune-backups" => Some(Self::PruneBackups(PruneBackupsFile::default())),
             "delete-pods" => Some(Self::DeletePods(DeletePodsFile::default())),
             _ => Self::plain(word),
@@ -192,6 +219,9 @@ impl Item for StepFile {
         }
         Ok(match word {
             "renew-certificates" => Self::RenewCertificates(map.next_value::<Option<RenewFile>>()?.unwrap_or_default()),
+            "reissue-etcd-certificates" => {
+                Self::ReissueEtcdCertificates(map.next_value::<Option<ReissueEtcdFile>>()?.unwrap_or_default())
+            }
             "prune-backups" => Self::PruneBackups(map.next_value::<Option<PruneBackupsFile>>()?.unwrap_or_default()),
             "delete-pods" => Self::DeletePods(map.next_value::<Option<DeletePodsFile>>()?.unwrap_or_default()),
             "service" => Self::Service(map.next_value()?),
@@ -212,18 +242,22 @@ impl Item for ProbeFile {
     const WHAT: &'static str = "probe";
 
     fn bare(word: &'static str) -> Option<Self> {
-        (word != "unit").then_some(Self::Plain(word))
+        (!matches!(word, "unit" | "served")).then_some(Self::Plain(word))
     }
 
     fn keyed<'de, A: MapAccess<'de>>(word: &'static str, map: &mut A) -> Result<Self, A::Error> {
         match word {
             "unit" => map.next_value().map(Self::Unit),
+            "served" => map.next_value().map(Self::Served),
             _ => map.next_value::<Option<Nothing>>().map(|_| Self::Plain(word)),
         }
     }
 
-    fn example(_: &str) -> &'static str {
-        "- unit: { name: kubelet, state: active }"
+    fn example(word: &str) -> &'static str {
+        match word {
+            "served" => "- served: { port: 6443 }",
+            _ => "- unit: { name: kubelet, state: active }",
+        }
     }
 }
 
@@ -300,6 +334,10 @@ impl JsonSchema for StepFile {
         let keyed = vec![
             keyed_schema("backup", &generator.subschema_for::<Nothing>()),
             keyed_schema("renew-certificates", &generator.subschema_for::<RenewFile>()),
+            keyed_schema(
+                "reissue-etcd-certificates",
+                &generator.subschema_for::<ReissueEtcdFile>(),
+            ),
             keyed_schema("service", &generator.subschema_for::<ServiceFile>()),
             keyed_schema("recycle-static-pods", &generator.subschema_for::<Nothing>()),
             keyed_schema("reissue-kubelet-client", &generator.subschema_for::<Nothing>()),
@@ -321,6 +359,7 @@ impl JsonSchema for ProbeFile {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let bare: Vec<&str> = PROBES.into_iter().filter(|w| Self::bare(w).is_some()).collect();
         let unit = keyed_schema("unit", &generator.subschema_for::<UnitFile>());
-        item_schema(&bare, vec![unit])
+        let served = keyed_schema("served", &generator.subschema_for::<ServedFile>());
+        item_schema(&bare, vec![unit, served])
     }
 }

@@ -245,10 +245,11 @@ impl Watch {
     }
 }
 
-/// A probe's key: two `unit` probes of one gate differ by their unit.
+/// A probe's key: two `unit` probes of one gate differ by their unit, two `served` by their port.
 fn key(probe: &PlannedProbe) -> (HostName, String) {
     let name = match &probe.probe {
         ProbeSpec::Unit { name, .. } => format!("unit {name}"),
+        ProbeSpec::Served { port } => format!("served {port}"),
         other => other.name().to_owned(),
     };
     (probe.host.clone(), name)

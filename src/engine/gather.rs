@@ -6,11 +6,14 @@ use std::sync::Arc;
 use futures::future::join_all;
 use jiff::Timestamp;
 
+use crate::model::shape::ServedFacts;
 use crate::model::{Host, HostFacts, HostName, Role};
+use crate::probes::served::anew;
 use crate::probes::{certificates_on_disk, clock, containers, host_facts, units};
 use crate::remote::{RemoteError, Transport};
 
 use super::context::send;
+use super::handshake::shake;
 
 /// The facts of all hosts, asked at once. A host that does not answer is a row with the reason.
 pub async fn gather(
@@ -80,7 +83,7 @@ async fn ask_facts(transport: &Arc<dyn Transport>, host: &Host) -> Result<HostFa
 
 /// Units, certificates and containers, side by side.
 async fn ask_the_rest(transport: &Arc<dyn Transport>, host: &Host, facts: &mut HostFacts) {
-    let names = units::of_interest(host);
+    let names = units::of_interest(host, &facts.shape);
     let (units_command, certificates_command) = (units::command(&names), certificates_on_disk::command(host));
     let (units_output, certificates_output) = tokio::join!(
         send(transport, &host.name, &units_command),
@@ -101,9 +104,22 @@ async fn ask_the_rest(transport: &Arc<dyn Transport>, host: &Host, facts: &mut H
         Err(problem) => facts.problems.push(problem),
     }
     host_facts::settle_runtime(host, facts);
+    facts.shape.served = ask_served(transport, host, facts).await;
     if host.role != Role::Worker {
         ask_containers(transport, host, facts).await;
     }
+}
+
+/// What k3s and RKE2 serve: the only sign of their certificates that is the same in every version. Others have no such ports.
+async fn ask_served(transport: &Arc<dyn Transport>, host: &Host, facts: &HostFacts) -> Vec<ServedFacts> {
+    let looks = facts.shape.ports(host.role).iter().map(|port| async move {
+        let shown = shake(transport.as_ref(), host, anew::endpoint(*port))
+            .await
+            .served
+            .answer;
+        anew::fact(*port, &shown)
+    });
+    join_all(looks).await.into_iter().flatten().collect()
 }
 
 /// A runtime that is down has no containers to show: that is no problem worth a note.

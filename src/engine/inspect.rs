@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use crate::check::{FleetInspection, Handshake, Inspection, dial_targets};
 use crate::model::{Host, HostFacts, Inventory, Role};
 use crate::probes::recent_journal::{self, JournalSummary};
-use crate::probes::served::{Endpoint, ServedAnswer, Server};
+use crate::probes::served::{Endpoint, ServedAnswer, Server, elsewhere};
 use crate::probes::serving_requests::{self, ServingRequest};
 use crate::probes::surroundings::{self, Surroundings};
 use crate::probes::typha::{self, TyphaCertificate};
@@ -47,7 +47,8 @@ pub async fn inspect(
         journals: Semaphore::new(JOURNALS),
     };
     let each = hosts.iter().map(|host| Box::pin(one(transport, host, now, &limits)));
-    let inspected = join_all(each).await;
+    let mut inspected = join_all(each).await;
+    etcd_elsewhere(transport, inventory, &mut inspected).await;
     let requests = pending_requests(transport, hosts, &inspected).await;
     let typha = typha_certificates(transport, hosts, &inspected).await;
     FleetInspection {
@@ -129,6 +130,34 @@ async fn all_handshakes(
             .map(|h| shake_on_host(transport.as_ref(), host, h.served.endpoint)),
     )
     .await
+}
+
+/// An etcd that is not ours is looked at from the first master that is told of it: the others would see the same. While a
+/// member of ours is silent or was not asked, nobody knows which of the servers are its own.
+async fn etcd_elsewhere(transport: &Arc<dyn Transport>, inventory: &Inventory, inspected: &mut [Inspection]) {
+    let known = |h: &Host| {
+        let answer = inspected.iter().find(|i| i.facts.host == h.name);
+        answer.is_some_and(|i| i.facts.unreachable.is_none())
+    };
+    if !inventory.with_role(Role::Etcd).all(known) {
+        return;
+    }
+    let all = inspected
+        .iter()
+        .map(|i| (i.facts.host.clone(), i.facts.clone()))
+        .collect();
+    let servers = |i: &Inspection| elsewhere::etcd_servers(&i.facts, &inventory.hosts, &all);
+    let Some(first) = inspected
+        .iter_mut()
+        .find(|i| i.facts.unreachable.is_none() && !servers(i).is_empty())
+    else {
+        return;
+    };
+    let Some(host) = inventory.host(&first.facts.host) else {
+        return;
+    };
+    let looks = servers(first).into_iter().map(|e| shake(transport.as_ref(), host, e));
+    first.handshakes.extend(join_all(looks).await);
 }
 
 /// Asked of the first master whose API server shows a certificate: a dead API costs no time.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::event::{EventKind, JournalStart};
 use crate::model::gate::ProbeSpec;
-use crate::model::{Command, Host, HostName};
+use crate::model::{Command, Host, HostName, Role};
 use crate::plan::{Baseline, PlannedProbe};
 use crate::probes::kubelet_journal::{GateJournal, GateView, Kind, parse_line};
 use crate::probes::verdict::Verdict;
@@ -30,6 +30,8 @@ pub(super) struct JournalWatch {
     /// The unit's state before the run: tells a new process from one that never ended.
     unit: PlannedProbe,
     restarted: bool,
+    /// It has no API server (an etcd host's): there is no sign that it could give.
+    alone: bool,
     from: Start,
     shared: Arc<Mutex<Shared>>,
     follower: Option<JoinHandle<()>>,
@@ -150,6 +152,7 @@ impl JournalWatch {
             host: host.clone(),
             quiet,
             unit,
+            alone: run.host(host).is_ok_and(|h| h.role == Role::Etcd) && run.facts_of(host).kubelet_server.is_none(),
             restarted: matches!(baseline, Baseline::Unit { since_us: Some(_), .. }),
             from,
             shared: Arc::default(),
@@ -196,9 +199,12 @@ impl JournalWatch {
 
     /// All is quiet, and only a sign of life is missing: the node's lease may give it.
     pub(super) fn lacks_only_a_sign(&self) -> bool {
-        self.shared()
-            .journal
-            .lacks_only_a_sign(self.started.elapsed(), self.quiet)
+        let lacks = || {
+            self.shared()
+                .journal
+                .lacks_only_a_sign(self.started.elapsed(), self.quiet)
+        };
+        !self.alone && lacks()
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -219,10 +225,10 @@ impl JournalWatch {
         }
     }
 
-    /// A kubelet that this playbook does not restart says nothing when all is well: other probes of the gate (nodes)
-    /// must then give the positive sign.
+    /// A kubelet that this playbook does not restart says nothing when all is well, nor does one without an API server:
+    /// other probes of the gate (nodes, static-pods) must then give the positive sign.
     fn silence_is_enough(&self, journal: &GateJournal) -> bool {
-        !self.restarted && journal.last_block().is_none() && journal.suppressed().is_none()
+        (self.alone || !self.restarted) && journal.last_block().is_none() && journal.suppressed().is_none()
     }
 
     fn quiet_long_enough(&self, now: Duration, sign: &str) -> Verdict {

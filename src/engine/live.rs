@@ -11,15 +11,17 @@ use tokio::time::{Duration, timeout};
 
 use crate::model::certificate::RENEWABLE;
 use crate::model::{
-    CertificateInUse, Health, Host, HostFacts, HostName, Inventory, LiveFacts, ProbeSpec, Role, RunId, Use,
+    CertificateInUse, Health, Host, HostFacts, HostName, Inventory, LiveFacts, ProbeSpec, Role, RunId, ServedElsewhere,
+    Use,
 };
 use crate::plan::{Baseline, PlannedProbe};
-use crate::probes::served::{InUse, InUseRow};
+use crate::probes::served::{InUse, InUseRow, ServedAnswer, elsewhere};
 use crate::probes::{endpoint, etcd, serving_requests};
 use crate::remote::Transport;
 
 use super::cancel::Cancel;
 use super::context::Run;
+use super::handshake::shake;
 use super::in_use;
 use super::looks::{ClusterViews, look};
 use super::recorder::{Recorder, WallClock};
@@ -71,17 +73,19 @@ async fn one(run: &Run, host: &Host, turns: &Semaphore) -> LiveFacts {
     let facts = run.facts_of(&host.name);
     let master = host.role == Role::ControlPlane;
     let member = host.role != Role::Worker && etcd::applies(host, &facts);
-    let (in_use, endpoint, api, etcd) = tokio::join!(
+    let (in_use, endpoint, api, etcd, etcd_elsewhere) = tokio::join!(
         certificates(run, host, &facts, turns),
         endpoint(run, host, &facts, turns),
         ask(run, host, ProbeSpec::ApiServer, master),
         ask(run, host, ProbeSpec::Etcd, member),
+        elsewhere(run, host, &facts, turns),
     );
     LiveFacts {
         in_use,
         api,
         etcd,
         endpoint,
+        etcd_elsewhere,
         ..LiveFacts::default()
     }
 }
@@ -182,4 +186,25 @@ fn row(row: InUseRow) -> Option<CertificateInUse> {
 async fn endpoint(run: &Run, host: &Host, facts: &HostFacts, turns: &Semaphore) -> Option<Health> {
     let _turn = turns.acquire().await;
     ask(run, host, ProbeSpec::Endpoint, endpoint::target(facts).is_some()).await
+}
+
+/// What an etcd shows that is not ours.
+async fn elsewhere(run: &Run, host: &Host, facts: &HostFacts, turns: &Semaphore) -> Vec<ServedElsewhere> {
+    let servers = elsewhere::etcd_servers(facts, &run.inventory.hosts, &run.facts);
+    if host.role != Role::ControlPlane || servers.is_empty() {
+        return Vec::new();
+    }
+    let _turn = turns.acquire().await;
+    let looks = servers.into_iter().map(|endpoint| async move {
+        let place = endpoint.place();
+        let shown = timeout(QUESTION, shake(run.transport.as_ref(), host, endpoint)).await;
+        let (health, until) = match shown.map(|h| h.served.answer) {
+            Ok(ServedAnswer::Certificate(x509)) => (Health::Well, Some(x509.not_after)),
+            Ok(ServedAnswer::Closed) => (Health::Ill("nothing listens there".to_owned()), None),
+            Ok(ServedAnswer::Unknown(why)) => (Health::Ill(why), None),
+            Err(_) => (Health::Ill("no answer in time".to_owned()), None),
+        };
+        ServedElsewhere { place, health, until }
+    });
+    join_all(looks).await
 }

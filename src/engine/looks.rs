@@ -8,6 +8,7 @@ use crate::model::gate::{ProbeSpec, UnitState};
 use crate::model::{Command, Host, HostName, NodeObject, Output, UnitFacts};
 use crate::plan::{Baseline, PlannedProbe};
 use crate::probes::nodes::{self, NodeFacts};
+use crate::probes::served::anew;
 use crate::probes::verdict::Verdict;
 use crate::probes::{
     ProbeError, api_server, certificates_on_disk, component_health, containers, endpoint, etcd, leases, units,
@@ -132,6 +133,7 @@ async fn ask_host(run: &Run, host: &Host, probe: &PlannedProbe, views: &ClusterV
             Ok(component_health::judge(&found))
         }
         ProbeSpec::Endpoint => kubelet_endpoint(run, host).await,
+        ProbeSpec::Served { port } => Ok(served(run, host, *port, &probe.baseline).await),
         ProbeSpec::Nodes => node(run, host, views),
         ProbeSpec::Pods => pods_view::look(run, host).await,
         // Followed, not asked: `journal_watch` answers for it.
@@ -216,6 +218,15 @@ async fn kubelet_endpoint(run: &Run, host: &Host) -> Result<Verdict, String> {
         &shown.answer,
         now_on_host(run, &host.name),
     ))
+}
+
+async fn served(run: &Run, host: &Host, port: u16, baseline: &Baseline) -> Verdict {
+    let before = match baseline {
+        Baseline::Served { before } => before.as_ref(),
+        _ => None,
+    };
+    let shown = shake(run.transport.as_ref(), host, anew::endpoint(port)).await.served;
+    anew::judge(port, &shown.answer, before, now_on_host(run, &host.name))
 }
 
 fn node(run: &Run, host: &Host, views: &ClusterViews) -> Result<Verdict, String> {

@@ -89,7 +89,10 @@ fn subject(step: &PlannedStep) -> Option<String> {
     match &step.planned.postcondition {
         Postcondition::UnitState { unit, .. } => Some(unit.clone()),
         Postcondition::UnitsStopped { units } => units.last().cloned(),
-        Postcondition::CertificatesRenewed { .. } => Some("certificates".to_owned()),
+        Postcondition::CertificatesRenewed { before } => {
+            let names: Vec<&str> = before.iter().map(|b| b.name.as_str()).collect();
+            Some(names.join(" "))
+        }
         Postcondition::KubeletCertificates { .. } => Some("the kubelet's certificates".to_owned()),
         _ => None,
     }

@@ -18,6 +18,7 @@ pub mod made;
 pub mod resume;
 pub mod run;
 mod cni_tokens;
+mod typha;
 mod approve_serving;
 mod copies;
 mod cordon;

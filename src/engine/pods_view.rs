@@ -14,6 +14,7 @@ use crate::probes::verdict::Verdict;
 use super::cni_tokens;
 use super::context::Run;
 use super::looks::{ask_nodes, now_on_host};
+use super::typha;
 
 /// BIRD reports not ready for two to three minutes while peers return; a gate waits, it deletes nothing.
 const GATE_GRACE: Duration = Duration::from_secs(180);
@@ -64,7 +65,9 @@ pub(super) async fn ask_findings(
         let on_absent = f.node.as_ref().is_some_and(|n| absent.contains(n));
         cni.namespaces.contains(&f.namespace) && !on_absent
     };
-    Ok(all.into_iter().flatten().filter(counts).collect())
+    let mut found: Vec<PodFinding> = all.into_iter().flatten().filter(counts).collect();
+    typha::spare(run, master, &mut found).await;
+    Ok(found)
 }
 
 /// Nodes that are not Ready because their hosts take no part: unreachable before the plan, or taken out since. The run

@@ -1,9 +1,9 @@
-//! A certificate for a key that never leaves its node: asked for there, signed on a master, installed there. Only the
-//! request and the certificate pass through here.
+//! Certificates for keys that never leave their node: asked for there, signed on another host, installed there. Only
+//! requests and certificates pass through here.
 
 use crate::model::{Command, HostName, Outcome, Output};
 use crate::plan::{PlannedStep, Postcondition, Relay, fill_run_id};
-use crate::probes::kubelet_client;
+use crate::probes::relayed;
 use crate::remote::RemoteError;
 
 use super::context::Run;
@@ -29,7 +29,7 @@ struct Errand<'a> {
     attempt: u32,
 }
 
-/// The whole way, then a look whether the kubelet can start.
+/// The whole way, then a look whether the postcondition holds.
 pub(super) async fn run_relay(run: &Run, step: &PlannedStep, relay: &Relay, postcondition: &Postcondition) -> Outcome {
     let errand = Errand {
         run,
@@ -69,11 +69,11 @@ impl Errand<'_> {
     async fn fetch(&self) -> Result<String, Trouble> {
         let node = &self.step.host;
         let asked = self.command(node, 0, &self.relay.request_command()).await?;
-        let request = kubelet_client::request(&asked, &self.relay.node);
+        let request = relayed::requests(&asked, &self.relay.subjects);
         let request = request.map_err(|e| refusal(node, &e))?;
         let signer = &self.relay.signer;
         let signed = self.command(signer, 1, &self.relay.sign_command(&request)).await?;
-        kubelet_client::certificate(&signed).map_err(|e| refusal(signer, &e))
+        relayed::certificates(&signed, self.relay.subjects.len()).map_err(|e| refusal(signer, &e))
     }
 
     async fn install(&self, certificate: &str) -> Result<(), Trouble> {
@@ -124,7 +124,7 @@ impl Errand<'_> {
 
     fn not_signed(&self, trouble: Trouble) -> Outcome {
         let node = &self.step.host;
-        let as_it_was = "the kubelet's certificate is as it was; its kubelet cannot start with it";
+        let as_it_was = self.relay.otherwise.clone();
         match trouble {
             Trouble::Wire { host, error } if host == *node && error.never_sent() => Outcome::Failed {
                 what: error.to_string(),
@@ -133,16 +133,15 @@ impl Errand<'_> {
             },
             Trouble::Wire { host, error } => Outcome::Failed {
                 what: format!("{host}: {error}"),
-                state: as_it_was.to_owned(),
+                state: as_it_was,
                 next: error.remedy(),
             },
             Trouble::Refused { host, what } => Outcome::Failed {
                 what: format!("{host}: {what}"),
-                state: as_it_was.to_owned(),
+                state: as_it_was,
                 next: format!(
-                    "Remove what it complains of, then start again; or do it by hand on {node} and {} \
-                     (docs/guide/recover-after-expiry.md).",
-                    self.relay.signer
+                    "Remove what it complains of, then start again; or do it by hand on {node} and {} ({}).",
+                    self.relay.signer, self.relay.guide
                 ),
             },
         }

@@ -231,7 +231,11 @@ impl Outage {
 
 fn proves_the_api(phase: &PlannedPhase) -> bool {
     let gate = phase.gate.as_ref();
-    gate.is_some_and(|g| g.probes.iter().any(|p| p.probe == ProbeSpec::ApiServer))
+    gate.is_some_and(|g| {
+        g.probes
+            .iter()
+            .any(|p| matches!(p.probe, ProbeSpec::ApiServer | ProbeSpec::Served { port: 6443 }))
+    })
 }
 
 /// What the person should do now: concrete, in order.

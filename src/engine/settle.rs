@@ -5,13 +5,16 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::model::gate::UnitState;
+use crate::model::shape::ServedFacts;
 use crate::model::{Command, HostName, Outcome, RuntimeKind};
 use crate::plan::{NodeState, PlannedStep, Postcondition};
+use crate::probes::served::anew;
 use crate::probes::verdict::Verdict;
 use crate::probes::{certificates_on_disk, containers, cordon, kubelet_client, served, units};
 use crate::remote::RemoteError;
 
 use super::context::Run;
+use super::handshake::shake;
 use super::looks::now_on_host;
 
 /// What a look at a postcondition says.
@@ -36,7 +39,8 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
         | Postcondition::BackupExists { .. }
         | Postcondition::PodsNotStuck
         | Postcondition::ServingApproved
-        | Postcondition::CopiesRefreshed => Ok(Settled::CannotTell),
+        | Postcondition::CopiesRefreshed
+        | Postcondition::ServedAnew { before: None, .. } => Ok(Settled::CannotTell),
         Postcondition::UnitState { unit, state } => units_are(run, host, std::slice::from_ref(unit), *state).await,
         Postcondition::UnitsStopped { units } => units_are(run, host, units, UnitState::Inactive).await,
         Postcondition::CertificatesRenewed { before } => {
@@ -44,7 +48,7 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
             let output = run.ask(host, &certificates_on_disk::command(settings)).await?;
             let found = certificates_on_disk::parse(&output).map_err(|e| e.to_string());
             Ok(from(found.map(|found| {
-                certificates_on_disk::judge(before, &found, now_on_host(run, host))
+                certificates_on_disk::judge_only(before, &found, now_on_host(run, host))
             })))
         }
         Postcondition::KubeletCertificates { node, serving } => {
@@ -57,6 +61,7 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
             })))
         }
         Postcondition::ContainersGone { runtime, ids } => recycled(run, host, *runtime, ids).await,
+        Postcondition::ServedAnew { port, before } => served_anew(run, host, *port, before.as_ref()).await,
         Postcondition::Node { speaker, look, aim } => {
             let output = run.ask(speaker, look).await?;
             let found = cordon::parse_look(&output).map_err(|e| e.to_string());
@@ -93,6 +98,18 @@ async fn recycled(run: &Run, host: &HostName, runtime: RuntimeKind, ids: &[Strin
     Ok(from(files.map(|files| {
         Verdict::all([gone, served::newer_than_files(&found, &files)])
     })))
+}
+
+async fn served_anew(
+    run: &Run,
+    host: &HostName,
+    port: u16,
+    before: Option<&ServedFacts>,
+) -> Result<Settled, RemoteError> {
+    let settings = run.host(host)?;
+    let shown = shake(run.transport.as_ref(), settings, anew::endpoint(port)).await;
+    let now = now_on_host(run, host);
+    Ok(from(Ok(anew::judge(port, &shown.served.answer, before, now))))
 }
 
 async fn units_are(run: &Run, host: &HostName, names: &[String], state: UnitState) -> Result<Settled, RemoteError> {

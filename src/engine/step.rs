@@ -329,6 +329,10 @@ pub(super) async fn verify(
     step: &PlannedStep,
     postcondition: &Postcondition,
 ) -> Result<Option<String>, Outcome> {
+    // What a start brings about takes longer than a step: the gate is the judge.
+    if matches!(postcondition, Postcondition::ServedAnew { .. }) {
+        return Ok(None);
+    }
     let mut last = String::new();
     for look in 0..LOOKS_AFTER {
         if look > 0 {

@@ -24,6 +24,10 @@ pub(super) enum PodState {
     },
     CrashLoop,
     ImagePull,
+    /// Runs, and is never ready.
+    Unready {
+        since: Millis,
+    },
     /// Asked to go; `gone` is when a working kubelet is done with it, `None` = only by force.
     Terminating {
         since: Millis,
@@ -41,6 +45,8 @@ pub(super) struct Pod {
     /// Name of the owner: `calico-node`.
     pub(super) app: String,
     pub(super) owner: Owner,
+    /// The network plugin's own agent on its node.
+    pub(super) agent: bool,
     pub(super) node: usize,
     pub(super) created: Millis,
     pub(super) state: PodState,
@@ -59,7 +65,7 @@ impl Pod {
     /// The STATUS column of kubectl.
     pub(super) fn status(&self) -> &'static str {
         match self.state {
-            PodState::Ready { .. } => "Running",
+            PodState::Ready { .. } | PodState::Unready { .. } => "Running",
             PodState::Starting { .. } => "PodInitializing",
             PodState::CrashLoop => "CrashLoopBackOff",
             PodState::ImagePull => "ImagePullBackOff",
@@ -69,24 +75,24 @@ impl Pod {
 
     /// Whether the CNI plugin on the pod's host is refused by the API because of it.
     pub(super) fn breaks_cni(&self) -> bool {
-        self.app == "calico-node" && (self.state == PodState::CrashLoop || self.trouble == Some(CalicoTrouble::Token))
+        self.agent && (self.state == PodState::CrashLoop || self.trouble == Some(CalicoTrouble::Token))
     }
 
-    /// The state of a new pod in this place: only a missing image outlives a deletion.
+    /// The state of a new pod in this place: a missing image outlives a deletion, and so does an expired certificate of typha.
     fn reborn(&self, now: Millis, ready_after: Millis) -> PodState {
-        if self.trouble == Some(CalicoTrouble::ImagePull) {
-            PodState::ImagePull
-        } else {
-            PodState::Starting {
+        match self.trouble {
+            Some(CalicoTrouble::ImagePull) => PodState::ImagePull,
+            Some(CalicoTrouble::Typha) => PodState::Unready { since: now },
+            _ => PodState::Starting {
                 ready: now + ready_after,
-            }
+            },
         }
     }
 
     /// Replaces a pod that is gone by its successor.
     pub(super) fn replace(&mut self, suffix: &str, now: Millis, ready_after: Millis) {
         self.state = self.reborn(now, ready_after);
-        if self.trouble != Some(CalicoTrouble::ImagePull) {
+        if !matches!(self.trouble, Some(CalicoTrouble::ImagePull | CalicoTrouble::Typha)) {
             self.trouble = None;
         }
         let stem = self.name.rsplit_once('-').map_or(self.name.as_str(), |(stem, _)| stem);

@@ -6,6 +6,8 @@ use super::workload::Workload;
 use crate::model::RuntimeKind;
 use crate::model::facts::KubeVersion;
 
+use super::variety::{Cni, Distribution};
+
 /// A state in which the fleet starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scenario {
@@ -98,6 +100,19 @@ pub enum CalicoTrouble {
     Terminating,
     /// Ready, but the CNI token on the host has expired; a new pod writes a new one.
     Token,
+    /// Running, and never ready: it and typha do not trust each other.
+    Typha,
+}
+
+/// Where the key of an external etcd's CA is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EtcdKey {
+    /// As kubeadm's documentation leaves it: on the first etcd host.
+    First,
+    /// On every etcd host.
+    Each,
+    /// On no host of the fleet.
+    Nowhere,
 }
 
 /// How long things take, in milliseconds of the lab's clock.
@@ -166,6 +181,11 @@ impl Default for Timings {
 pub struct LabConfig {
     pub masters: usize,
     pub workers: usize,
+    /// Hosts that run nothing but an etcd member; 0: each master runs its own (stacked).
+    pub etcd: usize,
+    pub etcd_key: EtcdKey,
+    /// The etcd hosts are somebody else's: in no inventory, and not to be logged in to.
+    pub foreign_etcd: bool,
     pub scenario: Scenario,
     /// Source of every name, id and fault; the same seed gives the same fleet (keys aside).
     pub seed: u64,
@@ -173,11 +193,23 @@ pub struct LabConfig {
     /// Hosts with another version.
     pub versions: Vec<(String, KubeVersion)>,
     pub runtime: RuntimeKind,
+    /// Hosts with another one.
+    pub runtimes: Vec<(String, RuntimeKind)>,
     /// dockerd keeps containers when it stops.
     pub live_restore: bool,
     /// Calico by the Tigera operator (namespace calico-system) instead of by manifest (kube-system).
     pub operator_calico: bool,
-    /// Which calico-node pods are in trouble, by host name.
+    /// Whose network plugin; the inventory names its namespace and label where they are not calico's or canal's.
+    pub cni: Cni,
+    /// The certificates with which calico-node and typha know each other have expired (operator only).
+    pub typha_expired: bool,
+    /// k3s or RKE2 instead of kubeadm's hosts.
+    pub distribution: Option<Distribution>,
+    /// k3s or RKE2 that bring the listener's old certificate back from their secret.
+    pub stale_listener: bool,
+    /// Hosts whose kubelet.conf names one master instead of the endpoint of all: worker, master.
+    pub direct: Vec<(String, String)>,
+    /// Which agents of the network plugin are in trouble, by host name.
     pub calico: Vec<(String, CalicoTrouble)>,
     /// Kubelet client certificates have expired as well, on these hosts.
     pub expired_kubelets: Vec<String>,
@@ -192,14 +224,22 @@ pub struct LabConfig {
     pub validity_days: i64,
     /// A backup of a healthy day kept kubeadm's configuration.
     pub kept_config: bool,
+    /// Copies of admin.conf on every master besides root's and the login user's; the inventory names them.
+    pub copies: Vec<String>,
     /// A virtual address by kube-vip, which uses the admin.conf of its start.
     pub kube_vip: bool,
+    /// A static pod of somebody else's on each master: a load balancer in front of the API servers.
+    pub haproxy: bool,
     /// Neither crictl nor another client of the container runtime is installed.
     pub without_client: bool,
     /// Pods that people run, by the host where they run.
     pub workload: Vec<(String, Workload)>,
     /// Hosts, and components of theirs that say they are ill although they run.
     pub sick: Vec<(String, String)>,
+    /// Hosts, and components of theirs that end soon after each start, before they answer anybody.
+    pub looping: Vec<(String, String)>,
+    /// Hosts whose kubelet.conf holds another CA than the cluster's; their connections are from before.
+    pub foreign_ca: Vec<String>,
     /// The fleet's wall clock at its start; `None` = now.
     pub wall_clock: Option<Timestamp>,
     /// Clock offsets by host name, milliseconds; positive = ahead.
@@ -219,6 +259,9 @@ impl LabConfig {
         Self {
             masters: 3,
             workers: 5,
+            etcd: 0,
+            etcd_key: EtcdKey::First,
+            foreign_etcd: false,
             scenario,
             seed: 20_200_809,
             kubernetes: KubeVersion {
@@ -227,8 +270,14 @@ impl LabConfig {
             },
             versions: Vec::new(),
             runtime,
+            runtimes: Vec::new(),
             live_restore: false,
             operator_calico: scenario == Scenario::CalicoToken,
+            cni: Cni::Calico,
+            typha_expired: false,
+            distribution: None,
+            stale_listener: false,
+            direct: Vec::new(),
             calico: default_trouble(scenario),
             expired_kubelets: Vec::new(),
             serving_requests: None,
@@ -236,10 +285,14 @@ impl LabConfig {
             cert_dir: "/etc/kubernetes/pki".to_owned(),
             validity_days: 365,
             kept_config: false,
+            copies: Vec::new(),
             kube_vip: false,
+            haproxy: false,
             without_client: false,
             workload: Vec::new(),
             sick: Vec::new(),
+            looping: Vec::new(),
+            foreign_ca: Vec::new(),
             wall_clock: None,
             clock_offsets: Vec::new(),
             timings: Timings::default(),
@@ -254,6 +307,13 @@ impl LabConfig {
         self
     }
 
+    /// The same with an etcd on hosts of its own.
+    #[must_use]
+    pub fn with_etcd(mut self, hosts: usize) -> Self {
+        self.etcd = hosts;
+        self
+    }
+
     /// The same with another Kubernetes minor version and runtime.
     #[must_use]
     pub fn with_versions(mut self, minor: u32, runtime: RuntimeKind) -> Self {
@@ -262,10 +322,11 @@ impl LabConfig {
         self
     }
 
-    /// `m1`, `m2` … `w1`, `w2` …: masters first.
+    /// `m1`, `m2` … `w1`, `w2` … `e1` …: masters first.
     pub fn host_names(&self) -> Vec<String> {
-        let masters = (1..=self.masters).map(|n| format!("m{n}"));
-        masters.chain((1..=self.workers).map(|n| format!("w{n}"))).collect()
+        let named = |letter, number| (1..=number).map(move |n| format!("{letter}{n}"));
+        let nodes = named('m', self.masters).chain(named('w', self.workers));
+        nodes.chain(named('e', self.etcd)).collect()
     }
 }
 

@@ -43,6 +43,22 @@ impl Lab {
         self.on_files(host, |w, index| put(w, index, path, Content::Text(text.to_owned())));
     }
 
+    /// The API server of a master was told to take its certificate from /etc/ssl/api.crt, where a copy of the present one is.
+    pub fn own_certificate(&self, host: &HostName) {
+        self.on_files(host, |w, index| {
+            let node = &w.nodes[index];
+            let manifest = super::static_pods::manifest("kube-apiserver");
+            let text = node.files.entry(&manifest).map(|f| f.content.text());
+            let leaf = node.files.leaf(&node.pki("apiserver.crt"));
+            if let (Some(text), Some(leaf)) = (text, leaf) {
+                let mark = "    - kube-apiserver\n";
+                let told = text.replace(mark, &format!("{mark}    - --tls-cert-file=/etc/ssl/api.crt\n"));
+                put(w, index, "/etc/ssl/api.crt", Content::Certificate(leaf));
+                put(w, index, &manifest, Content::Text(told));
+            }
+        });
+    }
+
     /// Removes a file.
     pub fn remove_file(&self, host: &HostName, path: &str) {
         self.on_files(host, |w, index| {

@@ -167,6 +167,12 @@ impl FileTree {
         self.files.iter().filter(move |(path, _)| inside(path))
     }
 
+    /// `rm -rf` of a folder.
+    pub(super) fn remove_below(&mut self, folder: &str) {
+        self.files
+            .retain(|path, _| !path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')));
+    }
+
     /// A folder exists if something is in it.
     pub(super) fn is_folder(&self, path: &str) -> bool {
         self.below(path.trim_end_matches('/')).next().is_some()

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::model::host::SshSettings;
+use crate::model::host::{CniSettings, SshSettings};
 use crate::model::{BecomeSettings, ExitStatus, Host, HostName, Inventory, KubernetesSettings, Role};
 use crate::remote::Duplex;
 use crate::remote::error::TunnelRefusal;
@@ -20,6 +20,7 @@ use super::machine::{ExecIo, Machine};
 use super::node::Sudo;
 use super::pki::{LabError, Leaf};
 use super::status::LabStatus;
+use super::variety::Cni;
 use super::world::{HistoryItem, World};
 use super::{scenario, shell, tls};
 
@@ -77,13 +78,14 @@ impl Lab {
         self.clock.wall(self.clock.now())
     }
 
-    /// Host names, masters first.
+    /// Host names, masters first; without those that are somebody else's.
     pub fn inventory_hosts(&self) -> Vec<HostName> {
-        self.with(|w| w.nodes.iter().map(|n| n.name.clone()).collect())
+        self.with(|w| ours(w).map(|n| n.name.clone()).collect())
     }
 
     /// The inventory of the fleet, cluster name `lab`; SSH settings are left to the caller.
     pub fn inventory(&self) -> Inventory {
+        let (cni, copies) = self.with(|w| (cni_settings(w.config.cni), w.config.copies.clone()));
         let host = |n: &super::node::Node| Host {
             name: n.name.clone(),
             address: n.address.clone(),
@@ -95,12 +97,14 @@ impl Lab {
             r#become: BecomeSettings::default(),
             kubernetes: KubernetesSettings {
                 cert_dir: n.cert_dir.clone(),
+                cni: cni.clone(),
+                kubeconfigs: copies.clone(),
                 ..KubernetesSettings::default()
             },
         };
         Inventory {
             cluster: "lab".to_owned(),
-            hosts: self.with(|w| w.nodes.iter().map(host).collect()),
+            hosts: self.with(|w| ours(w).map(host).collect()),
         }
     }
 
@@ -181,6 +185,16 @@ impl Lab {
         });
     }
 
+    /// The etcd member of a host is gone for good.
+    pub fn lose_member(&self, host: &HostName) {
+        self.with(|w| {
+            if let Some(node) = w.nodes.iter_mut().find(|n| n.name == *host) {
+                node.files.remove(&super::static_pods::manifest("etcd"));
+                node.containers.retain(|c| c.component != "etcd");
+            }
+        });
+    }
+
     /// Fills, or empties, the disk of a machine.
     pub fn fill_disk(&self, host: &HostName, full: bool) {
         self.with(|w| {
@@ -245,7 +259,25 @@ impl Machine for Lab {
     }
 }
 
+/// What the inventory must say of the network plugin: nothing where calico's and canal's names do.
+fn cni_settings(cni: Cni) -> CniSettings {
+    if cni.writes_a_token() {
+        return CniSettings::default();
+    }
+    let (namespace, key, label) = cni.agent(false);
+    CniSettings {
+        namespaces: vec![namespace.to_owned()],
+        labels: vec![format!("{key}={label}")],
+    }
+}
+
 /// Role of a host in the lab.
 pub(super) fn is_master(node: &super::node::Node) -> bool {
     node.role == Role::ControlPlane
+}
+
+/// An etcd of somebody else is in no inventory.
+fn ours(world: &World) -> impl Iterator<Item = &super::node::Node> {
+    let foreign = world.config.foreign_etcd;
+    world.nodes.iter().filter(move |n| !(foreign && n.role == Role::Etcd))
 }

@@ -8,8 +8,8 @@ use super::node::{Api, Moment, Node};
 use super::pki::Leaf;
 use super::speech::{Failure, Speech};
 use super::units::UnitState;
-use crate::model::RuntimeKind;
 use crate::model::facts::KubeVersion;
+use crate::model::{Role, RuntimeKind};
 
 /// A running kubelet.
 #[derive(Debug, Clone)]
@@ -81,7 +81,9 @@ pub(super) fn tick(node: &mut Node, moment: &Moment, cni_broken: bool) {
     }
     if kubelet.booted {
         watch_runtime(node, &kubelet, moment);
-        talk(node, &mut kubelet, moment);
+        if node.role != Role::Etcd {
+            talk(node, &mut kubelet, moment);
+        }
         complain_of_cni(node, &mut kubelet, moment, cni_broken);
     }
     node.kubelet = Some(kubelet);
@@ -120,9 +122,9 @@ fn boot(node: &mut Node, kubelet: &mut Kubelet, moment: &Moment) -> bool {
     kubelet.client = super::kubelet_files::client(&node.files, now);
     let fatal = match &kubelet.client {
         Some(leaf) if leaf.expired(now) => words.bootstrap_failed(leaf),
-        None => vec![words.fatal("unable to load bootstrap kubeconfig: stat /etc/kubernetes/bootstrap-kubelet.conf: no such file or directory")],
-        Some(_) if !node.runtime_up() => vec![words.fatal(runtime_missing(node))],
-        Some(_) => Vec::new(),
+        None if node.role != Role::Etcd => vec![words.fatal("unable to load bootstrap kubeconfig: stat /etc/kubernetes/bootstrap-kubelet.conf: no such file or directory")],
+        _ if !node.runtime_up() => vec![words.fatal(runtime_missing(node))],
+        _ => Vec::new(),
     };
     if fatal.is_empty() {
         say(node, moment, kubelet.pid, &words.running());
@@ -214,7 +216,8 @@ fn talk(node: &mut Node, kubelet: &mut Kubelet, moment: &Moment) {
 
 /// Server first (unless the connection is open already), then the API's readiness, then our own certificate.
 fn contact(node: &Node, kubelet: &Kubelet, moment: &Moment, open: Option<&Api>) -> Contact {
-    let Some(api) = open.or_else(|| balance(moment, node.index + kubelet.attempts as usize)) else {
+    let turn = node.index + kubelet.attempts as usize;
+    let Some(api) = open.or_else(|| reachable(node, moment, turn)) else {
         let why = format!("dial tcp {}: connect: connection refused", moment.endpoint);
         return Contact::Failed(Failure::Transport(why));
     };
@@ -233,6 +236,14 @@ fn contact(node: &Node, kubelet: &Kubelet, moment: &Moment, open: Option<&Api>) 
     match &kubelet.client {
         Some(leaf) if leaf.valid(api.wall) => Contact::Accepted(api.container.clone()),
         _ => Contact::Failed(Failure::Answer("Unauthorized".to_owned())),
+    }
+}
+
+/// What its kubelet.conf names: the endpoint of all masters, or one of them.
+pub(super) fn reachable<'a>(node: &Node, moment: &'a Moment, turn: usize) -> Option<&'a Api> {
+    match node.direct {
+        Some(master) => moment.apis.iter().find(|a| a.master == master),
+        None => balance(moment, turn),
     }
 }
 

@@ -43,6 +43,20 @@ fn told(node: &Node, server: &str) -> Option<(String, u16)> {
     }
 }
 
+/// Where the API server of a node finds etcd, if it was told.
+pub(super) fn etcd_servers(node: &Node) -> Vec<String> {
+    let manifest = text(node, &format!("{MANIFESTS}/kube-apiserver.yaml"));
+    let told = manifest.and_then(|text| flag(&text, "etcd-servers"));
+    told.map_or_else(Vec::new, |urls| urls.split(',').map(str::to_owned).collect())
+}
+
+/// The serving certificate that the API server was told to take; kubeadm's unless told otherwise.
+pub(super) fn api_certificate(node: &Node) -> String {
+    let manifest = text(node, &format!("{MANIFESTS}/kube-apiserver.yaml"));
+    let told = manifest.and_then(|text| flag(&text, "tls-cert-file"));
+    told.unwrap_or_else(|| node.pki("apiserver.crt"))
+}
+
 fn url(node: &Node, name: &str) -> Option<(String, u16)> {
     let urls = flag(&text(node, &format!("{MANIFESTS}/etcd.yaml"))?, name)?;
     let (address, port) = urls.split(',').next()?.strip_prefix("https://")?.rsplit_once(':')?;

@@ -16,6 +16,7 @@ use super::journald::{Entry, Journal};
 use super::klog::Klog;
 use super::kubelet::Kubelet;
 use super::pki::Leaf;
+use super::rancher::{self, Rancher};
 use super::units::{Unit, UnitState};
 
 /// How root rights are had.
@@ -68,6 +69,10 @@ pub(super) struct Node {
     /// Where its PKI lies.
     pub(super) cert_dir: String,
     pub(super) without_client: bool,
+    /// A host of k3s or RKE2.
+    pub(super) rancher: Option<Rancher>,
+    /// The only master that its kubelet connects to.
+    pub(super) direct: Option<usize>,
     pub(super) files: FileTree,
     pub(super) units: BTreeMap<&'static str, Unit>,
     pub(super) containers: Vec<Container>,
@@ -139,7 +144,10 @@ impl Node {
 
     /// A file of the PKI.
     pub(super) fn pki(&self, file: &str) -> String {
-        format!("{}/{file}", self.cert_dir)
+        match &self.rancher {
+            Some(own) => rancher::renamed(own.kind, file),
+            None => format!("{}/{file}", self.cert_dir),
+        }
     }
 
     pub(super) fn unit(&self, name: &str) -> Option<&Unit> {
@@ -222,7 +230,7 @@ impl Node {
                 task.abort();
             }
         }
-        self.files.remove(super::kubelet_files::PENDING_KEY);
+        self.files.remove_below("/run/certfleet");
         self.boot_id = boot_id;
         self.booted = moment.now;
         self.containers.clear();
@@ -236,6 +244,11 @@ impl Node {
                 unit.active_since = None;
                 unit.restarts = 0;
             }
+        }
+        if let Some(own) = &mut self.rancher {
+            own.process = None;
+            let unit = own.unit(self.role);
+            self.start_unit(moment, unit);
         }
         self.start_unit(moment, self.runtime.service());
         self.start_unit(moment, "kubelet.service");
@@ -259,8 +272,15 @@ impl Node {
         );
     }
 
+    /// k3s and RKE2 say themselves when they are there.
     fn start_duration(&self, moment: &Moment, name: &str) -> Millis {
-        if unit_file(name) == self.runtime.service() {
+        if self
+            .rancher
+            .as_ref()
+            .is_some_and(|own| own.unit(self.role) == unit_file(name))
+        {
+            Millis::MAX / 2
+        } else if unit_file(name) == self.runtime.service() {
             moment.timings.runtime_start
         } else {
             0

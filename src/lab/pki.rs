@@ -228,11 +228,13 @@ impl Pki {
         (serial, from, until): (u64, Timestamp, Timestamp),
     ) -> Result<Vec<u8>, LabError> {
         let mut params = params(&spec.common_name, spec.organization.as_deref(), from, until)?;
+        params.subject_alt_names = CertificateParams::new(spec.sans.clone())?.subject_alt_names;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = usages(spec);
         params.serial_number = Some(SerialNumber::from(serial));
         params.use_authority_key_identifier_extension = true;
-        Ok(params.signed_by(asked, &self.ca.issuer)?.der().to_vec())
+        let issuer = self.authority(spec.signer).unwrap_or(&self.ca);
+        Ok(params.signed_by(asked, &issuer.issuer)?.der().to_vec())
     }
 
     fn sign(&self, params: &CertificateParams, key: &KeyPair, signer: Signer) -> Result<Certificate, LabError> {

@@ -8,6 +8,7 @@ use super::kubelet::balance;
 use super::listens;
 use super::node::Node;
 use super::pki::Leaf;
+use super::rancher;
 use super::world::World;
 
 /// The certificate behind `address:port` as seen from a host, and whether a client certificate is demanded.
@@ -23,6 +24,9 @@ pub(super) fn served(world: &mut World, host: &HostName, address: &str, port: u1
     } else {
         world.nodes.iter().position(|n| reaches(n, address))?
     };
+    if let Some(leaf) = rancher::behind(&world.nodes[there], port) {
+        return Some((leaf, false));
+    }
     match listens::behind(&world.nodes[there], port)? {
         "kube-apiserver" => api(world, there).map(|leaf| (leaf, false)),
         "etcd-client" => etcd(world, there, "server").map(|leaf| (leaf, true)),

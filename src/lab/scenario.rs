@@ -6,17 +6,21 @@ use std::sync::Arc;
 use crate::model::{HostName, Role, RuntimeKind};
 
 use super::alarm::Watch;
-use super::clock::{DAY, LabClock, Millis};
+use super::clock::{DAY, LabClock, Millis, shift};
 use super::config::{LabConfig, Scenario};
-use super::faults::{Fault, FaultPlan, FaultRule};
+use super::etcd_files::put_etcd_files;
+use super::faults::FaultPlan;
 use super::file_tree::{Content, FileTree};
+use super::flaky::add_faults;
 use super::journald::Journal;
 use super::kubelet::Kubelet;
 use super::node::{KUBELET_CLIENT, Locale, Moment, Node, Sudo};
-use super::pki::{LabError, Pki};
+use super::pki::{LabError, LeafSpec, Pki, Signer};
+use super::rancher::{self, Rancher};
 use super::rng::Rng;
 use super::scenario_files::{put_kubelet_files, put_leaves, put_master_files};
 use super::scenario_pods::add_pods;
+use super::static_pods::HAPROXY;
 use super::story::Story;
 use super::units::{Unit, UnitState};
 use super::workload::add_workload;
@@ -53,6 +57,9 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
         alarms: Vec::new(),
         history: Vec::new(),
         faults: FaultPlan::default(),
+        serving_secret: None,
+        bystanders: BTreeMap::new(),
+        typha: None,
         serving_requests: Vec::new(),
         csr_objects: Vec::new(),
         config,
@@ -62,7 +69,10 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
     }
     add_nodes(&mut world, &story)?;
     start_everything(&mut world, &story)?;
+    let bystander = |n: &Node| n.container(HAPROXY).map(|c| (n.name.clone(), c.id.clone()));
+    world.bystanders = world.nodes.iter().filter_map(bystander).collect();
     add_pods(&mut world);
+    add_typha(&mut world)?;
     add_workload(&mut world);
     add_faults(&mut world);
     world.advance_to(0);
@@ -71,28 +81,42 @@ pub(super) fn build(config: LabConfig) -> Result<World, LabError> {
 
 fn add_nodes(world: &mut World, story: &Story) -> Result<(), LabError> {
     for (index, name) in world.config.host_names().into_iter().enumerate() {
-        let role = if index < world.config.masters {
-            Role::ControlPlane
-        } else {
-            Role::Worker
+        let role = match index.checked_sub(world.config.masters) {
+            None => Role::ControlPlane,
+            Some(other) if other < world.config.workers => Role::Worker,
+            Some(_) => Role::Etcd,
         };
         let node = bare_node(world, index, &name, role);
         world.nodes.push(node);
+        if world.nodes[index].rancher.is_some() {
+            rancher::put_files(world, index, story.in_use)?;
+            continue;
+        }
         put_kubelet_files(world, index, story)?;
-        if role == Role::ControlPlane {
-            put_master_files(world, index, story)?;
+        match role {
+            Role::ControlPlane => put_master_files(world, index, story)?,
+            Role::Etcd => put_etcd_files(world, index, story)?,
+            Role::Worker => {}
         }
     }
     Ok(())
 }
 
+/// What the operator's secrets hold: made with the cluster, for a year and a bit.
+fn add_typha(world: &mut World) -> Result<(), LabError> {
+    if !world.config.operator_calico {
+        return Ok(());
+    }
+    let now = world.clock.wall(0);
+    let until = shift(now, if world.config.typha_expired { -3600 } else { 200 * DAY });
+    let spec = LeafSpec::server("typha-server", vec!["typha-server".to_owned()], Signer::Own);
+    world.typha = Some(world.issue(spec, shift(now, -400 * DAY), until)?);
+    Ok(())
+}
+
 fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
     let config = &world.config;
-    let number = if role == Role::Worker {
-        21 + index - config.masters
-    } else {
-        11 + index
-    };
+    let address = address(config, index, role);
     let french = config.scenario == Scenario::French;
     let offset = config
         .clock_offsets
@@ -100,20 +124,31 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
         .find(|(host, _)| host == name)
         .map_or(0, |(_, ms)| *ms);
     let own = config.versions.iter().find(|(host, _)| host == name).map(|(_, v)| *v);
-    let (kube, runtime, live_restore) = (own.unwrap_or(config.kubernetes), config.runtime, config.live_restore);
+    let other = config.runtimes.iter().find(|(host, _)| host == name).map(|(_, r)| *r);
+    let (kube, runtime) = (own.unwrap_or(config.kubernetes), other.unwrap_or(config.runtime));
+    let live_restore = config.live_restore;
     let (cert_dir, without_client) = (config.cert_dir.clone(), config.without_client);
+    let rancher = config.distribution.map(Rancher::new);
+    let units = match &rancher {
+        Some(own) => own.units(role),
+        None => units_of(runtime),
+    };
+    let direct = config.direct.iter().find(|(host, _)| host == name);
+    let direct = direct.and_then(|(_, master)| config.host_names().iter().position(|h| h == master));
     Node {
         name: HostName::new(name),
         index,
         role,
-        address: format!("192.168.{}.{}", 140 + number / 250, number % 250),
+        address,
         kube,
         runtime,
         live_restore,
         cert_dir,
         without_client,
+        rancher,
+        direct,
         files: FileTree::default(),
-        units: units_of(runtime),
+        units: units.into_iter().map(|u| (u.name, u)).collect(),
         containers: Vec::new(),
         pending: BTreeMap::new(),
         crashes: BTreeMap::new(),
@@ -139,7 +174,17 @@ fn bare_node(world: &mut World, index: usize, name: &str, role: Role) -> Node {
     }
 }
 
-fn units_of(runtime: RuntimeKind) -> BTreeMap<&'static str, Unit> {
+/// etcd hosts have a network of their own.
+pub(super) fn address(config: &LabConfig, index: usize, role: Role) -> String {
+    let number = match role {
+        Role::ControlPlane => 11 + index,
+        Role::Worker => 21 + index - config.masters,
+        Role::Etcd => return format!("192.168.130.{}", 11 + index - config.masters - config.workers),
+    };
+    format!("192.168.{}.{}", 140 + number / 250, number % 250)
+}
+
+fn units_of(runtime: RuntimeKind) -> Vec<Unit> {
     let kubelet = Unit::new("kubelet.service", "kubelet: The Kubernetes Node Agent");
     let containerd = Unit::new("containerd.service", "containerd container runtime");
     let mut units = vec![kubelet];
@@ -153,7 +198,7 @@ fn units_of(runtime: RuntimeKind) -> BTreeMap<&'static str, Unit> {
         RuntimeKind::CriO => units.push(Unit::new("crio.service", "Container Runtime Interface for OCI (CRI-O)")),
     }
     units.push(Unit::new("ssh.service", "OpenBSD Secure Shell server"));
-    units.into_iter().map(|u| (u.name, u)).collect()
+    units
 }
 
 /// Processes start with what lies on disk; then come the newer files of the story.
@@ -177,10 +222,19 @@ fn start_everything(world: &mut World, story: &Story) -> Result<(), LabError> {
             node.next_pid += 31;
             unit.pid = if unit.is_socket() { 0 } else { node.next_pid };
         }
-        if let (Some(disk), Role::ControlPlane) = (story.on_disk, world.nodes[index].role) {
+        let kubeadms = world.nodes[index].rancher.is_none();
+        if let (Some(disk), Role::ControlPlane | Role::Etcd, true) = (story.on_disk, world.nodes[index].role, kubeadms)
+        {
             put_leaves(world, index, disk)?;
         }
         give_operator_a_kubeconfig(world, index);
+        if world.nodes[index].rancher.is_some() {
+            rancher::settle(world, index);
+        }
+    }
+    if world.config.distribution.is_some() {
+        link_etcd(world);
+        return Ok(());
     }
     if world.config.scenario == Scenario::KubeletExpired {
         power_on(world);
@@ -205,6 +259,7 @@ fn power_on(world: &mut World) {
 /// `~/.kube/config` as people make it: root follows admin.conf, the login user has a copy.
 fn give_operator_a_kubeconfig(world: &mut World, index: usize) {
     let wall = world.clock.wall(0);
+    let others = world.config.copies.clone();
     let files = &mut world.nodes[index].files;
     let Some(admin) = files.entry("/etc/kubernetes/admin.conf").cloned() else {
         return;
@@ -214,6 +269,9 @@ fn give_operator_a_kubeconfig(world: &mut World, index: usize) {
         Content::Link("/etc/kubernetes/admin.conf".to_owned()),
         wall,
     );
+    for path in others {
+        files.insert(path, admin.clone());
+    }
     files.insert("/home/ops/.kube/config", admin);
 }
 
@@ -238,45 +296,11 @@ fn start_kubelets(world: &mut World) {
         let pid = node.unit("kubelet").map_or(0, |u| u.pid);
         let client = node.files.leaf(KUBELET_CLIENT);
         let turn = node.index;
-        let api = super::kubelet::balance(&moment, turn).map(|a| a.container.clone());
-        node.kubelet = Some(Kubelet::settled(pid, client, api.filter(|_| silent), moment.now));
+        let api = super::kubelet::reachable(node, &moment, turn).map(|a| a.container.clone());
+        let api = api.filter(|_| silent && node.role != Role::Etcd);
+        node.kubelet = Some(Kubelet::settled(pid, client, api, moment.now));
         if silent {
             node.last_status = moment.now;
         }
-    }
-}
-
-/// The bad network of `flaky`, by the seed alone.
-fn add_faults(world: &mut World) {
-    if world.config.scenario != Scenario::Flaky {
-        return;
-    }
-    let hosts = world.nodes.len() as u64;
-    let pick = |world: &mut World| usize::try_from(world.rng.next() % hosts).unwrap_or(0);
-    let (slow, dropped, refused, failing) = (pick(world), pick(world), pick(world), pick(world));
-    world.nodes[slow].delay = 300;
-    let rule = |world: &World, index: usize, line: &str, fault, times| FaultRule {
-        host: world.nodes[index].name.clone(),
-        line: line.to_owned(),
-        fault,
-        times,
-    };
-    let rules = [
-        rule(world, dropped, "systemctl stop", Fault::DropAfter, 1),
-        rule(
-            world,
-            (dropped + 1) % world.nodes.len(),
-            "certfleet:facts",
-            Fault::DropBefore,
-            1,
-        ),
-        rule(world, refused, "", Fault::RefuseConnection, 2),
-    ];
-    for fault in rules {
-        world.faults.add(fault);
-    }
-    let service = world.config.runtime.service();
-    if let Some(unit) = world.nodes[failing].unit_mut(service) {
-        unit.fail_next = 1;
     }
 }

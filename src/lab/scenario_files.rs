@@ -4,18 +4,59 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::model::Role;
+
 use super::clock::{DAY, shift};
 use super::config::Scenario;
+use super::etcd_files;
 use super::file_tree::Content;
 use super::kubelet_files::KUBELET_CONF;
 use super::node::KUBELET_CLIENT;
 use super::pki::{LabError, Leaf, LeafSpec, Signer};
-use super::static_pods::{COMPONENTS, KUBE_VIP, manifest};
+use super::static_pods::{COMPONENTS, HAPROXY, KUBE_VIP, manifest};
 use super::story::Story;
 use super::world::World;
 
-/// What every node has.
+/// What every node has; the kubelet of an etcd host belongs to no cluster.
 pub(super) fn put_kubelet_files(world: &mut World, index: usize, story: &Story) -> Result<(), LabError> {
+    let name = world.nodes[index].name.to_string();
+    let serving = LeafSpec::server(format!("{name}@{}", story.created.as_second()), vec![name], Signer::Own);
+    let serving = world.issue(serving, story.created, shift(story.created, 3650 * DAY))?;
+    let asks = if world.config.serving_requests.is_some() {
+        "serverTLSBootstrap: true\n"
+    } else {
+        ""
+    };
+    let config = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nrotateCertificates: true\nstaticPodPath: /etc/kubernetes/manifests\n";
+    let live_restore = world.config.live_restore;
+    let files = &mut world.nodes[index].files;
+    files.put(
+        "/var/lib/kubelet/pki/kubelet.crt",
+        Content::Certificate(Arc::clone(&serving)),
+        story.created,
+    );
+    files.put("/var/lib/kubelet/pki/kubelet.key", Content::Key(serving), story.created);
+    let mut texts = vec![
+        ("/var/lib/kubelet/config.yaml", format!("{config}{asks}")),
+        (
+            "/etc/os-release",
+            "PRETTY_NAME=\"Ubuntu 18.04.5 LTS\"\nID=ubuntu\n".to_owned(),
+        ),
+    ];
+    if live_restore {
+        texts.push(("/etc/docker/daemon.json", "{\"live-restore\": true}\n".to_owned()));
+    }
+    for (path, text) in texts {
+        files.put(path, Content::Text(text), story.created);
+    }
+    if world.nodes[index].role == Role::Etcd {
+        return Ok(());
+    }
+    put_client_files(world, index, story)
+}
+
+/// What a kubelet needs to talk to the API.
+fn put_client_files(world: &mut World, index: usize, story: &Story) -> Result<(), LabError> {
     let (name, now) = (world.nodes[index].name.to_string(), world.clock.wall(0));
     let expired = world.config.scenario == Scenario::KubeletExpired || world.config.expired_kubelets.contains(&name);
     let until = if expired {
@@ -26,8 +67,6 @@ pub(super) fn put_kubelet_files(world: &mut World, index: usize, story: &Story) 
     let from = shift(until, -365 * DAY);
     let spec = LeafSpec::client(format!("system:node:{name}"), Some("system:nodes"), Signer::Ca);
     let client = world.issue(spec, from, until)?;
-    let serving = LeafSpec::server(format!("{name}@{}", story.created.as_second()), vec![name], Signer::Own);
-    let serving = world.issue(serving, story.created, shift(story.created, 3650 * DAY))?;
     let dated = format!("kubelet-client-{}.pem", from.strftime("%Y-%m-%d-%H-%M-%S"));
     let kubeconfig = if world.config.scenario == Scenario::KubeletEmbedded && index == 0 {
         embedded(world, &client, story)?
@@ -42,37 +81,8 @@ pub(super) fn put_kubelet_files(world: &mut World, index: usize, story: &Story) 
         Content::Link(format!("/var/lib/kubelet/pki/{dated}")),
         from,
     );
-    files.put(
-        "/var/lib/kubelet/pki/kubelet.crt",
-        Content::Certificate(Arc::clone(&serving)),
-        story.created,
-    );
-    files.put("/var/lib/kubelet/pki/kubelet.key", Content::Key(serving), story.created);
     files.put(KUBELET_CONF, kubeconfig, story.created);
-    let asks = if world.config.serving_requests.is_some() {
-        "serverTLSBootstrap: true\n"
-    } else {
-        ""
-    };
-    let config = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nrotateCertificates: true\nstaticPodPath: /etc/kubernetes/manifests\n";
-    files.put(
-        "/var/lib/kubelet/config.yaml",
-        Content::Text(format!("{config}{asks}")),
-        story.created,
-    );
-    files.put(
-        "/etc/os-release",
-        Content::Text("PRETTY_NAME=\"Ubuntu 18.04.5 LTS\"\nID=ubuntu\n".to_owned()),
-        story.created,
-    );
     files.put(ca, Content::CaCertificate(Arc::clone(&world.pki.ca)), story.created);
-    if world.config.live_restore {
-        files.put(
-            "/etc/docker/daemon.json",
-            Content::Text("{\"live-restore\": true}\n".to_owned()),
-            story.created,
-        );
-    }
     Ok(())
 }
 
@@ -124,11 +134,10 @@ fn places(world: &World, index: usize) -> Vec<Place> {
         "10.96.0.1",
     ]);
     let api = [vec![name.clone()], service, vec![address.clone(), vip]].concat();
-    let etcd = [own(&["localhost", "127.0.0.1", "::1"]), vec![name.clone(), address]].concat();
-    let both = |sans| LeafSpec {
-        client: true,
-        ..LeafSpec::server(name.clone(), sans, Signer::EtcdCa)
-    };
+    let member = etcd_files::leaves(&name, &address).map(|(path, spec)| file(path, spec));
+    if node.role == Role::Etcd {
+        return member.into();
+    }
     let admins = if world.config.kubernetes.minor >= 29 {
         "kubeadm:cluster-admins"
     } else {
@@ -148,16 +157,13 @@ fn places(world: &World, index: usize) -> Vec<Place> {
             "apiserver-etcd-client",
             LeafSpec::client("kube-apiserver-etcd-client", Some("system:masters"), Signer::EtcdCa),
         ),
-        file("etcd/server", both(etcd.clone())),
-        file("etcd/peer", both(etcd)),
-        file(
-            "etcd/healthcheck-client",
-            LeafSpec::client("kube-etcd-healthcheck-client", Some("system:masters"), Signer::EtcdCa),
-        ),
         conf("admin.conf", "kubernetes-admin", Some(admins)),
         conf("controller-manager.conf", "system:kube-controller-manager", None),
         conf("scheduler.conf", "system:kube-scheduler", None),
     ];
+    if world.config.etcd == 0 {
+        places.extend(member);
+    }
     if world.config.kubernetes.minor >= 29 && index == 0 {
         places.push(conf(
             "super-admin.conf",
@@ -196,8 +202,12 @@ fn put_leaf(world: &mut World, index: usize, path: &str, kubeconfig: bool, leaf:
 /// What a master has besides, as of `kubeadm init`.
 pub(super) fn put_master_files(world: &mut World, index: usize, story: &Story) -> Result<(), LabError> {
     put_leaves(world, index, story.in_use)?;
-    let external = world.config.external_ca;
-    let address = world.nodes[index].address.clone();
+    let (external, elsewhere) = (world.config.external_ca, world.config.etcd > 0);
+    let manifests: Vec<(&str, String)> = COMPONENTS
+        .into_iter()
+        .filter(|c| *c != "etcd" || !elsewhere)
+        .map(|c| (c, manifest_text(c, &flags(world, index, c))))
+        .collect();
     let pki = [
         ("ca", &world.pki.ca),
         ("etcd/ca", &world.pki.etcd),
@@ -214,17 +224,18 @@ pub(super) fn put_master_files(world: &mut World, index: usize, story: &Story) -
             Content::CaCertificate(Arc::clone(authority)),
             story.created,
         );
-        if !external {
+        let absent = external || (elsewhere && name == "etcd/ca");
+        if !absent {
             files.put(key, Content::CaKey(Arc::clone(authority)), story.created);
         }
     }
     let files = &mut world.nodes[index].files;
-    for component in COMPONENTS {
-        files.put(
-            manifest(component),
-            Content::Text(manifest_text(component, &address)),
-            story.created,
-        );
+    for (component, text) in manifests {
+        files.put(manifest(component), Content::Text(text), story.created);
+    }
+    if world.config.haproxy {
+        let text = Content::Text(manifest_text(HAPROXY, &[]));
+        files.put(manifest(HAPROXY), text, story.created);
     }
     if world.config.kube_vip {
         let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: kube-vip\n  namespace: kube-system\nspec:\n  containers:\n  - args:\n    - manager\n    \
@@ -253,14 +264,23 @@ pub(super) fn kubeadm_config(cert_dir: &str, validity_days: i64) -> String {
     )
 }
 
-fn manifest_text(component: &str, address: &str) -> String {
-    let flag = if component == "kube-apiserver" {
-        format!("    - --advertise-address={address}\n")
-    } else {
-        String::new()
-    };
+/// What a component is told on its command line, as far as anybody reads it.
+fn flags(world: &World, index: usize, component: &str) -> Vec<String> {
+    if component != "kube-apiserver" {
+        return Vec::new();
+    }
+    let mut flags = vec![format!("--advertise-address={}", world.nodes[index].address)];
+    let servers = etcd_files::servers(&world.config);
+    if !servers.is_empty() {
+        flags.push(format!("--etcd-servers={}", servers.join(",")));
+    }
+    flags
+}
+
+pub(super) fn manifest_text(component: &str, flags: &[String]) -> String {
+    let flags: String = flags.iter().map(|f| format!("    - {f}\n")).collect();
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata:\n  labels:\n    component: {component}\n    tier: control-plane\n  name: {component}\n  \
-         namespace: kube-system\nspec:\n  containers:\n  - command:\n    - {component}\n{flag}    name: {component}\n  hostNetwork: true\n"
+         namespace: kube-system\nspec:\n  containers:\n  - command:\n    - {component}\n{flags}    name: {component}\n  hostNetwork: true\n"
     )
 }

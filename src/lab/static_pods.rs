@@ -50,7 +50,7 @@ fn identity(node: &Node, component: &str, salt: u32) -> String {
 
 fn serving(node: &Node, component: &str) -> Option<Arc<Leaf>> {
     match component {
-        "kube-apiserver" => node.files.leaf(&node.pki("apiserver.crt")),
+        "kube-apiserver" => node.files.leaf(&super::listens::api_certificate(node)),
         "etcd" => node.files.leaf(&node.pki("etcd/server.crt")),
         _ => None,
     }
@@ -107,11 +107,27 @@ pub(super) fn crash(node: &mut Node, moment: &Moment) {
     }
 }
 
+/// How long a component lives that ends at every start.
+const SHORT_LIFE: Millis = 4000;
+
+/// A crash loop at its quickest: there is always a container, and always a new one.
+pub(super) fn relaunch(node: &mut Node, moment: &Moment, component: &str) {
+    let old = node
+        .container(component)
+        .is_some_and(|c| moment.now - c.started >= SHORT_LIFE);
+    if old {
+        node.containers.retain(|c| c.component != component);
+        start(node, moment, component);
+    }
+}
+
 /// The manifests of a kubeadm master.
 pub(super) const COMPONENTS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 
 /// A static pod beside them, where the endpoint is a virtual address.
 pub(super) const KUBE_VIP: &str = "kube-vip";
+/// A static pod that is none of kubeadm's, and holds no certificate.
+pub(super) const HAPROXY: &str = "haproxy";
 /// Where a run parks manifests.
 pub(super) const PARKED: &str = "/etc/kubernetes/certfleet-parked";
 

@@ -1,12 +1,12 @@
 //! The fleet from above: what tests assert and `demo` shows.
 
-use crate::model::HostName;
+use crate::model::{HostName, Role, RuntimeKind};
 
 use super::calico::PodState;
 use super::config::CalicoTrouble;
 use super::fleet::is_master;
 use super::node::{KUBELET_CLIENT, Node};
-use super::static_pods::{COMPONENTS, KUBE_VIP};
+use super::static_pods::{COMPONENTS, HAPROXY, KUBE_VIP};
 use super::world::World;
 
 /// A snapshot.
@@ -30,16 +30,20 @@ pub struct NodeStatus {
     pub connected: bool,
     /// `/readyz` of the API server here; `None` on workers.
     pub api_ready: Option<bool>,
-    /// This etcd member sees a majority; `None` on workers.
+    /// This etcd member sees a majority; `None` where there is none.
     pub etcd_healthy: Option<bool>,
     /// Every process uses the certificate that lies on disk.
     pub served_is_disk: bool,
     /// Every certificate on disk is within its validity.
     pub disk_valid: bool,
+    /// A static pod that is none of kubeadm's runs as before; stopping docker without live-restore ends it, too.
+    pub bystander_kept: bool,
     /// The run that left the node cordoned.
     pub cordoned_by: Option<String>,
     /// Container ids of the control plane, by name.
     pub containers: Vec<(String, String)>,
+    /// How many of them there are when all is well.
+    pub components: usize,
 }
 
 impl LabStatus {
@@ -97,7 +101,8 @@ impl LabStatus {
 
 impl NodeStatus {
     fn of(world: &World, node: &Node) -> Self {
-        let master = is_master(node);
+        let (master, alone) = (is_master(node), node.role == Role::Etcd);
+        let member = world.is_member(node);
         let moment = world.moment();
         let wall = node.wall(&moment);
         let api_ready = moment.apis.iter().any(|a| a.master == node.index && a.ready);
@@ -106,17 +111,31 @@ impl NodeStatus {
         let current = node.files.leaf(KUBELET_CLIENT).map(|l| l.serial);
         let earlier = |path: &str, serial| path.contains("/kubelet-client-2") && Some(serial) != current;
         let leaves = leaves.chain(node.files.below(&node.cert_dir));
+        // Copies of admin.conf that people and programs use.
+        let copies = ["/root", "/home", "/opt"].map(|folder| node.files.below(folder));
+        let leaves = leaves.chain(copies.into_iter().flatten());
+        // What `certificate rotate` has moved away lies in tls-TIME.
+        let ranchers = node
+            .files
+            .below("/var/lib/rancher")
+            .filter(|(path, _)| !path.contains("/tls-"));
+        let leaves = leaves.chain(ranchers);
         let disk_valid = leaves
             .filter_map(|(path, f)| f.content.leaf().filter(|l| !earlier(path, l.serial)))
             .all(|leaf| leaf.valid(wall));
         Self {
             host: node.name.clone(),
-            ready: world.node_ready(node),
-            connected: node.kubelet.as_ref().is_some_and(|k| k.connection.is_some()),
+            ready: alone || world.node_ready(node),
+            connected: match &node.rancher {
+                Some(own) => own.connected(),
+                None => node.kubelet.as_ref().is_some_and(|k| alone || k.connection.is_some()),
+            },
             api_ready: master.then_some(api_ready),
-            etcd_healthy: master.then(|| world.member_healthy(node)),
+            etcd_healthy: member.then(|| world.member_healthy(node)),
             served_is_disk: served_is_disk(node),
-            disk_valid: disk_valid && node.files.leaf(KUBELET_CLIENT).is_some(),
+            disk_valid: disk_valid && (alone || node.rancher.is_some() || node.files.leaf(KUBELET_CLIENT).is_some()),
+            components: if master { 3 } else { 0 } + usize::from(member),
+            bystander_kept: bystander_kept(world, node),
             cordoned_by: world.closed.get(&node.index).and_then(|c| c.by.clone()),
             containers: node
                 .containers
@@ -138,12 +157,13 @@ impl NodeStatus {
                 "a process uses another certificate than the one on disk",
             ),
             (self.disk_valid, "a certificate on disk is not valid"),
+            (self.bystander_kept, "haproxy was ended, and had no part in it"),
             (
                 self.cordoned_by.is_none(),
                 "the node has the mark of a run that cordoned it",
             ),
             (
-                self.api_ready.is_none() || self.containers.len() == 4,
+                self.containers.len() == self.components,
                 "a control-plane container is missing",
             ),
         ];
@@ -152,9 +172,18 @@ impl NodeStatus {
     }
 }
 
+fn bystander_kept(world: &World, node: &Node) -> bool {
+    let Some(before) = world.bystanders.get(&node.name) else {
+        return true;
+    };
+    let ends_with_its_runtime = node.runtime == RuntimeKind::Docker && !node.live_restore;
+    node.container(HAPROXY)
+        .is_some_and(|now| now.id == *before || ends_with_its_runtime)
+}
+
 fn served_is_disk(node: &Node) -> bool {
     let on_disk = |component: &str| match component {
-        "kube-apiserver" => node.files.leaf(&node.pki("apiserver.crt")),
+        "kube-apiserver" => node.files.leaf(&super::listens::api_certificate(node)),
         "kube-controller-manager" => node.files.leaf("/etc/kubernetes/controller-manager.conf"),
         "kube-scheduler" => node.files.leaf("/etc/kubernetes/scheduler.conf"),
         KUBE_VIP => node.files.leaf("/etc/kubernetes/admin.conf"),

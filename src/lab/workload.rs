@@ -1,6 +1,6 @@
 //! Pods that people run, and nodes that are closed to them.
 
-use crate::model::HostName;
+use crate::model::{HostName, Role};
 
 use super::calico::{Owner, Pod, PodState};
 use super::clock::{DAY, Millis};
@@ -43,6 +43,7 @@ pub(super) fn add_workload(world: &mut World) {
             namespace: "shop",
             label: ("app", format!("web-{number}")),
             app: format!("web-{number}"),
+            agent: false,
             owner: Owner::Deployment,
             node,
             created,
@@ -58,11 +59,9 @@ impl World {
     /// Where evicted pods can go: Ready and open workers other than this one.
     fn other_node(&self, than: usize) -> Option<usize> {
         let open = |i: &usize| !self.closed.get(i).is_some_and(|c| c.cordoned);
-        let workers = self.config.masters..self.nodes.len();
-        workers
-            .into_iter()
-            .filter(open)
-            .find(|i| *i != than && self.node_ready(&self.nodes[*i]))
+        let workers = self.nodes.iter().filter(|n| n.role == Role::Worker);
+        let ready = workers.filter(|n| n.index != than && self.node_ready(n));
+        ready.map(|n| n.index).find(open)
     }
 
     /// Pods of a node that draining has to do with: those of no node and no `DaemonSet`.

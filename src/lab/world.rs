@@ -18,7 +18,7 @@ use super::pki::{LabError, Leaf, LeafSpec, Pki, Signer};
 use super::rng::Rng;
 use super::serving_requests::ServingRequest;
 use super::workload::Closed;
-use super::{kubelet, static_pods, units};
+use super::{kubelet, rancher, static_pods, units};
 
 /// A state-changing command that was run on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,12 @@ pub(super) struct World {
     pub(super) alarms: Vec<Alarm>,
     pub(super) history: Vec<HistoryItem>,
     pub(super) faults: FaultPlan,
+    /// The secret `k3s-serving` or `rke2-serving`: the listener's certificate, shared by all servers.
+    pub(super) serving_secret: Option<Arc<Leaf>>,
+    /// Containers that nobody has a reason to end, by host: those of [`static_pods::HAPROXY`].
+    pub(super) bystanders: BTreeMap<HostName, String>,
+    /// What calico-node and typha know each other by: `typha-certs` and `node-certs`.
+    pub(super) typha: Option<Arc<Leaf>>,
     /// Requests of kubelets for serving certificates, as objects of the API.
     pub(super) csr_objects: Vec<ServingRequest>,
     /// Kubelets that wait for the approval of their serving certificate.
@@ -98,7 +104,7 @@ impl World {
             master: node.index,
             container: container.id.clone(),
             serving: Arc::clone(container.serving.as_ref()?),
-            ready: contact && self.member_healthy(node),
+            ready: contact && self.has_etcd(node),
             wall: self.clock.wall(self.now + node.offset),
         })
     }
@@ -111,9 +117,17 @@ impl World {
         self.connect_etcd();
         self.connect_apis();
         let moment = self.moment();
+        if self.config.distribution.is_some() {
+            (0..self.nodes.len()).for_each(|index| rancher::tick(self, index, &moment));
+            return;
+        }
         for node in &mut self.nodes {
             reload_api(node, &moment);
             static_pods::crash(node, &moment);
+            let name = node.name.to_string();
+            for (_, component) in self.config.looping.iter().filter(|(h, _)| *h == name) {
+                static_pods::relaunch(node, &moment, component);
+            }
             let index = node.index;
             let cni_broken = self.pods.iter().any(|p| p.node == index && p.breaks_cni());
             kubelet::tick(node, &moment, cni_broken);
@@ -158,19 +172,58 @@ impl World {
 
     /// Size of the etcd cluster.
     pub(super) fn members(&self) -> usize {
-        self.nodes.iter().filter(|n| n.role == Role::ControlPlane).count()
+        self.nodes.iter().filter(|n| self.is_member(n)).count()
+    }
+
+    /// A member of etcd belongs on the host, whether it runs or not.
+    pub(super) fn is_member(&self, node: &Node) -> bool {
+        node.role
+            == if self.config.etcd > 0 {
+                Role::Etcd
+            } else {
+                Role::ControlPlane
+            }
+    }
+
+    /// The etcd that this master's API server uses has its quorum.
+    fn has_etcd(&self, master: &Node) -> bool {
+        self.servers_of(master).any(|n| self.member_healthy(n))
+    }
+
+    /// The hosts whose etcd this master's API server may use: its own, or all that are elsewhere.
+    fn servers_of<'a>(&'a self, master: &Node) -> impl Iterator<Item = &'a Node> {
+        let (index, elsewhere) = (master.index, self.config.etcd > 0);
+        self.nodes.iter().filter(move |n| {
+            if elsewhere {
+                n.role == Role::Etcd
+            } else {
+                n.index == index
+            }
+        })
+    }
+
+    /// Whether an etcd listens for this master's API server, and whether one shows it a certificate that is valid there.
+    fn etcd_seen_from(&self, master: &Node) -> (bool, bool) {
+        let wall = self.clock.wall(self.now + master.offset);
+        let up = |n: &&Node| {
+            n.container("etcd")
+                .is_some_and(|c| self.now >= c.started + self.config.timings.etcd_up)
+        };
+        let valid = |n: &Node| {
+            n.files
+                .leaf(&n.pki("etcd/server.crt"))
+                .is_some_and(|leaf| leaf.valid(wall))
+        };
+        let mut servers = self.servers_of(master).filter(up).peekable();
+        (servers.peek().is_some(), servers.any(valid))
     }
 
     /// An API server without etcd tries to connect: etcd's server certificate and its own client certificate must do.
     fn connect_apis(&mut self) {
         let (now, clock) = (self.now, self.clock);
-        for node in &mut self.nodes {
+        let seen: Vec<(bool, bool)> = self.nodes.iter().map(|n| self.etcd_seen_from(n)).collect();
+        for (node, (etcd_up, server_valid)) in self.nodes.iter_mut().zip(seen) {
             let wall = clock.wall(now + node.offset);
-            let etcd_up = node
-                .container("etcd")
-                .is_some_and(|c| now >= c.started + self.config.timings.etcd_up);
-            let server = node.files.leaf(&node.pki("etcd/server.crt"));
-            let server_valid = server.is_some_and(|leaf| leaf.valid(wall));
             let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
                 continue;
             };
@@ -212,7 +265,7 @@ impl World {
     fn pod_ready(&mut self, index: usize) {
         let pod = &mut self.pods[index];
         pod.state = PodState::Ready { since: self.now };
-        if pod.app == "calico-node" {
+        if pod.agent && self.config.cni.writes_a_token() {
             let (node, expires) = (
                 pod.node,
                 super::clock::shift(self.clock.wall(self.now), super::clock::DAY),
@@ -339,7 +392,7 @@ fn reload_api(node: &mut Node, moment: &Moment) {
     if node.kube.minor < 17 {
         return;
     }
-    let leaf = node.files.leaf(&node.pki("apiserver.crt"));
+    let leaf = node.files.leaf(&super::listens::api_certificate(node));
     let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
         return;
     };

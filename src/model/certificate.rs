@@ -111,6 +111,34 @@ pub const RENEWABLE: [&str; 11] = [
     "super-admin.conf",
 ];
 
+/// Where kubeadm keeps what a server or a client of the control plane loads, below its certificate directory.
+const PLACES: [(&str, &str); 7] = [
+    ("apiserver", "apiserver.crt"),
+    ("apiserver-kubelet-client", "apiserver-kubelet-client.crt"),
+    ("front-proxy-client", "front-proxy-client.crt"),
+    ("apiserver-etcd-client", "apiserver-etcd-client.crt"),
+    ("etcd-server", "etcd/server.crt"),
+    ("etcd-peer", "etcd/peer.crt"),
+    ("etcd-healthcheck-client", "etcd/healthcheck-client.crt"),
+];
+
+impl CertificateFact {
+    /// A file that a flag of its component names and that is not kubeadm's (`--tls-cert-file=/etc/ssl/api.crt`): kubeadm
+    /// does not renew it, and somebody else's CA may have signed it.
+    pub fn is_own(&self) -> bool {
+        let place = PLACES.iter().find(|(name, _)| *name == self.name);
+        place.is_some_and(|(_, place)| !self.path.strip_suffix(place).is_some_and(|head| head.ends_with('/')))
+    }
+}
+
+/// What kubeadm has the CA of etcd sign, in its own order.
+pub const SIGNED_BY_ETCD: [&str; 4] = [
+    "apiserver-etcd-client",
+    "etcd-healthcheck-client",
+    "etcd-peer",
+    "etcd-server",
+];
+
 /// What a certificate was before a change: the other half of "has it really been renewed".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateBefore {
@@ -132,5 +160,28 @@ impl CertificateFact {
             not_after: x509.not_after,
             not_before: Some(x509.not_before),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_elsewhere_is_not_kubeadms_wherever_its_directory_is() {
+        let own = |name: &str, path: &str| {
+            let fact = CertificateFact {
+                name: name.to_owned(),
+                path: path.to_owned(),
+                state: CertificateState::Missing,
+                modified: None,
+                key: KeyMatch::Unknown,
+            };
+            fact.is_own()
+        };
+        assert!(own("apiserver", "/etc/ssl/api.crt") && own("etcd-server", "/etc/etcd/server-cert.pem"));
+        assert!(own("apiserver", "/etc/ssl/my-apiserver.crt"));
+        assert!(!own("apiserver", "/srv/pki/apiserver.crt") && !own("etcd-server", "/srv/pki/etcd/server.crt"));
+        assert!(!own("admin.conf", "/root/admin.conf") && !own("kubelet-serving", "/etc/ssl/kubelet.crt"));
     }
 }

@@ -46,6 +46,9 @@ pub enum ProbeSpec {
     Pods,
     /// The control-plane containers run, and none of them is one that ran before.
     StaticPods,
+    /// This port of the host serves a valid certificate, and another one than before the run where that is known: what
+    /// k3s and RKE2 are asked, whose certificates have no files that kubeadm knows.
+    Served { port: u16 },
     /// controller-manager and scheduler of this master say that they are well.
     ComponentHealth,
 }
@@ -64,6 +67,7 @@ impl ProbeSpec {
             ProbeSpec::Nodes => "nodes",
             ProbeSpec::Pods => "pods",
             ProbeSpec::StaticPods => "static-pods",
+            ProbeSpec::Served { .. } => "served",
             ProbeSpec::ComponentHealth => "component-health",
         }
     }

@@ -24,6 +24,20 @@ pub struct LiveFacts {
     /// Kubelets that wait for somebody to approve their serving certificate; the same master answers.
     #[serde(default)]
     pub requests: Option<Health>,
+    /// Servers of an etcd that no host of the inventory runs, as this master's API server is told to use them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub etcd_elsewhere: Vec<ServedElsewhere>,
+}
+
+/// A server that is not ours: only looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServedElsewhere {
+    /// `10.0.0.31:2379`
+    pub place: String,
+    pub health: Health,
+    /// When the certificate that it shows ends; `None`: it showed none.
+    pub until: Option<Timestamp>,
 }
 
 /// What draining must know of a Node.

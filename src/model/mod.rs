@@ -30,7 +30,7 @@ pub use gate::{Gate, ProbeSpec};
 pub use host::{BecomeSettings, Host, KubernetesSettings, Role, SshSettings};
 pub use ids::{HostName, RunId};
 pub use inventory::Inventory;
-pub use live::{CertificateInUse, Health, LiveFacts, NodeObject, Use};
+pub use live::{CertificateInUse, Health, LiveFacts, NodeObject, ServedElsewhere, Use};
 pub use outcome::{Outcome, SkipReason};
 pub use playbook::{Operation, Phase, Playbook};
 pub use selector::Selector;

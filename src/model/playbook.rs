@@ -48,7 +48,7 @@ impl Playbook {
     #[must_use]
     pub fn forced(mut self) -> Self {
         for step in self.phases.iter_mut().flat_map(|p| &mut p.steps) {
-            if let Operation::RenewCertificates { force, .. } = step {
+            if let Operation::RenewCertificates { force, .. } | Operation::ReissueEtcdCertificates { force } = step {
                 *force = true;
             }
         }
@@ -81,6 +81,10 @@ pub struct Phase {
     /// `when: needed` in the file: steps that the facts show to be needless are skipped, each with the reason.
     #[serde(default)]
     pub only_needed: bool,
+    /// `one-by-one: when-healthy` in the file: where every server of k3s or RKE2 is well and the others are a quorum, one host at
+    /// a time and without an outage, whatever `max_parallel` and `outage_accepted` say.
+    #[serde(default)]
+    pub one_by_one: bool,
     /// Hosts that may fail before the run stops; a master's failure always stops it.
     pub max_failures: Share,
     /// `outage: accepted` in the file.
@@ -155,6 +159,12 @@ pub enum Operation {
         #[serde(default)]
         force: bool,
     },
+    /// Have the certificates that etcd's CA signs made anew where its key is on another host.
+    ReissueEtcdCertificates {
+        /// Also those that are fresh already.
+        #[serde(default)]
+        force: bool,
+    },
     /// Start or stop a systemd unit. `runtime` means the container runtime found on the host, `kubelet` its kubelet unit.
     Service { unit: String, state: ServiceState },
     /// Stop the control-plane containers, so that new processes load the new files. Needs a stopped kubelet.
@@ -181,6 +191,9 @@ pub enum Operation {
         command: String,
         /// A read-only check; exit status 0 means there is nothing to do.
         unless: Option<String>,
+        /// Done when this port serves another certificate than before the run, and a valid one.
+        #[serde(default)]
+        done_when_served: Option<u16>,
         #[serde(with = "duration")]
         timeout: Duration,
         /// Run as the login user instead of root.
@@ -200,6 +213,7 @@ impl Operation {
         match self {
             Operation::Backup => "backup",
             Operation::RenewCertificates { .. } => "renew-certificates",
+            Operation::ReissueEtcdCertificates { .. } => "reissue-etcd-certificates",
             Operation::Service { .. } => "service",
             Operation::RecycleStaticPods => "recycle-static-pods",
             Operation::ReissueKubeletClient => "reissue-kubelet-client",

@@ -92,12 +92,34 @@ pub const PRUNE_BACKUPS: Script = Script {
 /// The node's half of a new client certificate for its kubelet: key and request, installation.
 pub const KUBELET_CLIENT: Script = Script {
     name: "kubelet-client",
-    text: include_str!("scripts/kubelet-client.sh"),
+    text: concat!(
+        include_str!("scripts/exchange.sh"),
+        include_str!("scripts/kubelet-client.sh")
+    ),
 };
 /// The master's half: signs the request with ca.key.
 pub const SIGN_KUBELET_CLIENT: Script = Script {
     name: "sign-kubelet-client",
-    text: include_str!("scripts/sign-kubelet-client.sh"),
+    text: concat!(
+        include_str!("scripts/sign.sh"),
+        include_str!("scripts/sign-kubelet-client.sh")
+    ),
+};
+/// The half of a host whose certificates are signed by etcd's CA elsewhere: keys and requests, installation.
+pub const ETCD_CERTIFICATES: Script = Script {
+    name: "etcd-certificates",
+    text: concat!(
+        include_str!("scripts/exchange.sh"),
+        include_str!("scripts/etcd-certificates.sh")
+    ),
+};
+/// The half of the host that holds the key of etcd's CA: signs the requests.
+pub const SIGN_ETCD_CERTIFICATES: Script = Script {
+    name: "sign-etcd-certificates",
+    text: concat!(
+        include_str!("scripts/sign.sh"),
+        include_str!("scripts/sign-etcd-certificates.sh")
+    ),
 };
 /// Gives copies of admin.conf the renewed certificate.
 pub const REFRESH_COPIES: Script = Script {
@@ -117,7 +139,7 @@ pub const COMPONENT_HEALTH: Script = Script {
 };
 
 /// All scripts, for tests that hold each of them to the same rules.
-pub const ALL: [&Script; 17] = [
+pub const ALL: [&Script; 19] = [
     &FACTS,
     &READ_CERTIFICATES,
     &CONTAINERS,
@@ -131,6 +153,8 @@ pub const ALL: [&Script; 17] = [
     &RESTORE,
     &KUBELET_CLIENT,
     &SIGN_KUBELET_CLIENT,
+    &ETCD_CERTIFICATES,
+    &SIGN_ETCD_CERTIFICATES,
     &REFRESH_COPIES,
     &PRUNE_BACKUPS,
     &DRAIN,

@@ -1,6 +1,9 @@
 //! What sort of cluster a host belongs to: who made it, where its etcd is, what an earlier run left behind.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::host::Role;
 
 /// Facts that only some clusters have; empty on the usual one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,12 +16,66 @@ pub struct ShapeFacts {
     pub kubeadm_config: Option<String>,
     /// `k3s` or `rke2`: Kubernetes that kubeadm did not make.
     pub distribution: Option<String>,
+    /// SHA-256 of the public keys in ca.crt, lower-case hex: the cluster's authority, as this host has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authority: Vec<String>,
+    /// The same of the authority in kubelet.conf: whom this kubelet believes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub believes: Vec<String>,
+    /// What k3s or RKE2 served on its ports ([`ShapeFacts::ports`]) when the host was asked; a port that showed nothing
+    /// has no entry.
+    #[serde(default)]
+    pub served: Vec<ServedFacts>,
+}
+
+/// The certificate behind a port of 127.0.0.1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServedFacts {
+    pub port: u16,
+    /// SHA-256 of the DER, lower-case hex.
+    pub sha256: String,
+    pub not_after: Timestamp,
 }
 
 /// Where manifests wait while the kubelet ends what they described: beside the directory that it reads, never below it.
 pub const PARKED: &str = "/etc/kubernetes/certfleet-parked";
 
 impl ShapeFacts {
+    /// The kubelet believes none of the authorities of these masters: it has a connection from before, or none. What is not
+    /// known on either side is no disbelief.
+    pub fn disbelieves<'a>(&self, masters: impl IntoIterator<Item = &'a ShapeFacts>) -> bool {
+        let theirs: Vec<&String> = masters.into_iter().flat_map(|m| &m.authority).collect();
+        !theirs.is_empty() && !self.believes.is_empty() && !self.believes.iter().any(|key| theirs.contains(&key))
+    }
+
+    /// The unit in which all of Kubernetes runs on a host of k3s or RKE2 (get.k3s.io, get.rke2.io).
+    pub fn unit(&self, role: Role) -> Option<&'static str> {
+        match (self.distribution.as_deref()?, role) {
+            ("k3s", Role::Worker) => Some("k3s-agent.service"),
+            ("k3s", _) => Some("k3s.service"),
+            ("rke2", Role::Worker) => Some("rke2-agent.service"),
+            ("rke2", _) => Some("rke2-server.service"),
+            _ => None,
+        }
+    }
+
+    /// Where k3s or RKE2 serves TLS on a host: the kubelet everywhere; on servers the API, and the port at which RKE2's
+    /// agents register (k3s has both on 6443).
+    pub fn ports(&self, role: Role) -> &'static [u16] {
+        match (self.distribution.as_deref(), role) {
+            (Some("k3s" | "rke2"), Role::Worker) => &[10250],
+            (Some("k3s"), _) => &[6443, 10250],
+            (Some("rke2"), _) => &[6443, 9345, 10250],
+            _ => &[],
+        }
+    }
+
+    /// What was served on a port.
+    pub fn served_on(&self, port: u16) -> Option<&ServedFacts> {
+        self.served.iter().find(|s| s.port == port)
+    }
+
     /// The API servers of this host use an etcd that does not run on it.
     pub fn etcd_is_elsewhere(&self) -> bool {
         let local = |url: &String| {
@@ -33,6 +90,20 @@ impl ShapeFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kubelet_believes_one_of_the_masters_authorities_or_it_is_not_known() {
+        let of = |authority: &[&str], believes: &[&str]| ShapeFacts {
+            authority: authority.iter().map(|k| (*k).to_owned()).collect(),
+            believes: believes.iter().map(|k| (*k).to_owned()).collect(),
+            ..ShapeFacts::default()
+        };
+        let masters = [of(&["new"], &[]), of(&["new"], &[])];
+        let lost = |believes: &[&str]| of(&[], believes).disbelieves(&masters);
+        assert!(lost(&["old"]));
+        assert!(!lost(&["old", "new"]), "a bundle, while the authority is replaced");
+        assert!(!lost(&[]) && !of(&[], &["old"]).disbelieves(&[]));
+    }
 
     #[test]
     fn a_stacked_master_asks_itself() {

@@ -11,18 +11,21 @@ use super::types::fill;
 
 /// Stands for the node's name in the commands of [`Relay`], so that hosts that do the same look the same in a plan.
 pub const NODE_PLACEHOLDER: &str = "{node}";
-/// Stands for the request that the node made, and for the name of a request that the API server keeps.
+/// Stands for the requests that the node made, and for the name of a request that the API server keeps.
 pub const REQUEST_PLACEHOLDER: &str = "{request}";
-/// Stands for the certificate that the signer made.
+/// Stands for the certificates that the signer made.
 pub const CERTIFICATE_PLACEHOLDER: &str = "{certificate}";
 
-/// A certificate for a key that never leaves its node: asked for there, signed elsewhere, installed there.
+/// Certificates for keys that never leave their node: asked for there, signed elsewhere, installed there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Relay {
-    /// Name of the Node object.
+    /// What [`NODE_PLACEHOLDER`] stands for: the name of the Node object. Empty where the commands do not need it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub node: String,
-    /// The master that signs.
+    /// Whom each certificate is for, as in `X509Facts`; requests and certificates come in this order.
+    pub subjects: Vec<String>,
+    /// The host that signs.
     pub signer: HostName,
     /// On the node: makes key and request.
     pub request: Command,
@@ -32,6 +35,10 @@ pub struct Relay {
     pub install: Command,
     /// On the node, when the certificate does not come: nothing of the request stays.
     pub discard: Command,
+    /// How the node is left then, for a person.
+    pub otherwise: String,
+    /// Where it is written how to do it by hand.
+    pub guide: String,
 }
 
 impl Relay {
@@ -40,12 +47,12 @@ impl Relay {
         self.filled(&self.request, "", "")
     }
 
-    /// The signature of a request (base64 of its DER).
+    /// The signature of requests (base64 of their DER, with commas between them).
     pub fn sign_command(&self, request: &str) -> Command {
         self.filled(&self.sign, request, "")
     }
 
-    /// The installation of a certificate (base64 of its DER).
+    /// The installation of certificates (base64 of their DER, with commas between them).
     pub fn install_command(&self, certificate: &str) -> Command {
         self.filled(&self.install, "", certificate)
     }

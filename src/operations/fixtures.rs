@@ -32,10 +32,18 @@ pub(crate) fn context() -> RunContext<'static> {
     }
 }
 
+/// As kubeadm lays them out.
+fn path(name: &str) -> String {
+    match name.strip_prefix("etcd-") {
+        Some(member) => format!("/etc/kubernetes/pki/etcd/{member}.crt"),
+        None => format!("/etc/kubernetes/pki/{name}.crt"),
+    }
+}
+
 pub(crate) fn certificate(name: &str, key: KeyMatch) -> CertificateFact {
     CertificateFact {
         name: name.to_owned(),
-        path: format!("/etc/kubernetes/pki/{name}.crt"),
+        path: path(name),
         state: CertificateState::Present(Box::new(X509Facts {
             subject: format!("CN={name}"),
             issuer: "CN=kubernetes".to_owned(),

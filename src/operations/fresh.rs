@@ -64,7 +64,7 @@ fn left_percent(x509: &X509Facts, facts: &HostFacts, now: Timestamp) -> i128 {
 
 /// How long the certificate was meant to live. Many kubeadm releases copy notBefore from the CA, whatever the day: then
 /// the certificate itself does not tell, and kubeadm's year is taken.
-fn life(x509: &X509Facts, facts: &HostFacts) -> SignedDuration {
+pub(super) fn life(x509: &X509Facts, facts: &HostFacts) -> SignedDuration {
     let copied = facts
         .certificates
         .iter()

@@ -5,11 +5,13 @@ pub mod context;
 pub mod exchange;
 pub mod node_name;
 pub mod backup;
+pub mod etcd_ca;
 mod fresh;
 pub mod renew_certificates;
 pub mod service;
 pub mod recycle_static_pods;
 pub mod reissue_kubelet_client;
+pub mod reissue_etcd_certificates;
 pub mod approve_kubelet_serving;
 pub mod refresh_kubeconfig_copies;
 pub mod restore;
@@ -22,12 +24,21 @@ pub mod external_ca;
 #[cfg(test)]
 pub(crate) mod fixtures;
 
-use crate::model::{Host, HostFacts, Operation};
+use crate::model::{Host, HostFacts, Operation, Role};
 
 pub use exchange::{Cordon, NodeState, Relay, ServingApproval};
 pub use types::{
     Expect, OperationError, Planned, PodDeletion, PodQuery, Postcondition, RunContext, SkippedPart, fill_run_id,
 };
+
+/// Whether the operation means anything on such a host: a step that does not is no part of a plan.
+pub fn concerns(operation: &Operation, host: &Host, facts: &HostFacts) -> bool {
+    match operation {
+        Operation::ReissueEtcdCertificates { .. } => host.role != Role::Worker && etcd_ca::is_elsewhere(host, facts),
+        Operation::RefreshKubeconfigCopies => host.role != Role::Etcd,
+        _ => true,
+    }
+}
 
 /// Plans one operation on one host.
 ///
@@ -45,6 +56,9 @@ pub fn plan(
             let fresh_before = (!force).then_some(context.now);
             renew_certificates::plan(names, host, facts, fresh_before)
         }
+        Operation::ReissueEtcdCertificates { force } => {
+            Ok(reissue_etcd_certificates::plan(host, facts, context, *force))
+        }
         Operation::Service { unit, state } => service::plan(unit, *state, host, facts),
         Operation::RecycleStaticPods => recycle_static_pods::plan(host, facts, context),
         Operation::ReissueKubeletClient => Ok(reissue_kubelet_client::plan(host, facts, context)),
@@ -55,8 +69,15 @@ pub fn plan(
         Operation::Run {
             command,
             unless,
+            done_when_served,
             timeout,
             as_login_user,
-        } => Ok(run::plan(command, unless.as_deref(), *timeout, *as_login_user)),
+        } => {
+            let planned = run::plan(command, unless.as_deref(), *timeout, *as_login_user);
+            Ok(match done_when_served {
+                Some(port) => run::until_served(planned, *port, facts),
+                None => planned,
+            })
+        }
     }
 }

@@ -147,11 +147,14 @@ fn relay(host: &Host, node: &str, signer: &HostName, context: RunContext<'_>) ->
     let sign = [theirs.unwrap_or(pki), NODE_PLACEHOLDER, REQUEST_PLACEHOLDER];
     Relay {
         node: node.to_owned(),
+        subjects: vec![format!("O=system:nodes, CN=system:node:{node}")],
         signer: signer.clone(),
         request: node_command(&["request", pki, NODE_PLACEHOLDER]),
         sign: Command::script(&scripts::SIGN_KUBELET_CLIENT, sign).with_timeout(TIMEOUT),
         install: node_command(&["install", pki, NODE_PLACEHOLDER, &keep, CERTIFICATE_PLACEHOLDER]),
         discard: node_command(&["discard"]),
+        otherwise: "the kubelet's certificate is as it was; its kubelet cannot start with it".to_owned(),
+        guide: "docs/guide/recover-after-expiry.md".to_owned(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::model::facts::KubeVersion;
 use crate::model::playbook::CertificateNames;
 use crate::model::{CertificateFact, Command, Host, HostFacts, Role};
 
+use super::etcd_ca::{self, external_etcd, key_of};
 use super::fresh;
 use super::types::{Expect, OperationError, Planned, Postcondition, SkippedPart};
 
@@ -50,6 +51,8 @@ pub fn plan(
     if present.is_empty() {
         let why = if left_out.iter().any(|p| fresh::is_reason(&p.why)) {
             "every certificate is fresh already (`--force` renews all the same)"
+        } else if etcd_ca::is_elsewhere(host, facts) {
+            "etcd's CA signs what is on this host, and its key is on another"
         } else {
             "this host has none of the named certificates"
         };
@@ -79,7 +82,9 @@ pub fn plan(
 /// The names asked for, in kubeadm's order.
 fn wanted(names: &CertificateNames, host: &Host) -> Result<Vec<&'static str>, OperationError> {
     let CertificateNames::Only(only) = names else {
-        return Ok(RENEWABLE.to_vec());
+        // On an etcd host the others are nothing that could be missed.
+        let has = |name: &&str| host.role != Role::Etcd || etcd_ca::signs(name);
+        return Ok(RENEWABLE.into_iter().filter(has).collect());
     };
     if let Some(name) = only.iter().find(|n| !RENEWABLE.contains(&n.as_str())) {
         return Err(OperationError::UnknownName {
@@ -115,13 +120,19 @@ fn look<'a>(
     let Some(certificate) = facts.certificate(name) else {
         return Ok(Err(absent(name, host, facts)));
     };
+    if certificate.is_own() {
+        let why = format!("it is taken from {}, which kubeadm does not renew", certificate.path);
+        return Ok(Err(why));
+    }
     match &certificate.state {
         CertificateState::Missing => Ok(Err(absent(name, host, facts))),
-        CertificateState::Present(_) if is_etcd(name) && key_of("etcd-ca", facts) == Some(KeyMatch::Absent) => Ok(Err(
-            "external etcd: the key of its CA is not on this host, so it is renewed where that key is".to_owned(),
-        )),
-        CertificateState::Present(_) if is_etcd(name) && external_etcd(host, facts) => Ok(Err(
-            "external etcd: kubeadm does not manage this certificate here".to_owned(),
+        CertificateState::Present(_) if etcd_ca::signs(name) && key_of("etcd-ca", facts) == Some(KeyMatch::Absent) => {
+            Ok(Err(
+                "external etcd: the key of its CA is not on this host (`reissue-etcd-certificates`)".to_owned(),
+            ))
+        }
+        CertificateState::Present(_) if etcd_ca::signs(name) && external_etcd(host, facts) => Ok(Err(
+            "external etcd: kubeadm does not manage this certificate here (`reissue-etcd-certificates`)".to_owned(),
         )),
         CertificateState::Present(_) => Ok(Ok(certificate)),
         bad @ (CertificateState::Dangling(_) | CertificateState::Unreadable(_)) => {
@@ -139,30 +150,16 @@ fn look<'a>(
 fn absent(name: &str, host: &Host, facts: &HostFacts) -> String {
     match name {
         "super-admin.conf" => "only the node of `kubeadm init` has it, from v1.29 on".to_owned(),
-        etcd if is_etcd(etcd) && external_etcd(host, facts) => "external etcd: it has no file here".to_owned(),
+        etcd if etcd_ca::signs(etcd) && external_etcd(host, facts) => "external etcd: it has no file here".to_owned(),
         _ if host.role == Role::Etcd => "not part of an etcd-only host".to_owned(),
         _ => "MISSING: there is no such file on this host".to_owned(),
     }
 }
 
-fn is_etcd(name: &str) -> bool {
-    name.starts_with("etcd-") || name == "apiserver-etcd-client"
-}
-
-/// A master whose static pods are known and have no etcd among them.
-fn external_etcd(host: &Host, facts: &HostFacts) -> bool {
-    let known = facts.static_pods.iter().any(|p| p == "kube-apiserver");
-    host.role == Role::ControlPlane && known && !facts.static_pods.iter().any(|p| p == "etcd")
-}
-
-fn key_of(ca: &str, facts: &HostFacts) -> Option<KeyMatch> {
-    facts.certificate(ca).filter(|c| c.x509().is_some()).map(|c| c.key)
-}
-
 fn signer(name: &str) -> &'static str {
     match name {
         "front-proxy-client" => "front-proxy-ca",
-        etcd if is_etcd(etcd) => "etcd-ca",
+        etcd if etcd_ca::signs(etcd) => "etcd-ca",
         _ => "ca",
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Command, RunAs};
+use crate::model::{Command, HostFacts, RunAs};
 
 use super::types::{Expect, Planned, Postcondition};
 
@@ -22,6 +22,17 @@ pub fn plan(command: &str, unless: Option<&str>, timeout: Duration, as_login_use
         postcondition,
         Expect::ExitStatus,
     )
+}
+
+/// The same, done when the port serves another certificate than the facts know.
+pub fn until_served(planned: Planned, port: u16, facts: &HostFacts) -> Planned {
+    Planned {
+        postcondition: Postcondition::ServedAnew {
+            port,
+            before: facts.shape.served_on(port).cloned(),
+        },
+        ..planned
+    }
 }
 
 #[cfg(test)]

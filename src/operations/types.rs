@@ -9,6 +9,8 @@ use crate::model::certificate::CertificateBefore;
 use crate::model::gate::UnitState;
 use crate::model::{Command, HostName, RunId, RuntimeKind, SkipReason, duration};
 
+use crate::model::shape::ServedFacts;
+
 use super::exchange::{Cordon, NodeState, Relay, ServingApproval};
 
 pub use super::context::{Fleet, RunContext};
@@ -78,6 +80,8 @@ pub enum Postcondition {
     },
     /// This read-only command exits with 0.
     CommandSucceeds { command: Command },
+    /// The port serves a valid certificate, and another one than `before`; nothing can be told where that is not known.
+    ServedAnew { port: u16, before: Option<ServedFacts> },
     /// Nothing can be read back: a lost connection leaves the outcome unknown.
     None,
 }

@@ -93,7 +93,8 @@ impl<'a> Course<'a> {
         if !live.and_then(|l| l.node.as_ref()).is_some_and(Health::is_well) {
             return Err("its node is not Ready: nobody there would end a pod that is evicted".to_owned());
         }
-        let back = place_of_proof(self.input, drafts, at, host).ok_or_else(|| self.never_proven(drafts, at, host))?;
+        let back = proofs(self.input, drafts, at, host).first().copied();
+        let back = back.ok_or_else(|| self.never_proven(drafts, at, host))?;
         Ok(Way { node, speaker, back })
     }
 
@@ -138,8 +139,7 @@ impl<'a> Course<'a> {
             if self.drained.contains_key(&host.name) {
                 continue;
             }
-            let gated = |d: &Draft<'_>| d.is_busy(host) && self.input.playbook.phases[d.index].gate.is_some();
-            match drafts.iter().rposition(gated) {
+            match proofs(self.input, drafts, 0, host).last().copied() {
                 Some(back) => {
                     let planned = uncordon(&node.name, speaker);
                     let forecast = Some(format!("run {run} left it cordoned"));
@@ -206,15 +206,13 @@ fn api_away(input: &PlanInput<'_>, drafts: &[Draft<'_>], at: usize) -> Option<St
     away
 }
 
-/// The first phase from this one on with a gate, after which no unit of the host is stopped any more.
-fn place_of_proof(input: &PlanInput<'_>, drafts: &[Draft<'_>], from: usize, host: &Host) -> Option<usize> {
+/// The phases from this one on with a gate for the host, after which no unit of it is stopped any more.
+fn proofs(input: &PlanInput<'_>, drafts: &[Draft<'_>], from: usize, host: &Host) -> Vec<usize> {
     let mut down: BTreeSet<&str> = BTreeSet::new();
+    let mut found = Vec::new();
     for (position, draft) in drafts.iter().enumerate().skip(from) {
-        let mine = draft
-            .steps
-            .iter()
-            .filter(|s| s.host == host.name && s.planned.skip.is_none());
-        for step in mine {
+        let mine = draft.steps.iter();
+        for step in mine.filter(|s| s.host == host.name && s.planned.skip.is_none()) {
             match &step.planned.postcondition {
                 Postcondition::UnitsStopped { units } => down.extend(units.last().map(String::as_str)),
                 Postcondition::UnitState {
@@ -228,10 +226,10 @@ fn place_of_proof(input: &PlanInput<'_>, drafts: &[Draft<'_>], from: usize, host
         }
         let gated = input.playbook.phases[draft.index].gate.is_some();
         if down.is_empty() && gated && draft.is_busy(host) {
-            return Some(position);
+            found.push(position);
         }
     }
-    None
+    found
 }
 
 /// Before everything that the host does in the phase.

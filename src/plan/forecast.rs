@@ -32,7 +32,13 @@ pub(super) fn forecast_outage(input: &PlanInput<'_>, plan: &Plan) -> Option<Outa
         .sum();
     let touched = |role| touched(input, phases, role);
     let (masters, workers) = (touched(Role::ControlPlane) + touched(Role::Etcd), touched(Role::Worker));
-    let why = if masters > 0 {
+    let why = if masters > 0
+        && input
+            .reachable()
+            .any(|h| input.facts_of(h).shape.distribution.is_some())
+    {
+        WITH_SERVERS
+    } else if masters > 0 {
         WITH_MASTERS
     } else if phases.iter().flat_map(|p| &p.steps).any(|s| stops_a_runtime(input, s)) {
         WORKERS_ONLY
@@ -50,6 +56,8 @@ pub(super) fn forecast_outage(input: &PlanInput<'_>, plan: &Plan) -> Option<Outa
 }
 
 const WITH_MASTERS: &str = "on every master kubelet and container runtime are stopped before any is started again, so the API answers nobody in between";
+const WITH_SERVERS: &str =
+    "all servers are stopped and started together, so the API answers nobody until their etcd has its quorum again";
 const WORKERS_ONLY: &str = "their containers stop with the container runtime and start with it again";
 
 /// Hosts with something to do in these phases.
@@ -72,10 +80,11 @@ fn stops_a_runtime(input: &PlanInput<'_>, step: &PlannedStep) -> bool {
 }
 
 fn proves_the_api(phase: &PlannedPhase) -> bool {
-    phase
-        .gate
-        .as_ref()
-        .is_some_and(|g| g.probes.iter().any(|p| p.probe == ProbeSpec::ApiServer))
+    phase.gate.as_ref().is_some_and(|g| {
+        g.probes
+            .iter()
+            .any(|p| matches!(p.probe, ProbeSpec::ApiServer | ProbeSpec::Served { port: 6443 }))
+    })
 }
 
 /// Steps of one host, times the batches that follow each other.

@@ -59,13 +59,15 @@ pub(super) fn plan_gate(
 fn concerns(spec: &ProbeSpec, host: &Host, input: &PlanInput<'_>) -> bool {
     let facts = input.facts_of(host);
     match spec {
-        ProbeSpec::ApiServer | ProbeSpec::StaticPods | ProbeSpec::ComponentHealth => host.role == Role::ControlPlane,
+        ProbeSpec::ApiServer | ProbeSpec::ComponentHealth => host.role == Role::ControlPlane,
+        ProbeSpec::StaticPods => host.role != Role::Worker,
         ProbeSpec::Etcd => has_etcd(host, facts),
         ProbeSpec::Endpoint => endpoint::target(facts).is_some(),
         ProbeSpec::Nodes => host.role != Role::Etcd,
         ProbeSpec::Pods => input.speaker().is_some_and(|s| s.name == host.name),
         ProbeSpec::KubeletJournal
         | ProbeSpec::Unit { .. }
+        | ProbeSpec::Served { .. }
         | ProbeSpec::CertificatesOnDisk
         | ProbeSpec::CertificatesInUse => true,
     }
@@ -101,6 +103,9 @@ fn baseline(input: &PlanInput<'_>, place: Place<'_>, spec: &ProbeSpec, host: &Ho
             static_pods: facts.static_pods.clone(),
         },
         ProbeSpec::CertificatesOnDisk => renewed(host, steps),
+        ProbeSpec::Served { port } => Baseline::Served {
+            before: facts.shape.served_on(*port).cloned(),
+        },
         _ => Baseline::None,
     }
 }

@@ -2,6 +2,7 @@
 
 mod types;
 mod batch;
+mod in_turn;
 mod planner;
 mod needed;
 mod drain;

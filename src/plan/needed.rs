@@ -12,7 +12,12 @@ use super::planner::{Draft, PlanInput};
 use super::types::PlannedStep;
 
 /// Steps after which processes must load other files.
-const CHANGES_FILES: [&str; 3] = ["renew-certificates", "reissue-kubelet-client", "restore"];
+const CHANGES_FILES: [&str; 4] = [
+    "renew-certificates",
+    "reissue-etcd-certificates",
+    "reissue-kubelet-client",
+    "restore",
+];
 
 /// Steps that look after what a restart leaves behind; alone, they are done where something is known to wait for them.
 const AFTERWARDS: [&str; 2] = ["delete-pods", "approve-kubelet-serving"];
@@ -86,7 +91,7 @@ fn settle(step: &mut PlannedStep, verdict: Verdict) {
 struct Needs {
     changed: BTreeSet<HostName>,
     /// Masters and etcd hosts whose control plane must be started anew.
-    control_plane: BTreeMap<HostName, String>,
+    control_plane: BTreeMap<HostName, (Role, String)>,
     kubelet: BTreeMap<HostName, String>,
     runtime: BTreeMap<HostName, String>,
 }
@@ -126,7 +131,8 @@ impl Needs {
                 .clone()
                 .or_else(|| runtime.clone())
                 .or_else(|| control_plane(facts));
-            self.control_plane.extend(why.map(|w| (host.name.clone(), w)));
+            self.control_plane
+                .extend(why.map(|w| (host.name.clone(), (host.role, w))));
         }
         self.kubelet.extend(kubelet.map(|w| (host.name.clone(), w)));
         self.runtime.extend(runtime.map(|w| (host.name.clone(), w)));
@@ -161,11 +167,17 @@ impl Needs {
         }
     }
 
-    /// Its own need, or that of any master where all are restarted together.
+    /// Its own need, or that of any of its kind where all are restarted together.
     fn master(&self, host: &Host, one_by_one: bool) -> Option<&str> {
-        let own = self.control_plane.get(&host.name).map(String::as_str);
-        let any = || (!one_by_one && !self.control_plane.is_empty()).then_some("all masters are restarted together");
-        own.or_else(any)
+        if let Some((_, why)) = self.control_plane.get(&host.name) {
+            return Some(why);
+        }
+        let any = !one_by_one && self.control_plane.values().any(|(role, _)| *role == host.role);
+        any.then_some(if host.role == Role::Etcd {
+            "all etcd hosts are restarted together"
+        } else {
+            "all masters are restarted together"
+        })
     }
 }
 

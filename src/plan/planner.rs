@@ -13,6 +13,7 @@ use super::batch::batches;
 use super::drain;
 use super::forecast::forecast_outage;
 use super::gates::{Place, plan_gate};
+use super::in_turn;
 use super::lint;
 use super::lint::order_rules::quorum_to_keep;
 use super::lint::strategy_rules::rolling_cannot_work;
@@ -56,6 +57,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
         notes,
     };
     plan.outage = forecast_outage(input, &plan);
+    plan.notes.extend(in_turn::notes(input));
     plan.notes.extend(lint::lint(input, &plan));
     plan.notes.sort();
     plan.notes.dedup();
@@ -110,7 +112,9 @@ fn draft_phase<'a>(input: &PlanInput<'a>, index: usize, notes: &mut Vec<Note>) -
     }
     let mut steps = Vec::new();
     for host in &hosts {
-        for (number, operation) in phase.steps.iter().enumerate() {
+        let facts = input.facts_of(host);
+        let steps_here = phase.steps.iter().enumerate();
+        for (number, operation) in steps_here.filter(|(_, op)| crate::operations::concerns(op, host, facts)) {
             let context = input.context(index, number, host);
             match plan_step(input, phase, host, (number, operation), context) {
                 Ok(step) => steps.push(step),
@@ -147,11 +151,12 @@ fn finish_phase(input: &PlanInput<'_>, draft: Draft<'_>, spared: &BTreeSet<(usiz
     };
     let missing = input.missing(phase);
     let names = |hosts: &[&Host]| -> Vec<HostName> { hosts.iter().map(|h| h.name.clone()).collect() };
-    let mut cut = batches(&names(&busy), &phase.waves, phase.max_parallel);
+    let pace = in_turn::pace(input, phase);
+    let mut cut = batches(&names(&busy), &phase.waves, pace.most);
     cut.extend(Some(names(&idle)).filter(|i| !i.is_empty()));
     PlannedPhase {
         name: phase.name.clone(),
-        outage: phase.outage_accepted,
+        outage: pace.outage,
         max_failures: phase.max_failures.of(draft.hosts.len() + missing.len()),
         missing,
         quorum: quorum_to_keep(input, phase),

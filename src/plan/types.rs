@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::model::certificate::CertificateBefore;
 use crate::model::facts::ContainerFacts;
 use crate::model::gate::ProbeSpec;
+use crate::model::shape::ServedFacts;
 use crate::model::{HostName, Role, duration};
 use crate::operations::types::Planned;
 
@@ -125,6 +126,8 @@ pub enum Baseline {
     },
     /// The certificates as they were.
     Certificates { before: Vec<CertificateBefore> },
+    /// What the port served; `None`: it showed nothing.
+    Served { before: Option<ServedFacts> },
 }
 
 /// How long the API is expected to be away, and why that is expected.

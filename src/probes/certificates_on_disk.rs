@@ -137,6 +137,13 @@ pub fn judge(before: &[CertificateBefore], certificates: &[CertificateFact], now
     Verdict::all(verdicts)
 }
 
+/// As [`judge`], of these certificates alone: other steps may still have to renew the others.
+pub fn judge_only(before: &[CertificateBefore], certificates: &[CertificateFact], now: Timestamp) -> Verdict {
+    let named = |c: &&CertificateFact| before.iter().any(|b| b.name == c.name);
+    let certificates: Vec<CertificateFact> = certificates.iter().filter(named).cloned().collect();
+    judge(before, &certificates, now)
+}
+
 fn renewed(before: &CertificateBefore, certificates: &[CertificateFact]) -> Verdict {
     let name = &before.name;
     let fact = certificates.iter().find(|c| c.name == *name);

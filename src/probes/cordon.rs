@@ -122,7 +122,12 @@ pub fn refusal(output: &Output) -> String {
 }
 
 fn at<'a>(line: &'a str, mark: &str) -> Option<&'a str> {
-    line.find(mark).map(|i| line[i..].trim_end_matches(']').trim())
+    line.find(mark).map(|i| {
+        line[i..]
+            .trim_end_matches(']')
+            .trim_end_matches(", continuing command...")
+            .trim()
+    })
 }
 
 /// `error when evicting pods/"web-1" -n "shop" (will retry after 5s): Cannot evict pod as it would violate the pod's
@@ -197,6 +202,12 @@ mod tests {
         let local = "error: unable to drain node \"w1\", aborting command...\n\nThere are pending nodes to be drained:\n w1\n\
                      cannot delete Pods with local storage (use --delete-emptydir-data to override): shop/cache-0\n";
         assert!(why("", local).contains("shop/cache-0"));
+        let newer = "error: unable to drain node \"w1\" due to error: cannot delete Pods with local storage (use --delete-emptydir-data to override): shop/cache, continuing command...\n\
+                     There are pending nodes to be drained:\n w1\ncannot delete Pods with local storage (use --delete-emptydir-data to override): shop/cache\n";
+        assert_eq!(
+            why("", newer),
+            "cannot delete Pods with local storage (use --delete-emptydir-data to override): shop/cache"
+        );
         let slow = "error: [error when waiting for pod \"db-0\" terminating: global timeout reached: 30s]\n";
         assert!(why("", slow).contains("db-0"));
         assert_eq!(

@@ -4,6 +4,7 @@ use crate::model::facts::{KubeVersion, ListenFacts};
 use crate::model::{Command, Host, HostFacts, HostName, Output, RuntimeKind, scripts};
 
 use super::error::{ProbeError, text_of};
+use super::x509::public_keys;
 
 const WHAT: &str = "facts";
 /// kubelet's built-in docker support ended here: without a configured endpoint it can only be another runtime.
@@ -63,6 +64,8 @@ fn fill(facts: &mut HostFacts, key: &str, value: &str) {
         "parked" => facts.shape.parked.push(value.to_owned()),
         "etcd-server" => facts.shape.etcd_servers.push(value.to_owned()),
         "kubeadm-config" => facts.shape.kubeadm_config = text(),
+        "cluster-ca" => facts.shape.authority = public_keys(value),
+        "kubelet-ca" => facts.shape.believes = public_keys(value),
         "distribution" => facts.shape.distribution = text(),
         _ => {}
     }

@@ -1,53 +1,17 @@
-//! A kubelet's own certificates: can it start with them? And what the two halves of a new one answer.
+//! A kubelet's own certificates: can it start with them?
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 
 use crate::model::certificate::{CertificateState, KeyMatch};
-use crate::model::{CertificateFact, Output, X509Facts};
+use crate::model::{CertificateFact, X509Facts};
 
-use super::error::{ProbeError, text_of};
-use super::signing_request;
 use super::verdict::Verdict;
 
-const REQUEST: &str = "request for a kubelet's certificate";
-const CERTIFICATE: &str = "signed certificate";
 const CURRENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 
 /// The subject of a kubelet's client certificate.
 pub fn subject(node: &str) -> String {
     format!("O=system:nodes, CN=system:node:{node}")
-}
-
-/// The request that the node made: base64 of its DER, looked at before it travels on.
-///
-/// # Errors
-/// The script failed, or the request is not this node's own.
-pub fn request(output: &Output, node: &str) -> Result<String, ProbeError> {
-    let (text, der) = answer(REQUEST, "request", output)?;
-    let asked = signing_request::parse_der(&der)?;
-    if !asked.signed_by_own_key || asked.subject != subject(node) {
-        return Err(ProbeError::format(REQUEST, format!("it is for `{}`", asked.subject)));
-    }
-    Ok(text)
-}
-
-/// The certificate that the master made: base64 of its DER.
-///
-/// # Errors
-/// The script failed, or this is no certificate.
-pub fn certificate(output: &Output) -> Result<String, ProbeError> {
-    let (text, der) = answer(CERTIFICATE, "certificate", output)?;
-    super::x509::parse_der(&der).map(|_| text)
-}
-
-fn answer(what: &'static str, word: &str, output: &Output) -> Result<(String, Vec<u8>), ProbeError> {
-    let text = text_of(what, output)?;
-    let line = text.lines().find_map(|l| l.strip_prefix(word)?.strip_prefix('\t'));
-    let body = line.ok_or_else(|| ProbeError::format(what, format!("no `{word}` line")))?;
-    let der = BASE64.decode(body).map_err(|e| ProbeError::format(what, e))?;
-    Ok((body.to_owned(), der))
 }
 
 /// Whether the kubelet can start as `node` (`None`: not asked), and whether it has an expired serving pair of its own.
@@ -106,8 +70,6 @@ fn judge_serving(certificates: &[CertificateFact], now: Timestamp) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use rcgen::{CertificateParams, DnType, KeyPair};
-
     use super::*;
     use crate::probes::fixtures::at;
 
@@ -177,26 +139,5 @@ mod tests {
         let serving = row("kubelet-serving", "/x", "CN=w1", KeyMatch::Match, OVER);
         assert!(!judge(None, true, &[serving], now).passed());
         assert!(judge(None, true, &[], now).passed());
-    }
-
-    #[test]
-    fn a_request_for_another_node_does_not_travel() {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::OrganizationName, "system:nodes");
-        params.distinguished_name.push(DnType::CommonName, "system:node:w1");
-        let der = params.serialize_request(&key).unwrap();
-        let line = format!("request\t{}\n", BASE64.encode(der.der()));
-        let output = Output::new(0, line, "");
-        assert!(request(&output, "w1").is_ok());
-        assert!(
-            request(&output, "w2")
-                .unwrap_err()
-                .to_string()
-                .contains("system:node:w1")
-        );
-        assert!(request(&Output::new(3, "", "there is no openssl on this host"), "w1").is_err());
-        assert!(certificate(&Output::new(0, "certificate\t!!\n", "")).is_err());
     }
 }

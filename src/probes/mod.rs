@@ -27,6 +27,7 @@ pub mod serving_requests;
 pub mod signing_request;
 pub mod serving_approval;
 pub mod kubelet_client;
+pub mod relayed;
 pub mod typha;
 pub mod recent_journal;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::gate::UnitState;
+use crate::model::shape::ShapeFacts;
 use crate::model::{Command, Host, Output, RuntimeKind, UnitFacts};
 
 use super::error::{ProbeError, text_of};
@@ -11,10 +12,11 @@ use super::verdict::Verdict;
 const WHAT: &str = "units";
 const PROPERTIES: &str = "--property=Id,LoadState,ActiveState,SubState,ActiveEnterTimestampMonotonic,MainPID,NRestarts";
 
-/// Everything a plan may start or stop on this host: the kubelet's unit and those of all runtimes.
-pub fn of_interest(host: &Host) -> Vec<String> {
+/// Everything a plan may start or stop on this host: the kubelet's unit and those of all runtimes, and the unit of k3s or RKE2.
+pub fn of_interest(host: &Host, shape: &ShapeFacts) -> Vec<String> {
     let runtimes = [RuntimeKind::Docker, RuntimeKind::Containerd, RuntimeKind::CriO];
-    let units = runtimes.iter().flat_map(|r| r.units()).map(|u| (*u).to_owned());
+    let units = runtimes.iter().flat_map(|r| r.units());
+    let units = units.copied().chain(shape.unit(host.role)).map(str::to_owned);
     std::iter::once(host.kubelet_service()).chain(units).collect()
 }
 

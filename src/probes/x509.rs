@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
@@ -37,6 +39,24 @@ pub fn signed_by(leaf: &[u8], ca: &[u8]) -> bool {
         return false;
     };
     leaf.verify_signature(Some(ca.public_key())).is_ok()
+}
+
+/// SHA-256 of the public keys of all certificates in a PEM text, or in the base64 of one; line ends do not matter. What
+/// cannot be read is left out.
+pub fn public_keys(text: &str) -> Vec<String> {
+    let text = text.trim();
+    let decoded = BASE64.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let pem = decoded.as_deref().unwrap_or(text);
+    let blocks = pem.split("-----BEGIN CERTIFICATE-----").skip(1);
+    let bodies = blocks.filter_map(|b| b.split_once("-----END").map(|(body, _)| body));
+    bodies.filter_map(public_key).collect()
+}
+
+fn public_key(body: &str) -> Option<String> {
+    let plain: String = body.split_whitespace().collect();
+    let der = BASE64.decode(plain).ok()?;
+    let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+    Some(hex(&Sha256::digest(certificate.public_key().raw)))
 }
 
 fn serial(raw: &[u8]) -> String {

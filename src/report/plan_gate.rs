@@ -94,10 +94,18 @@ fn proves(probe: &PlannedProbe) -> String {
         ProbeSpec::Nodes => "the node is Ready",
         ProbeSpec::Pods => "CNI DaemonSets are ready, no pod is stuck",
         ProbeSpec::StaticPods => "control-plane containers run, none of them an old one",
+        ProbeSpec::Served { port } => return served_proof(*port, &probe.baseline),
         ProbeSpec::ComponentHealth => "controller-manager and scheduler say that they are well",
         ProbeSpec::Unit { name, state } => return unit_proof(name, *state, &probe.baseline),
     };
     text.to_owned()
+}
+
+fn served_proof(port: u16, baseline: &Baseline) -> String {
+    match baseline {
+        Baseline::Served { before: Some(_) } => format!("port {port} serves a new certificate, valid now"),
+        _ => format!("port {port} serves a certificate that is valid now"),
+    }
 }
 
 fn unit_proof(name: &str, state: UnitState, baseline: &Baseline) -> String {

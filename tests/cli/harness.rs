@@ -115,9 +115,14 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn up(scenario: &str, masters: u16, workers: u16) -> Self {
+        Self::up_with(scenario, masters, workers, 0)
+    }
+
+    /// With so many hosts that run nothing but etcd.
+    pub(crate) fn up_with(scenario: &str, masters: u16, workers: u16, etcd: u16) -> Self {
         let home = tempfile::tempdir().expect("a directory");
         let mut command = certfleet(home.path());
-        let (masters, workers) = (masters.to_string(), workers.to_string());
+        let (masters, workers, etcd) = (masters.to_string(), workers.to_string(), etcd.to_string());
         command.args([
             "lab",
             "up",
@@ -127,6 +132,8 @@ impl Lab {
             &masters,
             "--workers",
             &workers,
+            "--etcd",
+            &etcd,
         ]);
         command.arg("--dir").arg(home.path().join("lab"));
         let process = Background::start(command);

@@ -86,6 +86,36 @@ fn kubelets_whose_own_certificates_expired_come_back() {
     assert!(lab.ssh("kubectl get nodes").expect(0).out.matches(" Ready").count() == 2);
 }
 
+/// The first etcd host signs for the others and for the master: over real SSH, with the real scripts' names and arguments.
+#[test]
+fn an_expired_cluster_with_its_own_etcd_comes_back_over_ssh() {
+    let lab = Lab::up_with("expired", 1, 1, 3);
+    let file = lab.write("hurried.yaml", &hurried());
+    let plan = lab.run(&["renew", "--playbook", &file, "--dry-run"]).expect(0);
+    for line in [
+        "renew apiserver-etcd-client, signed on e1",
+        "on e1, which signs the request:",
+    ] {
+        assert!(plan.out.contains(line), "{line}: {}", plan.out);
+    }
+    let renew = [
+        "renew",
+        "--playbook",
+        &file,
+        "--yes",
+        "--quiet",
+        "1s",
+        "--output",
+        "json",
+    ];
+    let run = lab.run(&renew).expect(0);
+    assert!(run.out.contains("signed on e1"), "{}", run.out);
+    assert!(!run.out.contains("PRIVATE KEY") && !run.err.contains("PRIVATE KEY"));
+    let check = lab.run(&["check", "--limit", "etcd"]);
+    assert!(!check.out.contains("CRITICAL:"), "{}", check.out);
+    assert!(lab.ssh("kubectl get nodes").expect(0).out.matches(" Ready").count() == 2);
+}
+
 /// A worker is emptied by a master's kubectl before it is restarted, and let back afterwards.
 #[test]
 fn a_playbook_drains_its_workers_over_ssh() {

@@ -309,3 +309,33 @@ fn rsa_keys_of_openssl_and_a_host_without_openssl() {
     assert_eq!(find(&facts, "ca").key, KeyMatch::Unknown);
     assert!(matches!(find(&facts, "ca").state, CertificateState::Present(_)));
 }
+
+#[test]
+fn files_that_flags_name_are_read_where_they_are() {
+    for shell in shells() {
+        let master = master();
+        let own = Authority::new("somebody else").leaf("api.example");
+        master.tree.pair("/etc/ssl/api", &own);
+        master.tree.write(
+            "/etc/kubernetes/manifests/kube-apiserver.yaml",
+            "    - kube-apiserver\n    - --tls-cert-file=/etc/ssl/api.crt\n    - --tls-private-key-file=/etc/ssl/api.key\n    \
+             - --etcd-certfile=/in/the/container/only.crt\n    - --proxy-client-cert-file=/etc/kubernetes/pki/front-proxy-client.crt\n",
+        );
+        let output = master.tree.run(&shell, &scripts::READ_CERTIFICATES, &[PKI]);
+        assert_no_key(&said(&output), &[&own]);
+        let rows = certificates_on_disk::parse(&output).unwrap();
+        let row = |name: &str| rows.iter().find(|r| r.name == name).unwrap();
+        let api = row("apiserver");
+        assert_eq!(
+            (api.path.as_str(), api.key),
+            ("/etc/ssl/api.crt", KeyMatch::Match),
+            "{shell:?}"
+        );
+        assert!(api.is_own() && api.x509().unwrap().signed_by.is_none());
+        // What this host does not have at that path is looked for at kubeadm's.
+        for name in ["apiserver-etcd-client", "front-proxy-client", "etcd-server"] {
+            assert!(!row(name).is_own(), "{name}");
+            assert_eq!(row(name).key, KeyMatch::Match, "{name}");
+        }
+    }
+}

@@ -2,10 +2,12 @@
 
 use std::os::unix::net::UnixListener;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use certfleet::model::{HostFacts, RuntimeKind, scripts};
 use certfleet::probes::host_facts;
 
-use crate::tree::{Tree, said, shells};
+use crate::tree::{Authority, Tree, said, shells};
 
 fn read(tree: &Tree) -> HostFacts {
     let mut all = Vec::new();
@@ -104,6 +106,31 @@ fn what_the_kubelet_calls_itself_and_which_addresses_are_the_hosts_own() {
     assert_eq!(facts.hostname_override.as_deref(), Some("node-7"));
     assert_eq!(facts.kubelet_user.as_deref(), Some("system:node:m1"));
     assert_eq!(facts.serving_requested, Some(true));
+}
+
+#[test]
+fn whom_the_kubelet_believes_is_told_by_public_keys() {
+    let (ours, earlier) = (Authority::new("kubernetes"), Authority::new("kubernetes"));
+    let conf = |authority: &str| format!("clusters:\n- cluster:\n    {authority}\n    server: https://10.0.0.1:6443\n");
+    let data = |authorities: &[&Authority]| {
+        let bundle: String = authorities.iter().map(|a| a.pair.cert.as_str()).collect();
+        conf(&format!("certificate-authority-data: {}", BASE64.encode(bundle)))
+    };
+    let tree = master();
+    tree.pair("/etc/kubernetes/pki/ca", &ours.pair);
+    let lost = |text: &str| {
+        tree.write("/etc/kubernetes/kubelet.conf", text);
+        let shape = read(&tree).shape;
+        assert_eq!(shape.authority.len(), 1);
+        shape.disbelieves([&shape])
+    };
+    assert!(!lost(&data(&[&ours])));
+    assert!(!lost(&data(&[&earlier, &ours])), "a bundle");
+    assert!(lost(&data(&[&earlier])));
+    assert!(!lost(&conf("certificate-authority: /etc/kubernetes/pki/ca.crt")));
+    assert!(!lost(&conf("insecure-skip-tls-verify: true")), "not known");
+    tree.pair("/srv/other", &earlier.pair);
+    assert!(lost(&conf("certificate-authority: /srv/other.crt")));
 }
 
 #[test]

@@ -163,6 +163,17 @@ fn what_an_earlier_run_left_closed_is_proven_and_let_back() {
         Some("run r1 left it cordoned; it is let back")
     );
 
+    let restart = plan(&left(fleet(), Some("r1")), &built_in("restart"));
+    assert_eq!(
+        done(&restart),
+        ["start-workers/w2/3-uncordon"],
+        "also behind a rollback"
+    );
+
+    let stop = "  - name: stop\n    hosts: workers\n    steps: [service: { unit: kubelet, state: stopped }]\n    gate: { probes: [unit: { name: kubelet, state: inactive }] }\n";
+    let stopped = plan(&left(fleet(), Some("r1")), &book(stop));
+    assert_eq!(done(&stopped), Vec::<&str>::new(), "a stopped node is not let back");
+
     let check = plan(&left(fleet(), Some("r1")), &built_in("check"));
     assert_eq!(notes(&check), ["warning left-cordoned w2"]);
     assert!(check.notes.iter().all(|n| n.severity != Severity::Error));

@@ -32,11 +32,20 @@ pub(crate) fn written(phases: &str) -> Playbook {
         .unwrap_or_else(|e| panic!("{e}"))
 }
 
+/// As kubeadm lays them out.
+fn path(name: &str) -> String {
+    let file = match name.strip_prefix("etcd-") {
+        Some(member) => format!("etcd/{member}"),
+        None => name.to_owned(),
+    };
+    format!("/etc/kubernetes/pki/{file}.crt")
+}
+
 fn certificate(name: &str, days: i64) -> CertificateFact {
     let not_after = now() + (days * 24).hours();
     CertificateFact {
         name: name.to_owned(),
-        path: format!("/etc/kubernetes/pki/{name}"),
+        path: path(name),
         state: CertificateState::Present(Box::new(X509Facts {
             subject: format!("CN={name}"),
             issuer: "CN=kubernetes".to_owned(),
@@ -117,6 +126,7 @@ fn live(master: bool, speaker: bool) -> LiveFacts {
         node: yes(true),
         network: yes(speaker),
         requests: yes(speaker),
+        etcd_elsewhere: Vec::new(),
         object: None,
     }
 }

@@ -1,77 +1,105 @@
 //! Clusters that are not the usual one: etcd elsewhere, k3s and RKE2, a run that was cut short.
 
-use certfleet::model::{HostFacts, KeyMatch, Role};
+use certfleet::model::shape::ServedFacts;
+use certfleet::model::{HostFacts, KeyMatch, Role, UnitFacts};
 use certfleet::plan::{Plan, Severity};
+use jiff::ToSpan;
 
-use crate::fleet::{Fleet, built_in, notes};
+use crate::fleet::{Fleet, built_in, notes, written};
 
 /// A master whose etcd runs elsewhere, with a client certificate that ends in `days`.
 fn external(days: i64) -> Fleet {
     let fleet = Fleet::new(1, 1).with_certificate("m1", "apiserver-etcd-client", days);
     fleet.with("m1", |facts| {
         facts.static_pods.retain(|p| p != "etcd");
-        facts.certificates.retain(|c| !c.name.starts_with("etcd-"));
+        facts
+            .certificates
+            .retain(|c| !c.name.starts_with("etcd-") || c.name == "etcd-ca");
         facts.shape.etcd_servers = vec!["https://10.0.0.31:2379".to_owned()];
+        for ca in facts.certificates.iter_mut().filter(|c| c.name == "etcd-ca") {
+            ca.key = KeyMatch::Absent;
+        }
     })
 }
 
 /// The same with the etcd host in the inventory.
-fn managed(days: i64) -> Fleet {
+fn managed(days: i64, key: KeyMatch) -> Fleet {
     let mut fleet = external(days);
     let mut host = fleet.inventory.hosts[0].clone();
     (host.name, host.role) = ("e1".into(), Role::Etcd);
     let mut facts = fleet.facts[&"m1".into()].clone();
     facts.host = "e1".into();
     facts.static_pods = vec!["etcd".to_owned()];
+    facts.certificates.retain(|c| c.name == "etcd-ca");
+    facts.certificates[0].key = key;
+    facts.ca_key = Some(false);
     fleet.facts.insert("e1".into(), facts);
     fleet.inventory.hosts.push(host);
     fleet
 }
 
 #[test]
-fn the_client_of_an_external_etcd_is_never_forgotten() {
+fn the_client_of_a_foreign_etcd_is_left_alone_and_its_end_is_said() {
     let renew = built_in("renew");
-    for (days, managed_note, foreign_note) in [
-        (-1, "error etcd-client-expired m1", "error etcd-client-expired m1"),
-        (
-            20,
-            "warning etcd-client-not-renewed m1",
-            "warning etcd-client-not-renewed m1",
-        ),
-        (
-            200,
-            "info etcd-client-not-renewed m1",
-            "info etcd-client-not-renewed m1",
-        ),
+    for (days, note) in [
+        (-1, "error etcd-client-expired m1"),
+        (20, "warning etcd-client-not-renewed m1"),
+        (200, "info etcd-client-not-renewed m1"),
     ] {
-        let found = managed(days).notes(&renew);
-        assert!(found.iter().any(|n| n == managed_note), "{days}: {found:?}");
         let found = external(days).notes(&renew);
-        assert!(found.iter().any(|n| n == foreign_note), "{days}: {found:?}");
-    }
-    let plan = managed(-1).plan(&renew, "all");
-    let note = plan.errors().next().expect("an error");
-    for word in [
-        "e1",
-        "-subj '/CN=apiserver-etcd-client'",
-        "etcd/ca.key",
-        "No key leaves its host",
-    ] {
-        assert!(note.remedy.contains(word), "{word}: {}", note.remedy);
+        assert!(found.iter().any(|n| n == note), "{days}: {found:?}");
+        let ours = managed(days, KeyMatch::Match).notes(&renew);
+        assert!(!ours.iter().any(|n| n.contains("etcd-client")), "{days}: {ours:?}");
     }
     let stacked = Fleet::new(1, 1).with_certificate("m1", "apiserver-etcd-client", -1);
-    assert!(!stacked.notes(&renew).iter().any(|n| n.contains("etcd-client")));
-    // A CA without its key beside it is as far away.
-    let absent = Fleet::new(1, 1).with("m1", |facts| {
+    assert!(!stacked.notes(&renew).iter().any(|n| n.contains("etcd-")));
+    let work = external(-1).work(&renew);
+    assert!(!work.iter().any(|w| w.contains("apiserver-etcd-client")), "{work:?}");
+}
+
+#[test]
+fn the_client_of_our_etcd_is_signed_where_its_authority_is_or_the_plan_says_that_it_cannot_be() {
+    for playbook in ["renew", "rolling"] {
+        let work = managed(-1, KeyMatch::Match).work(&built_in(playbook));
+        let wanted = "m1 renew apiserver-etcd-client, signed on e1".to_owned();
+        assert!(work.contains(&wanted), "{playbook}: {work:?}");
+    }
+    let renew = built_in("renew");
+    let without = managed(20, KeyMatch::Absent).plan(&renew, "all");
+    let note = without
+        .errors()
+        .find(|n| n.code == "etcd-ca-key-missing")
+        .expect("an error");
+    assert!(note.remedy.contains("docs/guide/external-ca.md"), "{}", note.remedy);
+    // A stacked master whose CA key was put away; another master that still has it signs.
+    let put_away = Fleet::new(3, 1).with("m1", |facts| {
         for ca in facts.certificates.iter_mut().filter(|c| c.name == "etcd-ca") {
             ca.key = KeyMatch::Absent;
         }
     });
+    let work = put_away.work(&renew);
     assert!(
-        absent
-            .notes(&renew)
-            .iter()
-            .any(|n| n == "warning etcd-client-not-renewed m1")
+        work.iter()
+            .any(|w| w.starts_with("m1 renew apiserver-etcd-client, etcd-") && w.ends_with("signed on m2")),
+        "{work:?}"
+    );
+}
+
+#[test]
+fn a_playbook_that_does_not_know_the_step_is_told_of_it() {
+    let own = written(
+        "  - name: own\n    hosts: masters,etcd\n    steps: [renew-certificates]\n    gate: { probes: [certificates-on-disk] }\n",
+    );
+    let plan = managed(-1, KeyMatch::Match).plan(&own, "all");
+    let note = plan
+        .errors()
+        .find(|n| n.code == "etcd-client-expired")
+        .expect("an error");
+    assert!(note.remedy.contains("reissue-etcd-certificates"), "{}", note.remedy);
+    let found = managed(20, KeyMatch::Match).notes(&own);
+    assert!(
+        found.contains(&"warning etcd-client-not-renewed m1".to_owned()),
+        "{found:?}"
     );
 }
 
@@ -98,7 +126,7 @@ fn lines(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
-fn k3s_and_rke2_stop_rotate_and_start_in_order() {
+fn k3s_and_rke2_rotate_servers_before_agents() {
     for (name, server, agent) in [("k3s", "k3s", "k3s-agent"), ("rke2", "rke2-server", "rke2-agent")] {
         let plan = of(name, 3, 4).plan(&built_in(name), "all");
         let loud: Vec<_> = plan.notes.iter().filter(|n| n.severity != Severity::Info).collect();
@@ -106,28 +134,77 @@ fn k3s_and_rke2_stop_rotate_and_start_in_order() {
         let lines = lines(&plan);
         let last = |what: &str| lines.iter().rposition(|l| l.contains(what)).expect("it is planned");
         let first = |what: &str| lines.iter().position(|l| l.contains(what)).expect("it is planned");
-        let (stop, rotate) = (
-            format!("systemctl stop {server}.service"),
-            format!("m3 sh -c '{name} certificate rotate'"),
-        );
-        assert!(last(&stop) < first("certificate rotate"), "{lines:#?}");
+        let rotate =
+            format!("systemctl stop {server} && {name} certificate rotate && systemctl restart --no-block {server}'");
+        let nodes = last("wait --for=condition=Ready nodes");
         assert!(
-            last(&rotate) < first(&format!("start --no-block {server}'")),
+            last(&rotate) < first(&format!("restart --no-block {agent}'")),
             "{lines:#?}"
         );
-        assert!(
-            last(&format!("start --no-block {server}'")) < first(&format!("stop {agent}.service")),
-            "{lines:#?}"
-        );
+        assert!(last(&format!("restart --no-block {agent}'")) < nodes, "{lines:#?}");
         assert!(plan.has_outage());
         assert!(
             plan.phases
                 .iter()
                 .all(|p| p.gate.as_ref().is_some_and(|g| !g.probes.is_empty()))
         );
+        let agents = plan.phases.iter().find(|p| p.name == "agents").expect("the phase");
+        assert_eq!(
+            agents.batches.iter().map(Vec::len).collect::<Vec<_>>(),
+            [1, 3],
+            "a canary, then the rest"
+        );
         // Without agents their phase is passed over.
         let alone = of(name, 1, 0).plan(&built_in(name), "all");
         assert!(alone.errors().next().is_none() && alone.phases.iter().all(|p| p.name != "agents"));
+    }
+}
+
+/// Servers that are well: every one active, every port with a certificate of another fifty days.
+fn well(distribution: &str) -> Fleet {
+    let mut fleet = of(distribution, 3, 1);
+    for host in &fleet.inventory.hosts {
+        let facts = fleet.facts.get_mut(&host.name).expect("its facts");
+        let active = UnitFacts {
+            load: "loaded".to_owned(),
+            active: "active".to_owned(),
+            ..UnitFacts::default()
+        };
+        let unit = facts.shape.unit(host.role).expect("a distribution");
+        facts.units.insert(unit.to_owned(), active);
+        let served = |port: &u16| ServedFacts {
+            port: *port,
+            sha256: format!("{}-{port}", host.name),
+            not_after: crate::fleet::now() + (50 * 24).hours(),
+        };
+        facts.shape.served = facts.shape.ports(host.role).iter().map(served).collect();
+    }
+    fleet
+}
+
+#[test]
+fn servers_that_are_well_are_taken_one_at_a_time_without_an_outage() {
+    for name in ["k3s", "rke2"] {
+        let batches = |fleet: &Fleet| {
+            let plan = fleet.plan(&built_in(name), "all");
+            let order = plan.notes.iter().find(|n| n.code == "servers-order").expect("the note");
+            let servers = plan.phases.iter().find(|p| p.name == "servers").expect("the phase");
+            (servers.batches.len(), servers.outage, order.message.clone())
+        };
+        let (number, outage, note) = batches(&well(name));
+        assert_eq!((number, outage), (3, false), "{name}: {note}");
+        let ended = well(name).with("m2", |f| f.shape.served[0].not_after = crate::fleet::now() - 1.hours());
+        let (number, outage, note) = batches(&ended);
+        assert_eq!((number, outage), (1, true), "{name}: {note}");
+        assert!(
+            note.contains("m2: port 6443 serves a certificate that expired"),
+            "{note}"
+        );
+        let silent = well(name).with("m3", |f| f.shape.served.clear());
+        assert_eq!(batches(&silent).0, 1, "what is not known is no health");
+        let stopped = well(name).with("m1", |f| f.units.clear());
+        assert_eq!(batches(&stopped).0, 1);
+        assert_eq!(batches(&of(name, 1, 1)).0, 1);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The text of a scenario: `word: value` lines.
 
 use certfleet::config::load_playbook;
-use certfleet::lab::{CalicoTrouble, Fault, FaultRule, Lab, LabConfig, Scenario, Workload};
+use certfleet::lab::{CalicoTrouble, EtcdKey, Fault, FaultRule, Lab, LabConfig, Scenario, Workload};
 use certfleet::model::facts::KubeVersion;
 use certfleet::model::playbook::Share;
 use certfleet::model::{Playbook, RuntimeKind};
@@ -32,6 +32,12 @@ pub(crate) struct Script {
     pub(crate) drain: bool,
     /// Hosts whose manifests an earlier run left parked.
     parked: Vec<String>,
+    /// Host and path of certificates that expired yesterday, on disk only.
+    expired: Vec<(String, String)>,
+    /// Hosts whose member of etcd is gone for good.
+    lost: Vec<String>,
+    /// Masters whose API server takes its certificate from a file of its own.
+    own: Vec<String>,
     /// Line number, word and value of what must be seen.
     pub(crate) expectations: Vec<(usize, String, String)>,
 }
@@ -68,6 +74,9 @@ impl Script {
             cordoned: Vec::new(),
             drain: false,
             parked: Vec::new(),
+            expired: Vec::new(),
+            lost: Vec::new(),
+            own: Vec::new(),
             expectations: Vec::new(),
         };
         for (number, line) in lines {
@@ -93,12 +102,39 @@ impl Script {
     fn set(&mut self, word: &str, value: &str) -> Result<(), String> {
         let fleet = &mut self.fleet;
         match word {
-            "scenario" => *fleet = LabConfig::new(value.parse()?).sized(fleet.masters, fleet.workers),
+            "scenario" => {
+                *fleet = LabConfig::new(value.parse()?)
+                    .sized(fleet.masters, fleet.workers)
+                    .with_etcd(fleet.etcd);
+            }
             "masters" => fleet.masters = number(value)?,
             "workers" => fleet.workers = number(value)?,
+            "etcd" => fleet.etcd = number(value)?,
+            "etcd-key" => fleet.etcd_key = etcd_key(value)?,
+            "foreign-etcd" => fleet.foreign_etcd = yes(value)?,
+            "own-certificate" => self.own.push(value.to_owned()),
+            "lost-member" => self.lost.push(value.to_owned()),
+            "expired" => {
+                let (host, path) = value.split_once(' ').ok_or("HOST PATH")?;
+                self.expired.push((host.to_owned(), path.trim().to_owned()));
+            }
             "kubernetes" => fleet.kubernetes = value.parse()?,
             "version" => fleet.versions.push(version(value)?),
             "runtime" => fleet.runtime = runtime(value)?,
+            "distribution" => fleet.distribution = Some(value.parse()?),
+            "stale-listener" => fleet.stale_listener = yes(value)?,
+            "cni" => fleet.cni = value.parse()?,
+            "typha-expired" => fleet.typha_expired = yes(value)?,
+            "haproxy" => fleet.haproxy = yes(value)?,
+            "host-runtime" => {
+                let (host, kind) = value.split_once(' ').ok_or("HOST RUNTIME")?;
+                fleet.runtimes.push((host.to_owned(), runtime(kind)?));
+            }
+            "copy" => fleet.copies.push(value.to_owned()),
+            "endpoint" => {
+                let (host, master) = value.split_once(' ').ok_or("HOST MASTER")?;
+                fleet.direct.push((host.to_owned(), master.to_owned()));
+            }
             "live-restore" => fleet.live_restore = yes(value)?,
             "operator-calico" => fleet.operator_calico = yes(value)?,
             "server-tls-bootstrap" => fleet.serving_requests = yes(value)?.then(Vec::new),
@@ -118,6 +154,11 @@ impl Script {
                 let (host, component) = value.split_once(' ').ok_or("HOST COMPONENT")?;
                 fleet.sick.push((host.to_owned(), component.to_owned()));
             }
+            "looping" => {
+                let (host, component) = value.split_once(' ').ok_or("HOST COMPONENT")?;
+                fleet.looping.push((host.to_owned(), component.to_owned()));
+            }
+            "foreign-ca" => fleet.foreign_ca.push(value.to_owned()),
             "cordoned" => self.cordoned.push(value.to_owned()),
             "drain" => self.drain = yes(value)?,
             "parked" => self.parked.push(value.to_owned()),
@@ -145,6 +186,14 @@ impl Script {
         self.faults.iter().for_each(|f| lab.inject(f.clone()));
         self.cordoned.iter().for_each(|h| lab.cordon(&h.as_str().into(), true));
         self.parked.iter().for_each(|h| lab.park_manifests(&h.as_str().into()));
+        self.own.iter().for_each(|h| lab.own_certificate(&h.as_str().into()));
+        for (host, path) in &self.expired {
+            let made = lab.reissue(&host.as_str().into(), path, (-366, -1));
+            made.expect("a certificate");
+        }
+        for host in &self.lost {
+            lab.lose_member(&host.as_str().into());
+        }
         for (host, unit, starts) in &self.failing {
             lab.fail_starts(&host.as_str().into(), unit, *starts);
         }
@@ -169,6 +218,15 @@ fn yes(value: &str) -> Result<bool, String> {
         "yes" => Ok(true),
         "no" => Ok(false),
         _ => Err("yes or no".to_owned()),
+    }
+}
+
+fn etcd_key(value: &str) -> Result<EtcdKey, String> {
+    match value {
+        "first" => Ok(EtcdKey::First),
+        "each" => Ok(EtcdKey::Each),
+        "nowhere" => Ok(EtcdKey::Nowhere),
+        _ => Err("first, each or nowhere".to_owned()),
     }
 }
 

@@ -3,8 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::shapes;
+
 /// The fleet of every case, masters first.
 pub(crate) const HOSTS: [&str; 5] = ["m1", "m2", "m3", "w1", "w2"];
+/// Where etcd has hosts of its own.
+const WITH_ETCD: [&str; 5] = ["m1", "w1", "e1", "e2", "e3"];
 
 /// What is done to the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +19,18 @@ pub(crate) enum Book {
     Kubelets,
     /// A healthy cluster, one master after the other.
     Rolling,
+    /// An expired one with its etcd on hosts of its own, of which the first signs for all.
+    Etcd,
+    /// One of `shapes.rs`, by its number.
+    Shape(u8),
     /// Healthy workers, restarted one by one on drained nodes.
     Drain,
+}
+
+impl Book {
+    fn hosts(self) -> &'static [&'static str; 5] {
+        if self == Book::Etcd { &WITH_ETCD } else { &HOSTS }
+    }
 }
 
 /// What goes wrong.
@@ -46,7 +60,7 @@ pub(crate) enum Trouble {
     ClockBehind,
 }
 
-const TROUBLES: [(Trouble, &str); 13] = [
+pub(crate) const TROUBLES: [(Trouble, &str); 13] = [
     (Trouble::Nothing, "nothing"),
     (Trouble::Kill, "kill"),
     (Trouble::KillTwice, "kill-twice"),
@@ -62,10 +76,11 @@ const TROUBLES: [(Trouble, &str); 13] = [
     (Trouble::ClockBehind, "clock-behind"),
 ];
 
-const BOOKS: [(Book, &str); 4] = [
+const BOOKS: [(Book, &str); 5] = [
     (Book::Renew, "renew"),
     (Book::Kubelets, "kubelets"),
     (Book::Rolling, "rolling"),
+    (Book::Etcd, "etcd"),
     (Book::Drain, "drain"),
 ];
 
@@ -89,9 +104,11 @@ impl Case {
             noise % below
         };
         let pick = |n: u64| usize::try_from(n).expect("small");
-        let book = match draw(4) {
-            0 => Book::Rolling,
-            1 => Book::Kubelets,
+        let book = match draw(8) {
+            0 | 1 => Book::Rolling,
+            2 => Book::Kubelets,
+            3 => Book::Drain,
+            4 => Book::Etcd,
             _ => Book::Renew,
         };
         // In turn, so that a few seeds have seen them all; the first is no trouble.
@@ -100,7 +117,7 @@ impl Case {
             book,
             trouble,
             at: 1 + draw(events(book)),
-            host: HOSTS[pick(draw(5))],
+            host: book.hosts()[pick(draw(5))],
         }
     }
 
@@ -131,7 +148,10 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let book = BOOKS.iter().find(|(b, _)| *b == self.book).map_or("", |(_, w)| w);
+        let book = match self.book {
+            Book::Shape(number) => shapes::name(number),
+            _ => BOOKS.iter().find(|(b, _)| *b == self.book).map_or("", |(_, w)| w),
+        };
         let trouble = TROUBLES.iter().find(|(t, _)| *t == self.trouble).map_or("", |(_, w)| w);
         write!(f, "{book} {trouble} {} {}", self.at, self.host)
     }
@@ -147,14 +167,21 @@ impl FromStr for Case {
         };
         let unknown = |word: &str| format!("`{word}` is not known");
         Ok(Self {
-            book: BOOKS.iter().find(|(_, w)| w == book).ok_or_else(|| unknown(book))?.0,
+            book: match BOOKS.iter().find(|(_, w)| w == book) {
+                Some((known, _)) => *known,
+                None => shapes::named(book).ok_or_else(|| unknown(book))?,
+            },
             trouble: TROUBLES
                 .iter()
                 .find(|(_, w)| w == trouble)
                 .ok_or_else(|| unknown(trouble))?
                 .0,
             at: at.parse().map_err(|_| unknown(at))?,
-            host: HOSTS.iter().find(|h| *h == host).ok_or_else(|| unknown(host))?,
+            host: HOSTS
+                .iter()
+                .chain(&WITH_ETCD)
+                .find(|h| *h == host)
+                .ok_or_else(|| unknown(host))?,
         })
     }
 }

@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::case::{Book, Case, Trouble};
+use crate::shapes;
 
 const TEN_MINUTES: i64 = 600_000;
 
@@ -108,10 +109,11 @@ impl Watch {
         let outage = event["outage"].as_bool().unwrap_or(false);
         self.outage_begun |= kind == "phase-started" && outage;
         let accepted = match life.case.book {
-            Book::Kubelets if !self.masters_proven => 3,
+            Book::Kubelets | Book::Etcd if !self.masters_proven => 3,
             Book::Renew if self.outage_begun && !self.masters_proven => 3,
-            Book::Renew | Book::Kubelets | Book::Drain => 0,
+            Book::Renew | Book::Kubelets | Book::Etcd | Book::Drain => 0,
             Book::Rolling => 1,
+            Book::Shape(number) => shapes::accepted(number, self.outage_begun, self.masters_proven),
         };
         let taken = usize::from(life.case.reboots());
         let status = life.lab.status();
@@ -120,7 +122,7 @@ impl Watch {
             let line = format!("etcd lost {lost} members at event {} ({kind} {phase})", self.lines);
             self.wrong.push(line);
         }
-        self.masters_proven |= kind == "gate-passed" && phase == "start-masters";
+        self.masters_proven |= kind == "gate-passed" && matches!(phase, "start-masters" | "servers");
     }
 }
 

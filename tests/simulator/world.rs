@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::case::{Book, Case, Trouble};
 use crate::hook::{Life, MortalFile, MortalWire};
+use crate::shapes;
 
 type Facts = BTreeMap<HostName, HostFacts>;
 
@@ -64,8 +65,9 @@ fn state_directory() -> tempfile::TempDir {
 /// The built-in playbook, with less patience for pods: every look costs time here.
 fn playbook(book: Book) -> Playbook {
     let name = match book {
-        Book::Renew | Book::Kubelets => "renew",
+        Book::Renew | Book::Kubelets | Book::Etcd => "renew",
         Book::Rolling => "rolling",
+        Book::Shape(number) => shapes::of(number).playbook,
         Book::Drain => "tests/scenarios/drain.yaml",
     };
     let mut playbook = load_playbook(name).expect("built in");
@@ -79,16 +81,19 @@ fn playbook(book: Book) -> Playbook {
 
 impl World {
     pub(crate) async fn new(case: Case) -> Self {
-        let scenario = match case.book {
-            Book::Renew => Scenario::Seed,
-            Book::Kubelets => Scenario::KubeletExpired,
-            Book::Rolling | Book::Drain => Scenario::Healthy,
+        let usual = |scenario| LabConfig::new(scenario).sized(3, 2);
+        let fleet = match case.book {
+            Book::Renew => usual(Scenario::Seed),
+            Book::Kubelets => usual(Scenario::KubeletExpired),
+            Book::Rolling => usual(Scenario::Healthy),
+            Book::Drain => LabConfig {
+                workload: vec![("w1".to_owned(), Workload::Movable)],
+                ..usual(Scenario::Healthy)
+            },
+            Book::Etcd => LabConfig::new(Scenario::Expired).sized(1, 1).with_etcd(3),
+            Book::Shape(number) => (shapes::of(number).fleet)(),
         };
-        let mut config = LabConfig::new(scenario).sized(3, 2);
-        if case.book == Book::Drain {
-            config.workload = vec![("w1".to_owned(), Workload::Movable)];
-        }
-        let lab = Lab::new(config).expect("a fleet");
+        let lab = Lab::new(fleet).expect("a fleet");
         let inventory = Arc::new(lab.inventory());
         let transport: Arc<dyn Transport> = Arc::new(MemoryFleet::new(lab.clone()));
         let clock = lab.clone();

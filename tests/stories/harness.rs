@@ -20,7 +20,7 @@ use certfleet::engine::{Cancel, Ledger, Recorder, Run, execute, gather, look_ali
 use certfleet::event::{Event, EventKind, RunState};
 use certfleet::lab::{Lab, LabConfig, MemoryFleet};
 use certfleet::model::exit::RunEnd;
-use certfleet::model::{Command, HostFacts, HostName, Inventory, Outcome, Playbook, RunId, Selector};
+use certfleet::model::{Command, HostFacts, HostName, Inventory, Outcome, Playbook, Role, RunId, Selector};
 use certfleet::plan::{Plan, PlanInput, Strategy, choose, plan, plan_chosen};
 use certfleet::probes::served::{Endpoint, ServedAnswer, Server};
 use certfleet::remote::Transport;
@@ -199,7 +199,7 @@ impl Story {
         (facts, plan)
     }
 
-    /// What is found on the hosts of a limit, and what runs there.
+    /// What is found on the hosts of a limit (and on those that may have to sign for them), and what runs there.
     async fn alive(&self, limit: &str) -> Facts {
         let clock = self.clock();
         let limit: Selector = limit.parse().expect("a selector");
@@ -207,7 +207,7 @@ impl Story {
             .inventory
             .hosts
             .iter()
-            .filter(|h| limit.matches(h))
+            .filter(|h| limit.matches(h) || h.role != Role::Worker)
             .cloned()
             .collect();
         let facts = gather(&self.transport, &hosts, &*clock).await;

@@ -27,7 +27,9 @@ pub(crate) async fn start(shape: &LabShape, dir: &Path) -> Result<RunningLab, Cl
         .scenario
         .parse()
         .map_err(|e| CliError::usage(e, "`certfleet lab scenarios` lists them."))?;
-    let config = LabConfig::new(scenario).sized(usize::from(shape.masters), usize::from(shape.workers));
+    let config = LabConfig::new(scenario)
+        .sized(usize::from(shape.masters), usize::from(shape.workers))
+        .with_etcd(usize::from(shape.etcd));
     let lab = Lab::new(config).map_err(|e| CliError::Lab(e.to_string()))?;
     let key = keys::generate().map_err(|e| CliError::Lab(e.to_string()))?;
     let mut options = ServerOptions::new(key.public_key().clone());

@@ -4,9 +4,10 @@ use crate::lab::context::Context;
 use crate::lab::file_tree::{Content, File, Found};
 use crate::lab::fleet::is_master;
 use crate::lab::kubelet_files::KUBELET_CONF;
-use crate::lab::node::{KUBELET_CLIENT, Node};
+use crate::lab::listens::api_certificate;
+use crate::lab::node::{KUBELET_CLIENT, MANIFESTS, Node};
 use crate::lab::serving_requests::SERVING as REQUESTED;
-use crate::model::ExitStatus;
+use crate::model::{ExitStatus, Role};
 
 /// Rows of a master, in the script's order: name, and path below the certificate directory or absolute.
 const MASTER: [(&str, &str); 14] = [
@@ -40,18 +41,29 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
     let text: String = context.node(|n| {
         let rows = rows(n);
         rows.iter()
-            .map(|(name, path)| row(n, name, &format!("{prefix}{}", absolute(&cert_dir, path)), root))
+            .map(|(name, path)| {
+                let told = (*name == "apiserver" && prefix.is_empty()).then(|| api_certificate(n));
+                let kubeadms = absolute(&cert_dir, path);
+                let path = told.filter(|p| !p.ends_with("/apiserver.crt")).unwrap_or(kubeadms);
+                row(n, name, &format!("{prefix}{path}"), root)
+            })
             .collect()
     });
     context.out(text);
     ExitStatus::Code(0)
 }
 
-/// A worker has the CA that kubeadm join gave it; super-admin.conf is where it is.
+/// A worker has the CA that kubeadm join gave it; super-admin.conf is where it is; members of etcd have its certificates.
 fn rows(node: &Node) -> Vec<(&'static str, &'static str)> {
+    let there = |path: &str| node.files.entry(&node.pki(path)).is_some();
+    let manifest = |folder: &str| node.files.entry(&format!("{folder}/etcd.yaml")).is_some();
+    let member = manifest(MANIFESTS) || there("etcd/server.crt") || there("etcd/peer.crt");
     let wanted = |name: &str, path: &str| match name {
         "super-admin.conf" => node.files.entry(path).is_some(),
-        "ca" => true,
+        "ca" => node.role != Role::Etcd,
+        "etcd-ca" => member || there(path),
+        "apiserver-etcd-client" => is_master(node) && (there(path) || manifest(MANIFESTS)),
+        etcd if etcd.starts_with("etcd-") => member,
         _ => is_master(node),
     };
     let rows = MASTER.into_iter().filter(|(name, path)| wanted(name, path));

@@ -28,12 +28,9 @@ pub(super) fn run(context: &mut Context) -> ExitStatus {
 
 fn line(world: &World, node: &Node, component: &str, port: u16) -> String {
     let url = format!("https://127.0.0.1:{port}/healthz");
-    let up = node.container(component).is_some_and(|c| world.now >= c.started + UP);
-    let sick = world
-        .config
-        .sick
-        .iter()
-        .any(|(h, c)| h == node.name.as_str() && c == component);
+    let is = |list: &[(String, String)]| list.iter().any(|(h, c)| h == node.name.as_str() && c == component);
+    let sick = is(&world.config.sick);
+    let up = !is(&world.config.looping) && node.container(component).is_some_and(|c| world.now >= c.started + UP);
     match (up, sick) {
         (false, _) => format!(
             "{component}\till\t{url}: curl: (7) Failed to connect to 127.0.0.1 port {port}: Connection refused\n"

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::lab::context::Context;
-use crate::lab::fleet::is_master;
 use crate::lab::node::Node;
 use crate::lab::world::World;
 use crate::model::ExitStatus;
@@ -54,6 +53,6 @@ fn members(world: &World) -> serde_json::Value {
             "peerURLs": [format!("https://{}:2380", n.address)], "clientURLs": [format!("https://{}:2379", n.address)],
         })
     };
-    let members: Vec<serde_json::Value> = world.nodes.iter().filter(|n| is_master(n)).map(member).collect();
+    let members: Vec<serde_json::Value> = world.nodes.iter().filter(|n| world.is_member(n)).map(member).collect();
     json!({"header": {"cluster_id": "14841639068965178418", "raft_term": "7"}, "members": members})
 }

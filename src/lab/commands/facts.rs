@@ -5,7 +5,8 @@ use crate::lab::fleet::is_master;
 use crate::lab::kubelet_files::KUBELET_CONF;
 use crate::lab::node::Node;
 use crate::lab::static_pods;
-use crate::model::{ExitStatus, RuntimeKind};
+use crate::lab::world::World;
+use crate::model::{ExitStatus, Role, RuntimeKind};
 
 use super::kubeadm;
 
@@ -21,14 +22,19 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
         context.node(kubeadm::kept_config)
     };
     let uid = if context.root { "0" } else { "1000" };
-    let (lines, endpoint, asks) = context.with(|w| {
-        let lines = answers(&w.nodes[context.index], &cert_dir);
-        (lines, w.endpoint.to_string(), w.config.serving_requests.is_some())
+    let (lines, server, asks) = context.with(|w| {
+        let node = &w.nodes[context.index];
+        let mut lines = answers(node, &cert_dir);
+        if node.role != Role::Etcd && node.rancher.is_none() {
+            lines.push(("kubelet-ca", believed(w, node)));
+        }
+        (lines, kubelet_server(w, node), w.config.serving_requests.is_some())
     });
+    let joined = context.node(|n| n.role != Role::Etcd);
     let mut text = format!("uid\t{uid}\n");
     for (key, value) in lines
         .into_iter()
-        .chain([("kubelet-server", format!("https://{endpoint}"))])
+        .chain(server.filter(|_| joined).map(|s| ("kubelet-server", s)))
         .chain(asks.then(|| ("serving-requested", "true".to_owned())))
         .chain(kept.map(|path| ("kubeadm-config", path)))
     {
@@ -38,7 +44,35 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
     ExitStatus::Code(0)
 }
 
+/// What kubelet.conf names; k3s and RKE2 have none.
+fn kubelet_server(world: &World, node: &Node) -> Option<String> {
+    let one = |master: usize| format!("https://{}:6443", world.nodes[master].address);
+    let all = || format!("https://{}", world.endpoint);
+    node.rancher.is_none().then(|| node.direct.map_or_else(all, one))
+}
+
+/// Without kubeadm, its kubelet and its manifests.
+fn rancher_answers(node: &Node, distribution: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("hostname", node.name.to_string()),
+        ("machine-id", node.machine_id.clone()),
+        ("boot-id", uuid(&node.boot_id)),
+        ("os", "Ubuntu 22.04.4 LTS".to_owned()),
+        ("ca-key", "absent".to_owned()),
+        ("ca-crt", "absent".to_owned()),
+        ("disk-free", node.disk_free.to_string()),
+        ("crictl", "absent".to_owned()),
+        ("curl", "present".to_owned()),
+        ("openssl", "present".to_owned()),
+        ("address", node.address.clone()),
+        ("distribution", distribution.to_owned()),
+    ]
+}
+
 fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
+    if let Some(own) = &node.rancher {
+        return rancher_answers(node, own.kind.name());
+    }
     let present = |there: bool| if there { "present" } else { "absent" }.to_owned();
     let docker = node.runtime == RuntimeKind::Docker;
     let mut lines = vec![
@@ -62,7 +96,14 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
         ("openssl", present(true)),
     ];
     lines.extend(node.manifests().into_iter().map(|name| ("static-pod", name)));
-    lines.push(("kubelet-user", kubelet_user(node)));
+    if node.role != Role::Etcd {
+        lines.push(("kubelet-user", kubelet_user(node)));
+    }
+    let servers = crate::lab::listens::etcd_servers(node);
+    lines.extend(servers.into_iter().map(|url| ("etcd-server", url)));
+    if let Some(ca) = node.files.entry(&format!("{cert_dir}/ca.crt")) {
+        lines.push(("cluster-ca", ca.content.text().replace('\n', "")));
+    }
     lines.push(("address", node.address.clone()));
     for path in static_pods::parked(node) {
         let name = path
@@ -84,6 +125,13 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
     lines.extend(runtime_endpoint(node).map(|endpoint| ("runtime-endpoint", endpoint.to_owned())));
     lines.extend(sockets(node).into_iter().map(|path| ("socket", path.to_owned())));
     lines
+}
+
+/// The authority in kubelet.conf, as the script prints it.
+fn believed(world: &World, node: &Node) -> String {
+    let foreign = world.config.foreign_ca.iter().any(|h| h == node.name.as_str());
+    let authority = if foreign { &world.pki.front_proxy } else { &world.pki.ca };
+    authority.pem.replace('\n', "")
 }
 
 /// `kubeadm init` named it for the node, `kubeadm join` did not.

@@ -175,11 +175,17 @@ async fn certs(context: &mut Context, arguments: &[String], verb: &str, rest: &[
         return context.fail(1, format!("unable to read config from \"{path}\" : open {path}: no such file or directory\nTo see the stack trace of this error execute with --v=5 or higher"));
     }
     match (verb, rest) {
-        ("check-expiration", []) => check_expiration::run(context, &cert_dir),
+        ("check-expiration", []) => check_expiration::run(context, arguments, &cert_dir),
         ("renew", [name]) => renew(context, arguments, name, &cert_dir).await,
         ("renew", []) => context.fail(1, "missing subcommand; \"renew\" is not meant to be run on its own"),
         _ => context.fail(1, format!("unknown command \"{verb}\" for \"kubeadm certs\"")),
     }
+}
+
+/// kubeadm's configuration names an external etcd: then kubeadm knows nothing of what its CA signs.
+pub(super) fn told_of_external_etcd(context: &Context, arguments: &[String]) -> bool {
+    let told = option(arguments, &["--config"]).is_some() || api_answers(context);
+    told && context.with(|w| w.config.etcd > 0)
 }
 
 /// `--config` decides, then the cluster, then `--cert-dir`, then the default.
@@ -241,7 +247,13 @@ pub(super) fn api_answers(context: &Context) -> bool {
 async fn renew(context: &mut Context, arguments: &[String], name: &str, cert_dir: &str) -> ExitStatus {
     let version = context.node(|n| n.kube);
     let known = |c: &&Renewable| c.known_to(version) && (name == "all" || c.name == name);
-    let chosen: Vec<&Renewable> = CERTIFICATES.iter().filter(known).collect();
+    let mut chosen: Vec<&Renewable> = CERTIFICATES.iter().filter(known).collect();
+    if told_of_external_etcd(context, arguments) {
+        chosen.retain(|c| c.signer != Signer::EtcdCa);
+        if chosen.is_empty() {
+            return context.fail(1, format!("{name} is not a valid certificate for this cluster\nTo see the stack trace of this error execute with --v=5 or higher"));
+        }
+    }
     if chosen.is_empty() {
         return context.fail(1, format!("unknown command \"{name}\" for \"kubeadm certs renew\""));
     }

@@ -5,15 +5,16 @@ use jiff::Timestamp;
 use crate::lab::clock::DAY;
 use crate::lab::context::Context;
 use crate::lab::fleet::is_master;
+use crate::lab::pki::Signer;
 use crate::model::ExitStatus;
 
-use super::kubeadm::{CERTIFICATES, preamble};
+use super::kubeadm::{CERTIFICATES, Renewable, preamble, told_of_external_etcd};
 use super::table;
 
 const FINE: ExitStatus = ExitStatus::Code(0);
 
 /// Prints the table; exit status 0 whatever it says.
-pub(super) fn run(context: &mut Context, cert_dir: &str) -> ExitStatus {
+pub(super) fn run(context: &mut Context, arguments: &[String], cert_dir: &str) -> ExitStatus {
     if !context.root {
         return context.fail(1, "failed to load existing certificate: open /etc/kubernetes/admin.conf: permission denied\nTo see the stack trace of this error execute with --v=5 or higher");
     }
@@ -28,7 +29,9 @@ pub(super) fn run(context: &mut Context, cert_dir: &str) -> ExitStatus {
     let with_ca = version.minor >= 18;
     let now = context.change(|n, moment| n.wall(moment));
     let mut rows = vec![heading("CERTIFICATE", with_ca)];
-    for certificate in CERTIFICATES.iter().filter(|c| c.known_to(version)) {
+    let external = told_of_external_etcd(context, arguments);
+    let known = |c: &&Renewable| c.known_to(version) && !(external && c.signer == Signer::EtcdCa);
+    for certificate in CERTIFICATES.iter().filter(known) {
         let leaf = context.node(|n| n.files.leaf(&certificate.path(cert_dir)));
         rows.push(match leaf {
             Some(leaf) => row(

@@ -7,6 +7,7 @@ use crate::lab::clock::Millis;
 use crate::lab::fleet::is_master;
 use crate::lab::node::Node;
 use crate::lab::world::World;
+use crate::model::Role;
 
 use super::kubectl::Filter;
 
@@ -68,7 +69,8 @@ pub(super) fn serving_requests(world: &World) -> String {
 }
 
 fn wanted_nodes<'a>(world: &'a World, filter: &'a Filter) -> impl Iterator<Item = &'a Node> {
-    world.nodes.iter().filter(|n| filter.wants_node(n.name.as_str()))
+    let registered = world.nodes.iter().filter(|n| n.role != Role::Etcd);
+    registered.filter(|n| filter.wants_node(n.name.as_str()))
 }
 
 fn node(world: &World, node: &Node) -> Value {
@@ -168,7 +170,7 @@ fn pod(world: &World, pod: &Pod) -> Value {
 
 fn changed(pod: &Pod) -> Millis {
     match pod.state {
-        PodState::Ready { since } | PodState::Terminating { since, .. } => since,
+        PodState::Ready { since } | PodState::Unready { since } | PodState::Terminating { since, .. } => since,
         PodState::Starting { .. } | PodState::ImagePull => pod.created,
         PodState::CrashLoop => -2 * 3_600_000,
     }
@@ -177,7 +179,7 @@ fn changed(pod: &Pod) -> Millis {
 fn container_state(world: &World, pod: &Pod) -> Value {
     let waiting = |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
     match pod.state {
-        PodState::Ready { since } | PodState::Terminating { since, .. } => {
+        PodState::Ready { since } | PodState::Unready { since } | PodState::Terminating { since, .. } => {
             json!({"running": {"startedAt": time(world, since)}})
         }
         PodState::Starting { .. } => waiting("PodInitializing", ""),
@@ -196,6 +198,9 @@ pub(super) fn daemon_sets(world: &World, filter: &Filter) -> String {
 pub(super) struct DaemonSet<'a> {
     pub(super) name: &'a str,
     pub(super) namespace: &'static str,
+    /// Its label.
+    key: &'static str,
+    label: &'a str,
     pub(super) desired: usize,
     pub(super) ready: usize,
 }
@@ -210,6 +215,8 @@ pub(super) fn sets<'a>(world: &'a World, filter: &Filter) -> Vec<DaemonSet<'a>> 
             found.push(DaemonSet {
                 name: &pod.app,
                 namespace: pod.namespace,
+                key: pod.label.0,
+                label: &pod.label.1,
                 desired: 0,
                 ready: 0,
             });
@@ -227,11 +234,12 @@ fn daemon_set(world: &World, set: &DaemonSet<'_>) -> Value {
         namespace,
         desired,
         ready,
+        ..
     } = *set;
     json!({
         "apiVersion": "apps/v1", "kind": "DaemonSet",
         "metadata": {
-            "name": name, "namespace": namespace, "generation": 1, "labels": {"k8s-app": name},
+            "name": name, "namespace": namespace, "generation": 1, "labels": {set.key: set.label},
             "creationTimestamp": time(world, -365 * 86_400_000),
         },
         "status": {

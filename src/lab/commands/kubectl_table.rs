@@ -5,6 +5,7 @@ use crate::lab::clock::Millis;
 use crate::lab::fleet::is_master;
 use crate::lab::node::Node;
 use crate::lab::world::World;
+use crate::model::Role;
 
 use super::kubectl::Filter;
 use super::kubectl_json::sets;
@@ -69,7 +70,8 @@ pub(super) fn nodes(world: &World, wide: bool, headers: bool) -> String {
             "CONTAINER-RUNTIME",
         ]);
     }
-    table(headers, &head, world.nodes.iter().map(row).collect())
+    let registered = world.nodes.iter().filter(|n| n.role != Role::Etcd);
+    table(headers, &head, registered.map(row).collect())
 }
 
 /// `kubectl get pods [-A] [-o wide]`.

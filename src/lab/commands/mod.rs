@@ -5,6 +5,7 @@ mod component_health;
 mod containers;
 mod copies;
 mod drain;
+mod etcd_certificates;
 mod etcd_health;
 mod facts;
 mod inspect;
@@ -14,10 +15,12 @@ mod kubeadm;
 mod kubeadm_expiration;
 mod kubectl;
 mod kubectl_json;
+mod kubectl_more;
 mod kubectl_table;
 mod kubelet_client;
 mod lock;
 mod prune_backups;
+mod rancher;
 mod scripts;
 mod small;
 mod supervise;
@@ -41,6 +44,8 @@ pub(super) async fn dispatch(context: &mut Context, words: &[String]) -> ExitSta
         "kubeadm" => kubeadm::run(context, arguments).await,
         "kubectl" => kubectl::run(context, arguments).await,
         "crictl" => containers::crictl(context, arguments).await,
+        name @ ("k3s" | "rke2") => rancher::run(context, name, arguments).await,
+        "curl" => rancher::curl(context, arguments),
         "docker" => containers::docker(context, arguments).await,
         "kubelet" if arguments == ["--version"] => {
             let version = context.node(|n| n.kube);

@@ -8,8 +8,8 @@ use crate::lab::scenario_files::kubeadm_config;
 use crate::model::ExitStatus;
 
 use super::{
-    certificates, component_health, containers, copies, drain, etcd_health, facts, inspect, kubeadm, kubelet_client,
-    lock, prune_backups, supervise,
+    certificates, component_health, containers, copies, drain, etcd_certificates, etcd_health, facts, inspect, kubeadm,
+    kubelet_client, lock, prune_backups, supervise,
 };
 
 /// Runs `certfleet:NAME ARGS…`.
@@ -28,6 +28,8 @@ pub(in crate::lab) async fn script(context: &mut Context, name: &str, arguments:
         "restore" => restore(context, arguments).await,
         "kubelet-client" => kubelet_client::run(context, arguments).await,
         "sign-kubelet-client" => kubelet_client::sign(context, arguments).await,
+        "etcd-certificates" => etcd_certificates::run(context, arguments).await,
+        "sign-etcd-certificates" => etcd_certificates::sign(context, arguments).await,
         "refresh-copies" => copies::refresh(context, arguments),
         "drain" => drain::run(context, arguments).await,
         "component-health" => component_health::run(context),

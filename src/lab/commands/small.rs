@@ -35,6 +35,7 @@ pub(super) async fn run(context: &mut Context, name: &str, arguments: &[String])
         "test" | "[" => test(context, arguments),
         "readlink" => readlink(context, arguments),
         "mv" => mv(context, arguments),
+        "rm" => rm(context, arguments),
         _ => context.fail(127, format!("sh: 1: {name}: not found")),
     }
 }
@@ -225,4 +226,20 @@ fn mv(context: &mut Context, arguments: &[String]) -> ExitStatus {
         Some(()) => FINE,
         None => context.fail(1, format!("mv: cannot stat '{from}': No such file or directory")),
     }
+}
+
+/// Removes files; `-f` does not mind those that are not there.
+fn rm(context: &mut Context, arguments: &[String]) -> ExitStatus {
+    let force = arguments.iter().any(|a| a.starts_with('-') && a.contains('f'));
+    for path in arguments.iter().filter(|a| !a.starts_with('-')) {
+        if !context.root {
+            return context.fail(1, format!("rm: cannot remove '{path}': Permission denied"));
+        }
+        context.record(format!("rm {path}"));
+        let gone = context.change(|n, _| n.files.remove(path).is_some());
+        if !gone && !force {
+            return context.fail(1, format!("rm: cannot remove '{path}': No such file or directory"));
+        }
+    }
+    FINE
 }

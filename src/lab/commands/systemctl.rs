@@ -19,15 +19,18 @@ pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStat
         );
     };
     let units: Vec<String> = units.iter().map(|u| unit_file(u)).collect();
+    let waits = !arguments.iter().any(|a| a == "--no-block");
     match *verb {
         "show" => show(context, arguments, &units),
         "is-active" => is_word(context, &units, Unit::active_word, |w| w == "active"),
         "is-enabled" => is_word(context, &units, |_| "enabled", |_| true),
         "is-failed" => is_word(context, &units, Unit::active_word, |w| w == "failed"),
         "status" => status(context, &units),
-        "start" => start(context, &units).await,
+        "start" if waits => start(context, &units).await,
+        "start" => queue(context, "start", &units).await,
         "stop" => stop(context, &units).await,
-        "restart" => restart(context, &units).await,
+        "restart" if waits => restart(context, &units).await,
+        "restart" => queue(context, "restart", &units).await,
         "daemon-reload" | "reset-failed" => FINE,
         other => context.fail(1, format!("Unknown operation '{other}'.")),
     }
@@ -183,6 +186,20 @@ async fn restart(context: &mut Context, units: &[String]) -> ExitStatus {
     context.change(|n, moment| units.iter().for_each(|u| n.stop_unit(moment, u)));
     settle(context, units).await;
     start_jobs(context, units).await
+}
+
+/// `--no-block`: the jobs are queued, and nobody waits for what is started.
+async fn queue(context: &mut Context, verb: &str, units: &[String]) -> ExitStatus {
+    if let Some(refused) = refuse(context, verb, units) {
+        return refused;
+    }
+    context.record(format!("systemctl {verb} {}", bare(units)));
+    if verb == "restart" {
+        context.change(|n, moment| units.iter().for_each(|u| n.stop_unit(moment, u)));
+        settle(context, units).await;
+    }
+    context.change(|n, moment| units.iter().for_each(|u| n.start_unit(moment, u)));
+    FINE
 }
 
 fn bare(units: &[String]) -> String {

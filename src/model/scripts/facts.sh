@@ -103,6 +103,24 @@ kubelet_server() {
 	say kubelet-server "$(sed -n 's/^[[:space:]]*"\{0,1\}server"\{0,1\}:[[:space:]]*"\{0,1\}\([^",[:space:]]*\).*$/\1/p' "$f" | head -n 1)"
 }
 
+# FILE: its certificates, and nothing else of it, on one line.
+certificates_of() {
+	sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$1" 2>/dev/null | tr -d '\r\n'
+}
+
+# The cluster's authority as this host has it, and the one that its kubelet believes; both are public.
+authorities() {
+	say cluster-ca "$(certificates_of "$R$cert_dir/ca.crt")"
+	f=$R/etc/kubernetes/kubelet.conf
+	[ -r "$f" ] || return 0
+	v=$(sed -n 's/^[[:space:]]*"\{0,1\}certificate-authority-data"\{0,1\}:[[:space:]]*"\{0,1\}\([A-Za-z0-9+\/=]*\).*$/\1/p' "$f" | head -n 1)
+	if [ -z "$v" ]; then
+		p=$(sed -n 's/^[[:space:]]*certificate-authority:[[:space:]]*"\{0,1\}\([^"[:space:]]*\).*$/\1/p' "$f" | head -n 1)
+		[ -z "$p" ] || v=$(certificates_of "$R$p")
+	fi
+	say kubelet-ca "$v"
+}
+
 # What this kubelet calls itself: the last flag counts, and kubeadm's come first.
 hostname_override() {
 	v=
@@ -241,6 +259,7 @@ static_pods
 advertise_address
 etcd_servers
 kubelet_server
+authorities
 hostname_override
 kubelet_user
 serving_requested

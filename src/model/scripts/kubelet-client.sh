@@ -1,9 +1,7 @@
+
 # certfleet:kubelet-client VERB ARGS...: the node's half of a new client certificate for its kubelet. The key is made here and stays here.
 # request CERT_DIR NODE | install CERT_DIR NODE KEEP CERTIFICATE | repoint KEEP | retire-serving KEEP | discard
 # KEEP is the directory in which what is replaced is kept. Certificates and requests are the base64 of their DER, on one line.
-set -u
-umask 077
-R=${CERTFLEET_ROOT:-}
 verb=$1
 shift
 conf=/etc/kubernetes/kubelet.conf
@@ -11,17 +9,6 @@ pki=/var/lib/kubelet/pki
 current=$pki/kubelet-client-current.pem
 # In memory: gone with a restart of the host.
 work=$R/run/certfleet/kubelet-client
-
-die() {
-	code=$1
-	shift
-	printf '%s\n' "$*" >&2
-	exit "$code"
-}
-
-has() {
-	command -v "$1" >/dev/null 2>&1
-}
 
 # Nothing of a request that will not be finished stays: neither its key nor a file that nobody was pointed at.
 discard() {
@@ -33,26 +20,6 @@ discard() {
 	fi
 	rm -rf "$work"
 	rm -f "$R$pki/.certfleet-new.pem" "$R$pki/.certfleet-link"
-}
-
-give_up() {
-	why=$1
-	shift
-	if [ -s "$work/err" ]; then why="$why: $(tail -n 1 "$work/err")"; fi
-	discard
-	die 1 "$why"
-}
-
-# The base64 of a PEM file, on one line.
-body() {
-	sed -n '/^-----BEGIN/,/^-----END/p' | sed '/^-----/d' | tr -d '\r\n'
-}
-
-# KIND BASE64: a PEM file.
-pem() {
-	printf -- '-----BEGIN %s-----\n' "$1"
-	printf '%s\n' "$2" | fold -w 64
-	printf -- '-----END %s-----\n' "$1"
 }
 
 # As the API server knows the node: what follows `system:node:`.
@@ -80,12 +47,6 @@ look_at_conf() {
 	if [ "$pointed" = 1 ] && [ "$key_pointed" = 1 ]; then rewrite=no; fi
 }
 
-# A copy below $keep, made once.
-keep_file() {
-	mkdir -p "$R$keep${1%/*}" || give_up "cannot create $keep"
-	[ -e "$R$keep$1" ] || cp -p "$R$1" "$R$keep$1" || give_up "cannot keep a copy of $1"
-}
-
 # Server, CA, context and user stay as they are; only where the certificate is found changes.
 rewrite_conf() {
 	real=$(readlink -f "$R$conf") || real=$R$conf
@@ -100,19 +61,14 @@ rewrite_conf() {
 	fi
 }
 
-# RSA 2048 or P-256, as the certificate was that is replaced; RSA where nobody knows.
-make_key() {
-	old=
+# What openssl says of the certificate that is replaced; nothing where there is none.
+old_certificate() {
 	if [ -f "$R$current" ]; then
-		old=$(openssl x509 -noout -text <"$R$current" 2>/dev/null)
+		openssl x509 -noout -text <"$R$current" 2>/dev/null
 	else
 		data=$(sed -n 's/^[[:space:]]*client-certificate-data:[[:space:]]*"\{0,1\}\([A-Za-z0-9+\/=]*\).*$/\1/p' "$R$conf" | head -n 1)
-		[ -z "$data" ] || old=$(printf '%s' "$data" | fold -w 64 | openssl base64 -d 2>/dev/null | openssl x509 -noout -text 2>/dev/null)
+		[ -z "$data" ] || printf '%s' "$data" | fold -w 64 | openssl base64 -d 2>/dev/null | openssl x509 -noout -text 2>/dev/null
 	fi
-	case $old in
-	*id-ecPublicKey*) openssl ecparam -name prime256v1 -genkey -noout -out "$work/key" 2>"$work/err" ;;
-	*) openssl genrsa -out "$work/key" 2048 2>"$work/err" ;;
-	esac
 }
 
 request() {
@@ -122,7 +78,7 @@ request() {
 	look_at_conf
 	discard
 	mkdir -p "$work" || die 1 'cannot write below /run/certfleet'
-	make_key || give_up 'no key could be made'
+	make_key "$(old_certificate)" "$work/key" || give_up 'no key could be made'
 	printf '[req]\nprompt=no\ndistinguished_name=name\n[name]\nO=system:nodes\nCN=system:node:%s\n' "$node" >"$work/config"
 	openssl req -new -sha256 -config "$work/config" -key "$work/key" -out "$work/request" 2>"$work/err" || give_up 'no request could be made'
 	printf 'request\t%s\n' "$(body <"$work/request")"
@@ -140,20 +96,11 @@ authority() {
 
 # The certificate in $work/certificate: for this key, this node, by this CA, valid now.
 check_certificate() {
-	theirs=$(openssl x509 -noout -pubkey <"$work/certificate" 2>/dev/null)
-	ours=$(openssl pkey -pubout -passin pass: <"$work/key" 2>/dev/null)
-	if [ -z "$theirs" ] || [ "$theirs" != "$ours" ]; then give_up 'the certificate does not belong to the key that was made here'; fi
-	subject=$(openssl x509 -noout -subject -nameopt RFC2253 <"$work/certificate")
-	subject=${subject#subject=}
-	[ "${subject# }" = "CN=system:node:$2,O=system:nodes" ] || give_up "the certificate is for another subject: $subject"
+	check_key "$work/certificate" "$work/key"
+	subject=$(subject_of "$work/certificate")
+	[ "$subject" = "CN=system:node:$2,O=system:nodes" ] || give_up "the certificate is for another subject: $subject"
 	authority "$1"
-	# Old versions end with 0 whatever they found.
-	seen=$(SSL_CERT_DIR=/nonexistent SSL_CERT_FILE=/nonexistent openssl verify -purpose sslclient -CAfile "$authority" "$work/certificate" 2>&1)
-	case $seen in
-	*error*) give_up "the certificate does not pass: $(printf '%s\n' "$seen" | grep error | head -n 1)" ;;
-	*': OK') ;;
-	*) give_up 'the certificate could not be verified' ;;
-	esac
+	check_signature "$work/certificate" "$authority" sslclient
 }
 
 # Sets $target: a new dated file with certificate and key, as the kubelet names its own.
@@ -166,8 +113,7 @@ store() {
 	mkdir -p "$R$pki" || give_up "cannot create $pki"
 	printf '%s\n' "$target" >"$work/target" || give_up 'cannot write below /run/certfleet'
 	cat "$work/certificate" "$work/key" >"$R$pki/.certfleet-new.pem" || give_up "cannot write to $pki"
-	# Old versions write everything out, whatever they are told.
-	sync "$R$pki/.certfleet-new.pem" 2>/dev/null || sync
+	write_out "$R$pki/.certfleet-new.pem"
 	mv -f "$R$pki/.certfleet-new.pem" "$R$target" || give_up "cannot write $target"
 }
 

@@ -134,10 +134,28 @@ pki_row() {
 	pem_row "$1" "$pki/$2.crt" "$pki/$2.key"
 }
 
+# COMPONENT FLAG: the value in its manifest, if it is an absolute path.
+flag_of() {
+	sed -n "s/^.*--$2=\(\/[^\", ]*\).*\$/\1/p" "$R$etc/manifests/$1.yaml" 2>/dev/null | head -n 1
+}
+
+# NAME FILE COMPONENT FLAG KEY_FLAG: the file that the component was told to take, if this host has it; else kubeadm's.
+told_row() {
+	own=$(flag_of "$3" "$4")
+	if [ -z "$own" ] || [ "$own" = "$pki/$2.crt" ] || ! there "$own"; then
+		pki_row "$1" "$2"
+		return 0
+	fi
+	own_key=$(flag_of "$3" "$5")
+	pem_row "$1" "$own" "${own_key:-$own}"
+}
+
 control_plane() {
-	for n in apiserver apiserver-kubelet-client front-proxy-client; do pki_row "$n" "$n"; done
-	if there "$pki/apiserver-etcd-client.crt" || there "$etc/manifests/etcd.yaml"; then
-		pki_row apiserver-etcd-client apiserver-etcd-client
+	told_row apiserver apiserver kube-apiserver tls-cert-file tls-private-key-file
+	told_row apiserver-kubelet-client apiserver-kubelet-client kube-apiserver kubelet-client-certificate kubelet-client-key
+	told_row front-proxy-client front-proxy-client kube-apiserver proxy-client-cert-file proxy-client-key-file
+	if there "$pki/apiserver-etcd-client.crt" || there "$etc/manifests/etcd.yaml" || [ -n "$(flag_of kube-apiserver etcd-certfile)" ]; then
+		told_row apiserver-etcd-client apiserver-etcd-client kube-apiserver etcd-certfile etcd-keyfile
 	fi
 	for n in admin.conf controller-manager.conf scheduler.conf; do kubeconfig_row "$n" "$etc/$n"; done
 	if there "$etc/super-admin.conf"; then kubeconfig_row super-admin.conf "$etc/super-admin.conf"; fi
@@ -186,8 +204,8 @@ if any_there "$m/etcd.yaml" "$pki/etcd/server.crt" "$pki/etcd/peer.crt"; then me
 
 [ "$master" = 0 ] || control_plane
 if [ "$member" = 1 ]; then
-	pki_row etcd-server etcd/server
-	pki_row etcd-peer etcd/peer
+	told_row etcd-server etcd/server etcd cert-file key-file
+	told_row etcd-peer etcd/peer etcd peer-cert-file peer-key-file
 	pki_row etcd-healthcheck-client etcd/healthcheck-client
 fi
 ca_row ca ca "$master"

@@ -10,6 +10,8 @@ use super::super::types::{Note, Plan};
 
 /// Certificates are backdated by 5 minutes and etcd elections suffer much earlier: a minute is a clock that nobody keeps.
 const MAX_SKEW_MS: i64 = 60_000;
+/// A certificate that nobody here renews, and that ends sooner, is worth a word.
+const OWN_SOON: jiff::SignedDuration = jiff::SignedDuration::from_hours(30 * 24);
 /// A backup is a few hundred kilobytes; less than this is a disk that is about to be full.
 const MIN_DISK: u64 = 64 * 1024 * 1024;
 
@@ -153,7 +155,8 @@ pub(super) fn ca_expired(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
 pub(super) fn ca_key_missing(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
     let external = input
         .reachable()
-        .filter(|h| renews(input, h) && input.facts_of(h).ca_key == Some(false));
+        .filter(|h| h.role == Role::ControlPlane && renews(input, h))
+        .filter(|h| input.facts_of(h).ca_key == Some(false));
     let note = |h: &Host| {
         Note::error(
             "ca-key-missing",
@@ -166,6 +169,31 @@ pub(super) fn ca_key_missing(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
         )
     };
     external.map(note).collect()
+}
+
+/// A file that a flag of its component names: whoever made it renews it.
+pub(super) fn files_of_its_own(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
+    let hosts = input.reachable().filter(|h| h.role != Role::Worker && renews(input, h));
+    let own = hosts.flat_map(|h| input.facts_of(h).certificates.iter().map(move |c| (h, c)));
+    own.filter(|(_, c)| c.is_own())
+        .filter_map(|(h, c)| own_file(input, h, c))
+        .collect()
+}
+
+fn own_file(input: &PlanInput<'_>, host: &Host, certificate: &CertificateFact) -> Option<Note> {
+    let end = certificate.x509()?.not_after;
+    let (name, path, host) = (&certificate.name, &certificate.path, Some(&host.name));
+    let over = end < input.now;
+    let verb = if over { "expired" } else { "expires" };
+    let message = format!(
+        "{name} is taken from {path}, as a flag in a manifest says; kubeadm does not renew that file, and it {verb} on {end}"
+    );
+    let remedy = "Have it issued anew by whoever made it and put it there, then `certfleet restart`; or take the flag out of the manifest.";
+    Some(match end.duration_since(input.now) {
+        _ if over => Note::error("own-certificate-expired", host, message, remedy),
+        left if left < OWN_SOON => Note::warning("own-certificate", host, message, remedy),
+        _ => Note::info("own-certificate", host, message),
+    })
 }
 
 /// Clocks that disagree make fresh certificates "not yet valid".

@@ -44,6 +44,25 @@ fn note(input: &PlanInput<'_>, plan: &Plan, host: &Host) -> Option<Note> {
     })
 }
 
+/// A kubelet that believes another authority than the masters' keeps the connection it has, and gets no other one.
+pub(super) fn kubelet_believes_another(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
+    let masters = || {
+        let masters = input.inventory.masters();
+        masters.map(|m| &input.facts_of(m).shape)
+    };
+    let lost = input.reachable().filter(|h| h.role != Role::Etcd);
+    let lost = lost.filter(|h| input.facts_of(h).shape.disbelieves(masters()));
+    lost.map(|host| {
+        let message = "kubelet.conf holds another CA than the masters' ca.crt: this kubelet cannot open a new connection to the API";
+        let remedy = "Put a master's ca.crt into certificate-authority-data of /etc/kubernetes/kubelet.conf there (`base64 -w0`), after a \
+                      look why it differs; then restart that kubelet.";
+        let restarted = plan.work().any(|s| s.host == host.name && s.operation == "service");
+        let note = if host.role == Role::ControlPlane && restarted { Note::error } else { Note::warning };
+        note("kubelet-foreign-ca", Some(&host.name), message.to_owned(), remedy.to_owned())
+    })
+    .collect()
+}
+
 fn starts_kubelet(input: &PlanInput<'_>, host: &Host) -> bool {
     let phases = input.playbook.phases.iter().filter(|p| p.hosts.matches(host));
     phases.flat_map(|p| &p.steps).any(|op| {

@@ -23,18 +23,21 @@ pub(in crate::plan) fn rolling_cannot_work(choice: &Choice) -> Option<Note> {
     })
 }
 
-/// `--limit` leaves masters behind on a cluster whose masters have expired: one renewed etcd member has no quorum.
+/// `--limit` leaves masters behind on a cluster whose masters have expired: one renewed etcd member has no quorum. So do etcd
+/// hosts of their own, if they have expired.
 pub(super) fn masters_left_out(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
+    let counts = |h: &&Host| h.role == Role::ControlPlane || (h.role == Role::Etcd && has_expired(input, h));
     let left: Vec<&str> = input
         .inventory
-        .with_role(Role::ControlPlane)
-        .filter(|h| !input.limit.matches(h))
+        .hosts
+        .iter()
+        .filter(|h| counts(h) && !input.limit.matches(h))
         .map(|h| h.name.as_str())
         .collect();
     let busy = |h: &Host| plan.work().any(|s| s.host == h.name);
     let expired = input
         .reachable()
-        .filter(|h| h.role == Role::ControlPlane && busy(h))
+        .filter(|h| h.role != Role::Worker && busy(h))
         .find(|h| has_expired(input, h));
     let Some(host) = expired.filter(|_| !left.is_empty()) else {
         return Vec::new();

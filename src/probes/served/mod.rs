@@ -1,6 +1,8 @@
 //! Which process still uses which certificate? What is served, and what is older than its file, against the disk.
 
+pub mod anew;
 pub mod comparison;
+pub mod elsewhere;
 pub mod mounted;
 pub mod on_host;
 
@@ -25,6 +27,10 @@ pub enum Server {
     Scheduler,
     /// What kubelet.conf names: a VIP or a load balancer, so any master may answer.
     Endpoint,
+    /// An etcd that no host of the inventory runs.
+    EtcdElsewhere,
+    /// A port of k3s or RKE2, whose certificates are not kubeadm's.
+    Other,
 }
 
 impl Server {
@@ -37,6 +43,8 @@ impl Server {
             Server::ControllerManager => "kube-controller-manager",
             Server::Scheduler => "kube-scheduler",
             Server::Endpoint => "kubelet's endpoint",
+            Server::EtcdElsewhere => "etcd of somebody else",
+            Server::Other => "server",
         }
     }
 
@@ -49,7 +57,8 @@ impl Server {
             Server::Kubelet => ("kubelet", 10250),
             Server::ControllerManager => ("kube-controller-manager", 10257),
             Server::Scheduler => ("kube-scheduler", 10259),
-            Server::Endpoint => ("", 443),
+            Server::Endpoint | Server::Other => ("", 443),
+            Server::EtcdElsewhere => ("", 2379),
         }
     }
 
@@ -77,7 +86,7 @@ impl Server {
             Server::EtcdClient => Some("etcd-server"),
             Server::EtcdPeer => Some("etcd-peer"),
             Server::Kubelet => Some("kubelet-serving"),
-            Server::ControllerManager | Server::Scheduler => None,
+            Server::ControllerManager | Server::Scheduler | Server::EtcdElsewhere | Server::Other => None,
         }
     }
 }
@@ -89,6 +98,17 @@ pub struct Endpoint {
     pub server: Server,
     pub address: String,
     pub port: u16,
+}
+
+impl Endpoint {
+    /// `address:port`, as a person writes it.
+    pub fn place(&self) -> String {
+        if self.address.contains(':') {
+            format!("[{}]:{}", self.address, self.port)
+        } else {
+            format!("{}:{}", self.address, self.port)
+        }
+    }
 }
 
 /// What a handshake showed.
@@ -127,14 +147,19 @@ pub fn endpoints(host: &Host, facts: &HostFacts) -> Vec<Endpoint> {
 
 /// Host and port of a kubeconfig's `server:`, for a handshake with what the kubelet talks to.
 pub fn kubelet_endpoint(server: &str) -> Option<Endpoint> {
-    let rest = server.strip_prefix("https://")?;
+    at_url(Server::Endpoint, server)
+}
+
+/// Host and port of an https URL; 443 where none is named.
+fn at_url(server: Server, url: &str) -> Option<Endpoint> {
+    let rest = url.strip_prefix("https://")?;
     let authority = rest.split('/').next()?;
     let (address, port) = match authority.rsplit_once(':') {
         Some((address, port)) if !port.ends_with(']') => (address, port.parse().ok()?),
         _ => (authority, 443),
     };
     Some(Endpoint {
-        server: Server::Endpoint,
+        server,
         address: address.trim_matches(['[', ']']).to_owned(),
         port,
     })

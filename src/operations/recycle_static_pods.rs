@@ -13,9 +13,9 @@ const GRACE_SECONDS: u64 = 30;
 /// Grace, removal, and a slow runtime.
 const TIMEOUT: Duration = Duration::from_secs(GRACE_SECONDS + 120);
 
-/// Skipped where there is no control plane, and on docker when dockerd is stopped anyway: that ends its containers,
-/// unless `live-restore` is on. containerd and CRI-O leave containers running when they stop. Manifests that a run which was
-/// cut short left out of the kubelet's directory are put back first, so then it is never skipped.
+/// Skipped where there is no control plane. containerd and CRI-O leave containers running when they stop, and so does docker with
+/// `live-restore`; without, dockerd ends all of them at once, and an API server whose etcd is gone waits for its requests until it is
+/// killed: so that is left to docker only where none was seen (docker is down, or does not answer). Manifests that a run which was cut short left out of the kubelet's directory are put back first.
 ///
 /// # Errors
 /// The runtime is not known.
@@ -26,8 +26,13 @@ pub fn plan(host: &Host, facts: &HostFacts, context: RunContext<'_>) -> Result<P
     }
     let runtime = runtime_of(host, facts)?;
     let parked = facts.shape.parked.len();
-    if parked == 0 && runtime == RuntimeKind::Docker && context.runtime_will_stop && facts.live_restore == Some(false) {
-        return Ok(Planned::skipped(title, "stopping docker ends them"));
+    let docker_ends_them =
+        runtime == RuntimeKind::Docker && context.runtime_will_stop && facts.live_restore == Some(false);
+    if parked == 0 && docker_ends_them && facts.containers.is_empty() {
+        return Ok(Planned::skipped(
+            title,
+            "none was seen running, and stopping docker ends them",
+        ));
     }
     let arguments = [
         runtime.to_string(),
@@ -73,22 +78,30 @@ fn without_control_plane(host: &Host, facts: &HostFacts) -> Option<&'static str>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::facts::ContainerFacts;
     use crate::operations::fixtures;
 
     #[test]
-    fn docker_is_left_to_its_own_stop_only_when_that_ends_containers() {
+    fn docker_is_left_to_its_own_stop_only_when_that_ends_containers_and_none_was_seen() {
         let host = fixtures::host("m1", Role::ControlPlane);
         let cases = [
-            (RuntimeKind::Docker, true, Some(false), true),
-            (RuntimeKind::Docker, true, Some(true), false),
-            (RuntimeKind::Docker, true, None, false),
-            (RuntimeKind::Docker, false, Some(false), false),
-            (RuntimeKind::Containerd, true, None, false),
+            (RuntimeKind::Docker, true, Some(false), 0, true),
+            (RuntimeKind::Docker, true, Some(false), 4, false),
+            (RuntimeKind::Docker, true, Some(true), 0, false),
+            (RuntimeKind::Docker, true, None, 0, false),
+            (RuntimeKind::Docker, false, Some(false), 0, false),
+            (RuntimeKind::Containerd, true, None, 0, false),
         ];
-        for (runtime, will_stop, live_restore, skipped) in cases {
+        for (runtime, will_stop, live_restore, seen, skipped) in cases {
             let mut facts = fixtures::facts("m1");
             facts.runtime = Some(runtime);
             facts.live_restore = live_restore;
+            let container = |id: usize| ContainerFacts {
+                name: "etcd".to_owned(),
+                id: id.to_string(),
+                started: None,
+            };
+            facts.containers = (0..seen).map(container).collect();
             let context = RunContext {
                 runtime_will_stop: will_stop,
                 ..fixtures::context()
@@ -97,7 +110,7 @@ mod tests {
             assert_eq!(
                 planned.skip.is_some(),
                 skipped,
-                "{runtime} {will_stop} {live_restore:?}"
+                "{runtime} {will_stop} {live_restore:?} {seen}"
             );
         }
     }

@@ -28,6 +28,17 @@ stop_one() {
 	esac >/dev/null
 }
 
+# Side by side all of $before but those called $1; of those only the ones called $2, if it is given.
+stop_all() {
+	while IFS=$TAB read -r name id; do
+		case $name in "$1") continue ;; esac
+		case ${2:-$name} in "$name") stop_one "$id" & ;; esac
+	done <<END
+$before
+END
+	wait
+}
+
 # By number, and only while the number is still that process's.
 signal() {
 	processes | while IFS=$TAB read -r _ id pid; do
@@ -161,15 +172,12 @@ before=$listed
 [ -n "$before" ] || exit 0
 if [ "$tool" = proc ] && kubelet_runs; then recycle_by_manifests; fi
 
+# The API server first, while its etcd still answers: requests in flight would hold it up for all of the grace period.
 if [ "$tool" = proc ]; then
 	signal TERM "$before"
 else
-	while IFS=$TAB read -r _ id; do
-		stop_one "$id" &
-	done <<END
-$before
-END
-	wait
+	stop_all '' kube-apiserver
+	stop_all kube-apiserver ''
 fi
 wait_gone "$((seconds + 30))"
 report_gone "$before" "$left"

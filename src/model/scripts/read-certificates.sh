@@ -134,27 +134,39 @@ pki_row() {
 	pem_row "$1" "$pki/$2.crt" "$pki/$2.key"
 }
 
-# COMPONENT FLAG: the value in its manifest, if it is an absolute path.
+# COMPONENT FLAG: sets $flag to the value in its manifest, if that is an absolute path. Read once, without a process: there are many flags.
 flag_of() {
-	sed -n "s/^.*--$2=\(\/[^\", ]*\).*\$/\1/p" "$R$etc/manifests/$1.yaml" 2>/dev/null | head -n 1
+	flag=
+	if [ "$flags_of" != "$1" ]; then
+		flags_of=$1 flags=
+		[ -r "$R$etc/manifests/$1.yaml" ] || return 0
+		while IFS= read -r line || [ -n "$line" ]; do
+			case $line in *--*=/*) flags="$flags $line " ;; esac
+		done <"$R$etc/manifests/$1.yaml"
+	fi
+	case $flags in *"--$2=/"*) ;; *) return 0 ;; esac
+	flag=/${flags#*"--$2=/"}
+	flag=${flag%%[\", $CR]*}
 }
 
 # NAME FILE COMPONENT FLAG KEY_FLAG: the file that the component was told to take, if this host has it; else kubeadm's.
 told_row() {
-	own=$(flag_of "$3" "$4")
+	flag_of "$3" "$4"
+	own=$flag
 	if [ -z "$own" ] || [ "$own" = "$pki/$2.crt" ] || ! there "$own"; then
 		pki_row "$1" "$2"
 		return 0
 	fi
-	own_key=$(flag_of "$3" "$5")
-	pem_row "$1" "$own" "${own_key:-$own}"
+	flag_of "$3" "$5"
+	pem_row "$1" "$own" "${flag:-$own}"
 }
 
 control_plane() {
 	told_row apiserver apiserver kube-apiserver tls-cert-file tls-private-key-file
 	told_row apiserver-kubelet-client apiserver-kubelet-client kube-apiserver kubelet-client-certificate kubelet-client-key
 	told_row front-proxy-client front-proxy-client kube-apiserver proxy-client-cert-file proxy-client-key-file
-	if there "$pki/apiserver-etcd-client.crt" || there "$etc/manifests/etcd.yaml" || [ -n "$(flag_of kube-apiserver etcd-certfile)" ]; then
+	flag_of kube-apiserver etcd-certfile
+	if there "$pki/apiserver-etcd-client.crt" || there "$etc/manifests/etcd.yaml" || [ -n "$flag" ]; then
 		told_row apiserver-etcd-client apiserver-etcd-client kube-apiserver etcd-certfile etcd-keyfile
 	fi
 	for n in admin.conf controller-manager.conf scheduler.conf; do kubeconfig_row "$n" "$etc/$n"; done
@@ -196,7 +208,7 @@ embedded_kubelet() {
 	kubeconfig_row "$1" "$etc/kubelet.conf"
 }
 
-master=0 member=0
+master=0 member=0 flags_of='' flags=''
 m=$etc/manifests
 # A recovery by hand may have moved the manifests away: the files of a control plane tell as well.
 if any_there "$m/kube-apiserver.yaml" "$m/kube-controller-manager.yaml" "$m/kube-scheduler.yaml" "$pki/apiserver.crt" "$etc/admin.conf"; then master=1; fi

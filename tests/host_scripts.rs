@@ -9,6 +9,8 @@
 
 #[path = "host_scripts/tree.rs"]
 mod tree;
+#[path = "host_scripts/openssl.rs"]
+mod openssl;
 #[path = "host_scripts/certificates.rs"]
 mod certificates;
 #[path = "host_scripts/containers.rs"]

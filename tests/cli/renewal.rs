@@ -10,20 +10,25 @@ pub(crate) fn hurried() -> String {
         .replace("quiet: 20s", "quiet: 1s\n      interval: 500ms")
 }
 
-#[test]
-fn a_run_is_locked_stopped_and_gone_on_with() {
-    let lab = Lab::up("seed", 3, 2);
-    let file = lab.write("hurried.yaml", &hurried());
-    let renew = [
+/// The run that follows such a playbook, for programs to read.
+fn renew(playbook: &str) -> [&str; 8] {
+    [
         "renew",
         "--playbook",
-        &file,
+        playbook,
         "--yes",
         "--quiet",
         "1s",
         "--output",
         "json",
-    ];
+    ]
+}
+
+#[test]
+fn a_run_is_locked_stopped_and_gone_on_with() {
+    let lab = Lab::up("seed", 3, 2);
+    let file = lab.write("hurried.yaml", &hurried());
+    let renew = renew(&file);
 
     let first = crate::harness::Background::start(lab.command(&renew));
     let started = first.line();
@@ -98,16 +103,7 @@ fn an_expired_cluster_with_its_own_etcd_comes_back_over_ssh() {
     ] {
         assert!(plan.out.contains(line), "{line}: {}", plan.out);
     }
-    let renew = [
-        "renew",
-        "--playbook",
-        &file,
-        "--yes",
-        "--quiet",
-        "1s",
-        "--output",
-        "json",
-    ];
+    let renew = renew(&file);
     let run = lab.run(&renew).expect(0);
     assert!(run.out.contains("signed on e1"), "{}", run.out);
     assert!(!run.out.contains("PRIVATE KEY") && !run.err.contains("PRIVATE KEY"));

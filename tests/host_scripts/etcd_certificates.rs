@@ -11,6 +11,7 @@ use certfleet::model::{Output, scripts};
 use certfleet::probes::certificates_on_disk;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyUsagePurpose};
 
+use crate::openssl::{foreign_request, openssl};
 use crate::tree::{Authority, Pair, Tree, assert_no_key, files, said, shells};
 
 const PKI: &str = "/etc/kubernetes/pki";
@@ -45,13 +46,6 @@ fn params(organization: Option<&str>, name: &str, sans: &[&str], serves: bool) -
     params.not_before = now - time::Duration::days(366);
     params.not_after = now - time::Duration::days(1);
     params
-}
-
-fn openssl(arguments: &[&str]) -> String {
-    let output = Command::new("openssl").args(arguments).output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "openssl {arguments:?}: {error}");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 impl Pairing {
@@ -282,17 +276,6 @@ fn an_rsa_key_stays_an_rsa_key_of_its_size() {
     let text = x509(&pairing.read(&format!("{CLIENT}.crt")), &["-text"]);
     assert!(text.contains("Public-Key: (3072 bit)"), "{text}");
     pairing.assert_clean();
-}
-
-/// Base64 of a request's DER.
-fn foreign_request(subject: &str) -> String {
-    let dir = tempfile::tempdir().unwrap();
-    let key = dir.path().join("key");
-    let key = key.to_str().unwrap();
-    let text = openssl(&[
-        "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-subj", subject,
-    ]);
-    text.lines().filter(|l| !l.starts_with('-')).collect()
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +9,7 @@ use certfleet::model::certificate::KeyMatch;
 use certfleet::model::{CertificateFact, Output, scripts};
 use certfleet::probes::certificates_on_disk;
 
+use crate::openssl::{foreign_request, openssl};
 use crate::tree::{Authority, Pair, Tree, files, said, shells};
 
 const PKI: &str = "/etc/kubernetes/pki";
@@ -24,14 +24,6 @@ struct Pairing {
     master: Tree,
     node: Tree,
     ca: Pair,
-}
-
-/// Runs the openssl of this machine; the output.
-fn openssl(arguments: &[&str]) -> String {
-    let output = Command::new("openssl").args(arguments).output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "openssl {arguments:?}: {error}");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A CA that lives so many days.
@@ -290,17 +282,6 @@ fn what_cannot_be_rewritten_safely_is_refused_before_a_key_is_made() {
     fs::remove_file(pairing.node.path(CONF)).unwrap();
     assert_eq!(code(&pairing.node(&["sh"], &["request", PKI, "w1"])), "exit status 3");
     pairing.assert_clean();
-}
-
-/// Base64 of a request's DER.
-fn foreign_request(subject: &str) -> String {
-    let dir = tempfile::tempdir().unwrap();
-    let key = dir.path().join("key");
-    let key = key.to_str().unwrap();
-    let text = openssl(&[
-        "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-subj", subject,
-    ]);
-    text.lines().filter(|l| !l.starts_with('-')).collect()
 }
 
 #[test]

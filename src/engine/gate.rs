@@ -16,9 +16,6 @@ use super::context::Run;
 use super::journal_watch::JournalWatch;
 use super::looks::{ClusterViews, NO_ANSWER, look};
 
-/// Between two looks at what is all good, and not yet for long enough.
-const SHORT_PAUSE: Duration = Duration::from_millis(500);
-
 /// How a gate ended.
 #[derive(Debug)]
 pub(super) enum GateEnd {
@@ -138,12 +135,9 @@ impl Watch {
     /// Until the next look: no longer than what is left of the quiet period, which nobody need wait for twice.
     fn pause(&self) -> Duration {
         let left = self.good_since.map(|since| self.quiet.saturating_sub(since.elapsed()));
-        match left {
-            Some(left) if !left.is_zero() => self.interval.min(left),
-            // Only a journal is not quiet for long enough yet.
-            Some(_) => self.interval.min(SHORT_PAUSE),
-            None => self.interval,
-        }
+        // Nothing left, and not open: a journal is not quiet yet, which may take its time.
+        left.filter(|l| !l.is_zero())
+            .map_or(self.interval, |l| l.min(self.interval))
     }
 
     fn announced(&self) -> EventKind {

@@ -15,6 +15,9 @@ use super::machine::ExecIo;
 use super::node::{Locale, Moment, Node};
 use super::world::{HistoryItem, World};
 
+/// Making a key, or a signature, takes a moment: milliseconds.
+pub(super) const KEY_WORK: i64 = 80;
+
 /// What a program of the lab has at hand.
 #[derive(Debug)]
 pub(super) struct Context {
@@ -140,6 +143,15 @@ impl Context {
     pub(super) fn fail(&mut self, code: u32, message: impl AsRef<str>) -> ExitStatus {
         self.err(format!("{}\n", message.as_ref()));
         ExitStatus::Code(code)
+    }
+
+    /// The beginning of every script that asks for a certificate or installs one: it needs root and room, and keys take a moment.
+    pub(super) async fn begin_exchange(&mut self) -> Result<(), ExitStatus> {
+        if !self.root || self.node(|n| n.disk_full) {
+            return Err(self.fail(1, "cannot write below /run/certfleet"));
+        }
+        self.pause(KEY_WORK).await;
+        Ok(())
     }
 
     fn write(lab: &Lab, (host, line): (&HostName, &str), stream: &mut Stream, bytes: &[u8]) {

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::lab::asked_key;
-use crate::lab::clock::{DAY, Millis, shift};
-use crate::lab::context::Context;
+use crate::lab::clock::{DAY, shift};
+use crate::lab::context::{Context, KEY_WORK};
 use crate::lab::file_tree::Content;
 use crate::lab::node::Node;
 use crate::lab::pki::{LabError, Leaf, LeafSpec, Signer};
@@ -16,15 +16,12 @@ use crate::model::ExitStatus;
 
 const FINE: ExitStatus = ExitStatus::Code(0);
 const WORK_DIRECTORY: &str = "/run/certfleet/etcd-certificates";
-/// Making a key takes a moment.
-const WORK: Millis = 80;
 
 /// `certfleet:etcd-certificates VERB CERT_DIR NAMES ARGS…`.
 pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
-    if !context.root || context.node(|n| n.disk_full) {
-        return context.fail(1, "cannot write below /run/certfleet");
+    if let Err(status) = context.begin_exchange().await {
+        return status;
     }
-    context.pause(WORK).await;
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["request", pki, names] => request(context, pki, names),
@@ -128,7 +125,7 @@ pub(super) async fn sign(context: &mut Context, arguments: &[String]) -> ExitSta
     let [cert_dir, days, wanted, requests] = arguments else {
         return context.fail(2, "not what a certificate can be signed for");
     };
-    context.pause(WORK).await;
+    context.pause(KEY_WORK).await;
     let held = context.node(|n| n.files.entry(&format!("{cert_dir}/etcd/ca.key")).is_some());
     if !held || !context.root {
         return context.fail(3, format!("{cert_dir}/etcd/ca.key is not on this host (external CA)"));

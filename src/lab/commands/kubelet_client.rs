@@ -6,8 +6,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::lab::clock::{DAY, Millis, shift};
-use crate::lab::context::Context;
+use crate::lab::clock::{DAY, shift};
+use crate::lab::context::{Context, KEY_WORK};
 use crate::lab::file_tree::Content;
 use crate::lab::kubelet_files::{KUBELET_CONF, PENDING_KEY as KEY};
 use crate::lab::node::{KUBELET_CLIENT, Moment, Node};
@@ -17,15 +17,12 @@ use crate::model::ExitStatus;
 
 const FINE: ExitStatus = ExitStatus::Code(0);
 const SERVING: &str = "/var/lib/kubelet/pki/kubelet";
-/// Making a key takes a moment.
-const WORK: Millis = 80;
 
 /// `certfleet:kubelet-client VERB ARGS…`.
 pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
-    if !context.root || context.node(|n| n.disk_full) {
-        return context.fail(1, "cannot write below /run/certfleet");
+    if let Err(status) = context.begin_exchange().await {
+        return status;
     }
-    context.pause(WORK).await;
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["request", _, node] => request(context, node),
@@ -143,7 +140,7 @@ pub(super) async fn sign(context: &mut Context, arguments: &[String]) -> ExitSta
     let [cert_dir, node, request] = arguments else {
         return context.fail(2, "not the name of a node: ");
     };
-    context.pause(WORK).await;
+    context.pause(KEY_WORK).await;
     let held = context.node(|n| n.files.entry(&format!("{cert_dir}/ca.key")).is_some());
     if !held || !context.root {
         return context.fail(3, format!("{cert_dir}/ca.key is not on this host (external CA)"));

@@ -28,6 +28,7 @@ rolling-real       |     |$MIXED --real-runtimes            |expiring          |
 expired-all-real   |     |$MIXED --real-runtimes            |expired-all       |0|yes|SUCCEEDED
 rolling-kubeadm    |     |--real-kubernetes                 |expiring          |0|yes|SUCCEEDED~rolling
 expired-kubeadm    |     |--real-kubernetes                 |expired           |0|yes|SUCCEEDED
+kubelets-kubeadm   |     |--real-kubernetes                 |expiring kubelet-expired|0|yes|SUCCEEDED~rolling~system:node:
 all-kubeadm        |     |--real-kubernetes                 |expired-all       |0|yes|SUCCEEDED~system:node:
 quorum-lost-kubeadm|     |--real-kubernetes                 |quorum-lost       |0|yes|SUCCEEDED
 calico-kubeadm     |     |--real-kubernetes                 |expired calico-stuck|0|yes|SUCCEEDED~deleted calico-node-

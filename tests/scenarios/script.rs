@@ -162,6 +162,7 @@ impl Script {
             "cordoned" => self.cordoned.push(value.to_owned()),
             "drain" => self.drain = yes(value)?,
             "parked" => self.parked.push(value.to_owned()),
+            "looping-kubelet" => fleet.looping_kubelets.push(value.to_owned()),
             "expired-kubelet" => fleet.expired_kubelets.push(value.to_owned()),
             "calico" if value == "well" => fleet.calico.clear(),
             "calico" => fleet.calico.push(calico(value)?),

@@ -46,7 +46,7 @@ fn rolling_is_chosen_with_what_speaks_for_it() {
         strategy: Strategy::Rolling,
         asked: false,
         because: sentences(&[
-            "no certificate of a master has expired, neither on disk nor in use",
+            "no certificate of the control plane has expired, neither on disk nor in use",
             "the API server of every master is ready",
             "all 3 etcd members asked are healthy",
         ]),

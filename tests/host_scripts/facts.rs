@@ -153,7 +153,7 @@ fn servers_listen_where_manifests_and_the_kubelets_configuration_say() {
     };
     manifest(
         "kube-apiserver",
-        "    - --bind-address=0.0.0.0\n    - --secure-port=7443\n",
+        "    # - --secure-port=8443\n    - --secure-port=6443\n    - --bind-address=0.0.0.0\n    - --secure-port=7443\n    # - --secure-port=9443\n",
     );
     manifest(
         "kube-scheduler",
@@ -218,7 +218,7 @@ fn etcd_elsewhere_and_other_distributions_are_told() {
         let tree = Tree::new();
         tree.write(
             "/etc/kubernetes/manifests/kube-apiserver.yaml",
-            "    - --etcd-servers=https://10.0.0.31:2379,https://10.0.0.32:2379\n",
+            "    # - --etcd-servers=https://127.0.0.1:2379\n    - --etcd-servers=https://10.0.0.31:2379,https://10.0.0.32:2379\n",
         );
         tree.write("/var/lib/rancher/rke2/server/token", "x");
         let output = tree.run(&shell, &scripts::FACTS, &["/etc/kubernetes/pki", "kubeadm"]);

@@ -61,7 +61,7 @@ static_pods() {
 etcd_servers() {
 	f=$R/etc/kubernetes/manifests/kube-apiserver.yaml
 	[ -r "$f" ] || return 0
-	sed -n 's/^.*--etcd-servers=\([^"[:space:]]*\).*$/\1/p' "$f" | head -n 1 | tr ',' '\n' | while IFS= read -r v; do
+	sed -n '/^[[:space:]]*#/d;s/^.*--etcd-servers=\([^"[:space:]]*\).*$/\1/p' "$f" | tr ',' '\n' | while IFS= read -r v; do
 		say etcd-server "$v"
 	done
 }
@@ -94,7 +94,7 @@ kept_config() {
 advertise_address() {
 	f=$R/etc/kubernetes/manifests/kube-apiserver.yaml
 	[ -r "$f" ] || return 0
-	say advertise-address "$(sed -n 's/^.*--advertise-address=\([0-9A-Fa-f.:]*\).*$/\1/p' "$f" | head -n 1)"
+	say advertise-address "$(flag_of "$f" advertise-address)"
 }
 
 kubelet_server() {
@@ -159,9 +159,9 @@ listen() {
 	case $3 in '' | *[!0-9]*) ;; *) say listen "$1	${2:--}	$3" ;; esac
 }
 
-# FILE FLAG: the first value of --FLAG=.
+# FILE FLAG: the last value of --FLAG=, which is the one that counts; comments do not.
 flag_of() {
-	sed -n "s/^.*--$2=\([^\", ]*\).*\$/\1/p" "$1" 2>/dev/null | head -n 1
+	sed -n "/^[[:space:]]*#/d;s/^.*--$2=\([^\", ]*\).*\$/\1/p" "$1" 2>/dev/null | tail -n 1
 }
 
 # Where servers listen, if they were told: etcd by URLs, the others by port and address.

@@ -156,8 +156,11 @@ const SOURCES: [Source; 6] = [
 
 /// Journal line of a kubelet that writes down what it was refused with.
 fn journal_line(text: &str) -> String {
-    let message = format!("E1122 19:00:00.000000 1 reflector.go:125] Failed to list *v1.Node: x509: certificate has expired or is not yet valid: {text}");
-    serde_json::json!({"MESSAGE": message, "SYSLOG_IDENTIFIER": "kubelet", "_SYSTEMD_UNIT": "kubelet.service"}).to_string()
+    let message = format!(
+        "E1122 19:00:00.000000 1 reflector.go:125] Failed to list *v1.Node: x509: certificate has expired or is not yet valid: {text}"
+    );
+    serde_json::json!({"MESSAGE": message, "SYSLOG_IDENTIFIER": "kubelet", "_SYSTEMD_UNIT": "kubelet.service"})
+        .to_string()
 }
 
 fn answers(source: Source, text: &str) -> (&'static str, Output) {
@@ -169,7 +172,10 @@ fn answers(source: Source, text: &str) -> (&'static str, Output) {
         Source::Nodes => ("get nodes", Output::new(1, "", text)),
         Source::NodeCondition => ("get nodes", Output::new(0, condition.to_string(), "")),
         Source::FactsFailed => ("certfleet:facts", Output::new(1, "", text)),
-        Source::Facts => ("certfleet:facts", Output::new(0, format!("uid\t0\nos\t{text}\nkubeadm\t{text}\n"), "")),
+        Source::Facts => (
+            "certfleet:facts",
+            Output::new(0, format!("uid\t0\nos\t{text}\nkubeadm\t{text}\n"), ""),
+        ),
     }
 }
 
@@ -184,7 +190,10 @@ async fn looked_at(source: Source, text: &str) -> Vec<(&'static str, String)> {
     let found = examine(&inspected, Thresholds::default(), "inventory.yaml");
     let (facts, plan) = story.plan_strategy(None, "all").await;
     let style = Style::plain(200);
-    let view = |by| CheckView { by, only_problems: false };
+    let view = |by| CheckView {
+        by,
+        only_problems: false,
+    };
     let record = parse_line(journal_line(text).as_bytes());
     let entry = JournalLine {
         at: None,
@@ -194,9 +203,15 @@ async fn looked_at(source: Source, text: &str) -> Vec<(&'static str, String)> {
         message: &record.message,
     };
     vec![
-        ("what check has gathered", serde_json::to_string(&inspected).expect("JSON")),
+        (
+            "what check has gathered",
+            serde_json::to_string(&inspected).expect("JSON"),
+        ),
         ("check by host", report::check_text(&found, view(GroupBy::Host), &style)),
-        ("check by certificate", report::check_text(&found, view(GroupBy::Certificate), &style)),
+        (
+            "check by certificate",
+            report::check_text(&found, view(GroupBy::Certificate), &style),
+        ),
         ("check in JSON", report::check_json(&found)),
         ("check in HTML", report::check_html(&found).expect("a page")),
         ("check for Prometheus", report::check_prometheus(&found)),

@@ -53,7 +53,11 @@ impl Cures {
     /// A self-signed one that has expired is put aside by `renew`, and the kubelet makes a new one; one that will end later is not
     /// touched, and one that somebody else issued is theirs.
     pub(super) fn kubelet_serving(&self, path: &str, expired: bool) -> Cure {
-        if path == SELF_SIGNED && expired { self.renew() } else { kubelet_serving(path) }
+        if path == SELF_SIGNED && expired {
+            self.renew()
+        } else {
+            kubelet_serving(path)
+        }
     }
 
     pub(super) fn journal(&self) -> Cure {

@@ -73,7 +73,9 @@ fn a_saved_plan_runs_on_the_hosts_that_it_was_made_for(lab: &Lab) -> String {
     assert!(ids(lab).is_empty(), "nothing has run");
 
     let edited = lab.home.path().join("edited.json").display().to_string();
-    let text = std::fs::read_to_string(&plan).expect("text").replace("\"m1\"", "\"m9\"");
+    let text = std::fs::read_to_string(&plan)
+        .expect("text")
+        .replace("\"m1\"", "\"m9\"");
     std::fs::write(&edited, text).expect("it can be written");
     let refused = lab.run(&["apply", &edited, "--yes"]).expect(2);
     assert!(refused.err.contains("edited.json: "), "{refused:?}");
@@ -151,7 +153,16 @@ fn until(run: &Background, word: &str) {
 
 fn stopped_killed_and_gone_on_with(lab: &Lab) {
     let book = lab.write("hurried.yaml", &hurried());
-    let renew = ["renew", "--playbook", &book, "--yes", "--quiet", "1s", "--output", "json"];
+    let renew = [
+        "renew",
+        "--playbook",
+        &book,
+        "--yes",
+        "--quiet",
+        "1s",
+        "--output",
+        "json",
+    ];
     let first = Background::start(lab.command(&renew));
     until(&first, "\"phase-started\",\"phase\":\"stop-kubelet\"");
     first.signal("INT");
@@ -171,7 +182,10 @@ fn stopped_killed_and_gone_on_with(lab: &Lab) {
     let mut elsewhere = lab.command(&renew);
     elsewhere.env("CERTFLEET_STATE_DIR", lab.home.path().join("elsewhere"));
     let refused = Ended::from(elsewhere.output().expect("certfleet starts")).expect(7);
-    assert!(refused.err.contains(&format!("run {id} of ")) && refused.err.contains("holds this cluster"), "{refused:?}");
+    assert!(
+        refused.err.contains(&format!("run {id} of ")) && refused.err.contains("holds this cluster"),
+        "{refused:?}"
+    );
 
     let kept = lab.run(&["unlock", "--reason", " "]).expect(2);
     assert!(kept.err.contains("`--reason` is empty"), "{kept:?}");

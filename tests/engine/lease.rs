@@ -45,7 +45,15 @@ async fn one_master_of_three_is_no_majority_and_gives_its_lock_back() {
     let (lab, transport) = fleet(&["m2", "m3"]);
     let refused = acquire(&lab, &transport, "r1").await.expect_err("one of three");
     assert!(
-        matches!(refused, lease::LeaseError::NoMajority { got: 1, needed: 2, of: 3, .. }),
+        matches!(
+            refused,
+            lease::LeaseError::NoMajority {
+                got: 1,
+                needed: 2,
+                of: 3,
+                ..
+            }
+        ),
         "{refused:?}"
     );
     let words = refused.to_string();
@@ -69,7 +77,10 @@ async fn two_masters_of_three_are_enough_and_keep_every_other_run_out() {
     let lease::LeaseError::Held(holder) = refused else {
         panic!("{refused:?}");
     };
-    assert_eq!((holder.run.as_str(), holder.who.as_str(), holder.stale), ("r1", "ops@here", false));
+    assert_eq!(
+        (holder.run.as_str(), holder.who.as_str(), holder.stale),
+        ("r1", "ops@here", false)
+    );
     assert_eq!(
         held(&lab, &transport).await,
         ["m1 r1", "m2 r1"],

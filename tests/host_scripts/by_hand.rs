@@ -14,6 +14,7 @@ use crate::openssl::openssl;
 use crate::tree::{Authority, Pair, Tree};
 
 const EXTERNAL_CA: &str = include_str!("../../docs/guide/external-ca.md");
+const WRONG: &str = include_str!("../../docs/guide/when-it-goes-wrong.md");
 const EXPIRED: &str = include_str!("../../docs/guide/recover-after-expiry.md");
 const PKI: &str = "/etc/kubernetes/pki";
 /// Where the guide has the requests made.
@@ -30,7 +31,11 @@ fn block<'a>(guide: &'a str, words: &str) -> &'a str {
 /// Types the lines in a folder; what they print.
 fn typed(folder: &Path, lines: &str) -> String {
     fs::create_dir_all(folder).unwrap();
-    let output = Command::new("sh").args(["-euc", lines]).current_dir(folder).output().unwrap();
+    let output = Command::new("sh")
+        .args(["-euc", lines])
+        .current_dir(folder)
+        .output()
+        .unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{lines}\n{error}");
     String::from_utf8(output.stdout).unwrap()
@@ -54,7 +59,10 @@ fn row(tree: &Tree, name: &str) -> CertificateFact {
 /// The right key, signed by the CA of the host, and a new certificate with the old one's subject and names.
 #[track_caller]
 fn assert_renewed(before: &CertificateFact, after: &CertificateFact, authority: &str) {
-    let (old, new) = (before.x509().expect("a certificate"), after.x509().expect("a certificate"));
+    let (old, new) = (
+        before.x509().expect("a certificate"),
+        after.x509().expect("a certificate"),
+    );
     assert_eq!(after.key, KeyMatch::Match, "{after:?}");
     assert_eq!(new.signed_by.as_deref(), Some(authority), "{after:?}");
     assert_ne!(new.serial, old.serial);
@@ -112,7 +120,12 @@ fn an_api_server_gets_its_certificate_from_an_external_ca_as_the_guide_says() {
     let (look, make) = lines.split_once('\n').expect("two lines");
     let seen = typed(&made, look);
     assert!(seen.contains("CN = kube-apiserver"), "{seen}");
-    let names = seen.lines().last().expect("names").replace("IP Address:", "IP:").replace(' ', "");
+    let names = seen
+        .lines()
+        .last()
+        .expect("names")
+        .replace("IP Address:", "IP:")
+        .replace(' ', "");
     typed(&made, &make.replace("DNS:…,IP:…", &names));
 
     let vault = vault(&ca.pair);
@@ -140,9 +153,12 @@ fn a_kubeconfig_gets_its_certificate_as_the_guide_says() {
     let made = tree.path(MADE);
     let vault = vault(&ca.pair);
     let subject = "/O=system:masters/CN=kubernetes-admin";
-    let request = format!("umask 077; openssl req -new -newkey rsa:2048 -nodes -keyout admin.key -out admin.conf.csr -subj {subject}");
+    let request = format!(
+        "umask 077; openssl req -new -newkey rsa:2048 -nodes -keyout admin.key -out admin.conf.csr -subj {subject}"
+    );
     typed(&made, &request);
-    let config = "kubectl --kubeconfig admin.conf config set-credentials kubernetes-admin --client-key admin.key --embed-certs";
+    let config =
+        "kubectl --kubeconfig admin.conf config set-credentials kubernetes-admin --client-key admin.key --embed-certs";
     typed(&made, config);
     fs::copy(made.join("admin.conf.csr"), vault.path().join("admin.conf.csr")).unwrap();
     typed(vault.path(), &signing("clientAuth", "admin.conf"));
@@ -206,8 +222,55 @@ fn a_kubelet_gets_its_certificate_by_hand_as_the_guide_says() {
 
     let client = row(&tree, "kubelet-client");
     let x509 = client.x509().expect("a certificate");
-    assert_eq!((client.key, x509.signed_by.as_deref()), (KeyMatch::Match, Some("ca")), "{client:?}");
+    assert_eq!(
+        (client.key, x509.signed_by.as_deref()),
+        (KeyMatch::Match, Some("ca")),
+        "{client:?}"
+    );
     assert_eq!(x509.subject, "O=system:nodes, CN=system:node:w1");
     assert!(pki.join("kubelet-client-current.pem").is_symlink());
     assert!(!pki.join("new.key").exists(), "no key is left lying about");
+}
+
+#[test]
+fn what_was_replaced_on_a_worker_is_put_back_as_the_guide_says() {
+    let tree = Tree::new();
+    let (pki, keep) = ("/var/lib/kubelet/pki", "/var/lib/certfleet/replaced/RUN");
+    let mut params = CertificateParams::default();
+    params.not_after = time::OffsetDateTime::now_utc() - time::Duration::days(1);
+    let old = Authority::new("nobody").sign(&params);
+    tree.pair(&format!("{pki}/kubelet"), &old);
+    for date in ["OLD", "NEW"] {
+        tree.write(&format!("{pki}/kubelet-client-{date}.pem"), date);
+    }
+    let current = format!("{pki}/kubelet-client-current.pem");
+    tree.link(
+        &current,
+        &tree
+            .path(&format!("{pki}/kubelet-client-NEW.pem"))
+            .display()
+            .to_string(),
+    );
+    let retired = tree.run(&["sh"], &scripts::KUBELET_CLIENT, &["retire-serving", keep]);
+    assert!(retired.status.success(), "{retired:?}");
+    tree.pair(&format!("{pki}/kubelet"), &Authority::new("new").pair);
+    tree.write(&format!("{keep}/etc/kubernetes/kubelet.conf"), "as it was");
+    tree.write("/etc/kubernetes/kubelet.conf", "rewritten");
+
+    let lines = block(WRONG, "certfleet/replaced/RUN")
+        .lines()
+        .filter(|l| !l.starts_with("systemctl "));
+    let lines = lines
+        .collect::<Vec<_>>()
+        .join("\n")
+        .replace("/var/lib", &format!("{}/var/lib", tree.root().display()));
+    typed(
+        &tree.root(),
+        &lines.replace(" /{}", &format!(" {}/{{}}", tree.root().display())),
+    );
+    let read = |path: &str| fs::read_to_string(tree.path(path)).expect("a file");
+    assert_eq!(read("/etc/kubernetes/kubelet.conf"), "as it was");
+    assert_eq!(read(&format!("{pki}/kubelet.crt")), old.cert);
+    assert_eq!(read(&format!("{pki}/kubelet.key")), old.key);
+    assert_eq!(read(&current), "OLD");
 }

@@ -225,7 +225,11 @@ impl Script {
 fn spoil(lab: &Lab, host: &HostName, trouble: &str) {
     match trouble {
         "missing" => lab.remove_file(host, KUBELET_CLIENT),
-        "dangling" => lab.link_file(host, KUBELET_CLIENT, "/var/lib/kubelet/pki/kubelet-client-2020-01-01-00-00-00.pem"),
+        "dangling" => lab.link_file(
+            host,
+            KUBELET_CLIENT,
+            "/var/lib/kubelet/pki/kubelet-client-2020-01-01-00-00-00.pem",
+        ),
         _ => lab.mismatch_kubelet_client(host).expect("a certificate"),
     }
 }

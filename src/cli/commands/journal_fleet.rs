@@ -180,7 +180,10 @@ fn render(entry: &Entry, args: &JournalArgs, style: &Style) -> String {
         message: &entry.record.message,
     };
     match args.output {
-        JournalOutput::Jsonl => format!("{}\n", journal_row(&line, entry.record.realtime_us, entry.verdict.remedy)),
+        JournalOutput::Jsonl => format!(
+            "{}\n",
+            journal_row(&line, entry.record.realtime_us, entry.verdict.remedy)
+        ),
         JournalOutput::Text => format!("{}\n", journal_line(&line, HOST_WIDTH, style).trim_end()),
     }
 }

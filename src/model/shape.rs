@@ -26,6 +26,9 @@ pub struct ShapeFacts {
     /// has no entry.
     #[serde(default)]
     pub served: Vec<ServedFacts>,
+    /// What this server of k3s or RKE2 leaves to others, as it was told: `disable-etcd`, `disable-apiserver`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_to_others: Vec<String>,
 }
 
 /// The certificate behind a port of 127.0.0.1.

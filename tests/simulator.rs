@@ -12,6 +12,8 @@ mod case;
 mod hook;
 #[path = "simulator/judge.rs"]
 mod judge;
+#[path = "simulator/rotated.rs"]
+mod rotated;
 #[path = "simulator/shapes.rs"]
 mod shapes;
 #[path = "simulator/world.rs"]

@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::case::{Book, Case, Trouble};
 use crate::hook::{Life, MortalFile, MortalWire};
+use crate::rotated::{Serials, serials};
 use crate::shapes;
 
 type Facts = BTreeMap<HostName, HostFacts>;
@@ -47,6 +48,8 @@ pub(crate) struct World {
     plan: Plan,
     before: Facts,
     state: tempfile::TempDir,
+    /// Of k3s and RKE2, before the run.
+    pub(crate) serials: Serials,
     /// What must never be, and was.
     pub(crate) wrong: Vec<String>,
 }
@@ -114,6 +117,7 @@ impl World {
         let errors: Vec<_> = plan.errors().collect();
         assert!(errors.is_empty(), "{errors:?}");
         Self {
+            serials: serials(&lab, &inventory),
             lab,
             case,
             inventory,

@@ -67,6 +67,7 @@ fn fill(facts: &mut HostFacts, key: &str, value: &str) {
         "cluster-ca" => facts.shape.authority = public_keys(value),
         "kubelet-ca" => facts.shape.believes = public_keys(value),
         "distribution" => facts.shape.distribution = text(),
+        "left-to-others" => facts.shape.left_to_others.push(value.to_owned()),
         _ => {}
     }
 }

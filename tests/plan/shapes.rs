@@ -2,7 +2,7 @@
 
 use certfleet::model::shape::ServedFacts;
 use certfleet::model::{HostFacts, KeyMatch, Role, UnitFacts};
-use certfleet::plan::{Plan, Severity};
+use certfleet::plan::{Plan, Postcondition, Severity};
 use jiff::ToSpan;
 
 use crate::fleet::{Fleet, built_in, notes, written};
@@ -178,8 +178,9 @@ fn k3s_and_rke2_rotate_servers_before_agents() {
         let lines = lines(&plan);
         let last = |what: &str| lines.iter().rposition(|l| l.contains(what)).expect("it is planned");
         let first = |what: &str| lines.iter().position(|l| l.contains(what)).expect("it is planned");
-        let rotate =
-            format!("systemctl stop {server} && {name} certificate rotate && systemctl restart --no-block {server}'");
+        let rotate = format!(
+            "systemctl stop {server} && {name} certificate rotate; s=$?; systemctl restart --no-block {server} && exit $s'"
+        );
         let nodes = last("wait --for=condition=Ready nodes");
         assert!(
             last(&rotate) < first(&format!("restart --no-block {agent}'")),
@@ -249,7 +250,67 @@ fn servers_that_are_well_are_taken_one_at_a_time_without_an_outage() {
         let stopped = well(name).with("m1", |f| f.units.clear());
         assert_eq!(batches(&stopped).0, 1);
         assert_eq!(batches(&of(name, 1, 1)).0, 1);
+        // The listener and the kubelet renew themselves: what counts is the API server's own.
+        let own = if name == "k3s" { 6444 } else { 6443 };
+        let behind = well(name).with("m2", |f| {
+            for served in f.shape.served.iter_mut().filter(|s| s.port == own) {
+                served.not_after = crate::fleet::now() - 1.hours();
+            }
+        });
+        let (number, outage, note) = batches(&behind);
+        assert_eq!((number, outage), (1, true), "{name}: {note}");
+        assert!(note.contains(&format!("m2: port {own} serves a certificate that expired")));
+        let agentless = well(name).with("m3", |f| f.shape.served.retain(|s| s.port != 10250));
+        assert_eq!(batches(&agentless).0, 3, "a server without an agent has no kubelet");
     }
+}
+
+#[test]
+fn a_step_of_servers_is_proven_by_what_a_restart_alone_does_not_change() {
+    for (name, own, listener) in [("k3s", 6444, 6443), ("rke2", 6443, 9345)] {
+        let plan = well(name).plan(&built_in(name), "all");
+        let of = |phase: &str| {
+            let steps = plan.phases.iter().filter(|p| p.name == phase).flat_map(|p| &p.steps);
+            steps.map(|s| s.planned.postcondition.clone()).collect::<Vec<_>>()
+        };
+        let before = |port: u16| move |served: &Option<ServedFacts>| served.as_ref().is_some_and(|s| s.port == port);
+        assert!(
+            of("servers")
+                .iter()
+                .all(|p| matches!(p, Postcondition::ServedAnew { port, before: b } if *port == own && before(own)(b))),
+            "{name}: {:?}",
+            of("servers")
+        );
+        assert!(
+            of("listener").iter().all(
+                |p| matches!(p, Postcondition::Served { port, before: b } if *port == listener && before(listener)(b))
+            ),
+            "{name}: {:?}",
+            of("listener")
+        );
+    }
+}
+
+#[test]
+fn servers_that_share_the_work_are_refused() {
+    let split = |playbook: &str, told: &str| {
+        let fleet = well("rke2").with("m2", |f| f.shape.left_to_others = vec![told.to_owned()]);
+        fleet.plan(&built_in(playbook), "all")
+    };
+    for told in ["disable-etcd", "disable-apiserver"] {
+        let plan = split("rke2", told);
+        let note = plan.errors().next().expect("an error");
+        assert_eq!(note.code, "split-roles");
+        assert!(
+            note.message.contains(told) && note.host == Some("m2".into()),
+            "{note:?}"
+        );
+    }
+    assert!(
+        !notes(&split("check", "disable-etcd"))
+            .iter()
+            .any(|n| n.contains("split-roles"))
+    );
 }
 
 #[test]

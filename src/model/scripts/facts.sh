@@ -73,6 +73,22 @@ distribution() {
 	done
 }
 
+# What a server of k3s or RKE2 leaves to others, by its configuration or the flags of its unit. Both may hold a token: nothing but
+# these words is looked for, and nothing of the files is printed.
+left_to_others() {
+	for w in disable-etcd disable-apiserver; do
+		if cat "$R"/etc/rancher/k3s/config.yaml "$R"/etc/rancher/k3s/config.yaml.d/*.yaml \
+			"$R"/etc/rancher/rke2/config.yaml "$R"/etc/rancher/rke2/config.yaml.d/*.yaml 2>/dev/null |
+			grep -Eq "^[[:space:]]*[\"']?$w[\"']?[[:space:]]*:[[:space:]]*[\"']?[Tt]rue"; then
+			say left-to-others "$w"
+		elif cat "$R"/etc/systemd/system/k3s.service "$R"/etc/systemd/system/k3s.service.d/*.conf \
+			"$R"/etc/systemd/system/rke2-server.service "$R"/etc/systemd/system/rke2-server.service.d/*.conf 2>/dev/null |
+			grep -v '^[[:space:]]*#' | grep -Eq -e "--$w(=[Tt]rue|[^-=[:alnum:]]|\$)"; then
+			say left-to-others "$w"
+		fi
+	done
+}
+
 # HTTP status of the API server that admin.conf names, as ca.crt vouches for it; 000 when nobody answers.
 api_status() {
 	server=$(sed -n 's/^[[:space:]]*server:[[:space:]]*"\{0,1\}\([^"[:space:]]*\).*$/\1/p' "$R/etc/kubernetes/admin.conf" 2>/dev/null | head -n 1)
@@ -266,6 +282,7 @@ serving_requested
 addresses
 kept_config
 distribution
+left_to_others
 listens
 runtime_endpoint
 disk_free

@@ -146,7 +146,7 @@ flag_of() {
 	fi
 	case $flags in *"--$2=/"*) ;; *) return 0 ;; esac
 	flag=/${flags#*"--$2=/"}
-	flag=${flag%%[\", $CR]*}
+	flag=${flag%%[\"\', $CR]*}
 }
 
 # NAME FILE COMPONENT FLAG KEY_FLAG: the file that the component was told to take, if this host has it; else kubeadm's.

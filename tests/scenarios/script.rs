@@ -42,12 +42,13 @@ pub(crate) struct Script {
     pub(crate) expectations: Vec<(usize, String, String)>,
 }
 
-const EXPECTATIONS: [&str; 14] = [
+const EXPECTATIONS: [&str; 15] = [
     "end",
     "again",
     "chosen",
     "skipped",
     "note",
+    "never-note",
     "phase",
     "host",
     "step",

@@ -372,8 +372,14 @@ fn a_comment_is_no_flag_and_of_two_the_last_counts() {
         "    # - --tls-cert-file=/etc/ssl/old.crt\n",
         "    - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=\n",
     ] {
-        master.tree.write("/etc/kubernetes/manifests/kube-apiserver.yaml", flags);
+        master
+            .tree
+            .write("/etc/kubernetes/manifests/kube-apiserver.yaml", flags);
         let api = find(&read(&master.tree, &master.keys), "apiserver").clone();
-        assert!(!api.is_own() && api.path == format!("{PKI}/apiserver.crt"), "{flags}: {}", api.path);
+        assert!(
+            !api.is_own() && api.path == format!("{PKI}/apiserver.crt"),
+            "{flags}: {}",
+            api.path
+        );
     }
 }

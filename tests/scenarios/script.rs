@@ -54,6 +54,7 @@ const EXPECTATIONS: [&str; 15] = [
     "skipped",
     "planned",
     "note",
+    "never-note",
     "phase",
     "host",
     "step",

@@ -43,6 +43,31 @@ case "$1 $2" in
 esac
 exit 0"#;
 
+/// Remembers who was asked to end, and how.
+fn remembering(stub: &str) -> String {
+    stub.replace(
+        "'tasks kill') ",
+        r#"'tasks kill') printf '%s %s\n' "$4" "$5" >>"$STATE/log"; "#,
+    )
+}
+
+#[test]
+fn ctr_asks_the_rest_only_once_the_api_server_has_ended() {
+    for shell in shells() {
+        let tree = host(&["etcd", "kube-apiserver"]);
+        tree.stub("ctr", &remembering(CTR));
+        let output = tree.run(&shell, &scripts::STOP_STATIC_PODS, &["containerd", "1"]);
+        all_stopped(&output, &["etcd", "kube-apiserver"]);
+        let log = std::fs::read_to_string(tree.state("log")).unwrap();
+        let asked: Vec<&str> = log.lines().collect();
+        assert_eq!(
+            asked,
+            ["SIGTERM 1aa", "SIGKILL 1aa", "SIGTERM 0aa", "SIGKILL 0aa"],
+            "{shell:?}"
+        );
+    }
+}
+
 fn all_stopped(output: &Output, names: &[&str]) {
     let text = output.stdout_text().into_owned();
     let mut stopped: Vec<&str> = text.lines().filter_map(|l| l.split('\t').nth(1)).collect();

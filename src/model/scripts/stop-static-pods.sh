@@ -28,15 +28,44 @@ stop_one() {
 	esac >/dev/null
 }
 
-# Side by side all of $before but those called $1; of those only the ones called $2, if it is given.
+# Side by side all of the list $1: docker and crictl wait for their end, ctr and signals only ask.
 stop_all() {
-	while IFS=$TAB read -r name id; do
-		case $name in "$1") continue ;; esac
-		case ${2:-$name} in "$name") stop_one "$id" & ;; esac
+	if [ "$tool" = proc ]; then
+		signal TERM "$1"
+		return 0
+	fi
+	while IFS=$TAB read -r _ id; do
+		[ -z "$id" ] || stop_one "$id" &
 	done <<END
-$before
+$1
 END
 	wait
+}
+
+# Not known is running.
+api_server_runs() {
+	now=$(running) || return 0
+	case "
+$now" in *"
+kube-apiserver$TAB"*) return 0 ;; esac
+	return 1
+}
+
+# Requests in flight end while etcd still answers; without it they would hold the API server up for all of the grace period.
+stop_api_servers() {
+	servers=$(printf '%s\n' "$before" | sed -n "/^kube-apiserver$TAB/p")
+	[ -n "$servers" ] || return 0
+	stop_all "$servers"
+	case $tool in docker | crictl) return 0 ;; esac
+	round=0
+	while api_server_runs; do
+		if [ "$round" -ge "$seconds" ]; then
+			kill_rest "$servers"
+			return 0
+		fi
+		sleep 1
+		round=$((round + 1))
+	done
 }
 
 # By number, and only while the number is still that process's.
@@ -172,13 +201,8 @@ before=$listed
 [ -n "$before" ] || exit 0
 if [ "$tool" = proc ] && kubelet_runs; then recycle_by_manifests; fi
 
-# The API server first, while its etcd still answers: requests in flight would hold it up for all of the grace period.
-if [ "$tool" = proc ]; then
-	signal TERM "$before"
-else
-	stop_all '' kube-apiserver
-	stop_all kube-apiserver ''
-fi
+stop_api_servers
+stop_all "$(printf '%s\n' "$before" | sed "/^kube-apiserver$TAB/d")"
 wait_gone "$((seconds + 30))"
 report_gone "$before" "$left"
 if [ -n "$left" ]; then

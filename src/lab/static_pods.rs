@@ -58,7 +58,7 @@ fn serving(node: &Node, component: &str) -> Option<Arc<Leaf>> {
 
 fn client(node: &Node, component: &str) -> Option<Arc<Leaf>> {
     match component {
-        "kube-apiserver" => node.files.leaf(&node.pki("apiserver-etcd-client.crt")),
+        "kube-apiserver" => node.files.leaf(&super::listens::etcd_client(node)),
         "kube-controller-manager" => node.files.leaf("/etc/kubernetes/controller-manager.conf"),
         "kube-scheduler" => node.files.leaf("/etc/kubernetes/scheduler.conf"),
         KUBE_VIP => node.files.leaf("/etc/kubernetes/admin.conf"),

@@ -21,7 +21,7 @@ fn host(names: &[&str]) -> Tree {
 const DOCKER: &str = r#"case $1 in
 ps) for f in "$STATE"/run/*; do [ -e "$f" ] || continue; f=${f##*/}; printf '%s\t%s\n' "${f%.*}" "${f##*.}"; done; printf 'POD\tpause\n' ;;
 inspect) printf '2020-11-22T19:00:00.123456789Z\n' ;;
-stop) [ "$2" = -t ] || exit 1; printf '%s ' "$@" >>"$STATE/log"; rm -f "$STATE"/run/*."$4" ;;
+stop) [ "$2" = -t ] || exit 1; printf 'stop %s %s\n' "$3" "$4" >>"$STATE/log"; rm -f "$STATE"/run/*."$4" ;;
 esac"#;
 
 const CRICTL: &str = r#"while [ "${1#--}" != "$1" ]; do shift 2; done
@@ -31,7 +31,7 @@ ps) name=; while [ $# -gt 0 ]; do [ "$1" != --name ] || name=$2; shift; done
   name=${name#^}; name=${name%\$}
   for f in "$STATE/run/$name".*; do [ -e "$f" ] && printf '%s\n' "${f##*.}"; done; exit 0 ;;
 inspect) printf '{\n "status": {\n  "createdAt": "2020-11-22T18:59:59Z",\n  "startedAt": "2020-11-22T19:00:00.5Z"\n }\n}\n' ;;
-stop) [ -e "$STATE/stubborn" ] || rm -f "$STATE"/run/*."$3" ;;
+stop) printf 'stop %s %s\n' "$2" "$3" >>"$STATE/log"; [ -e "$STATE/stubborn" ] || rm -f "$STATE"/run/*."$3" ;;
 esac"#;
 
 const CTR: &str = r#"shift 4
@@ -39,34 +39,9 @@ case "$1 $2" in
 'tasks ls') printf 'TASK    PID    STATUS\n'; for f in "$STATE"/run/*; do [ -e "$f" ] || continue; printf '%s    4242    RUNNING\n' "${f##*.}"; done ;;
 'containers ls') name=${4#*==}; name=${name%%,*}
   for f in "$STATE/run/$name".*; do [ -e "$f" ] && printf '%s\n' "${f##*.}"; done; printf 'exited-%s\n' "$name" ;;
-'tasks kill') [ "$4" = SIGKILL ] && rm -f "$STATE"/run/*."$5" ;;
+'tasks kill') printf '%s %s\n' "$4" "$5" >>"$STATE/log"; [ "$4" = SIGKILL ] && rm -f "$STATE"/run/*."$5" ;;
 esac
 exit 0"#;
-
-/// Remembers who was asked to end, and how.
-fn remembering(stub: &str) -> String {
-    stub.replace(
-        "'tasks kill') ",
-        r#"'tasks kill') printf '%s %s\n' "$4" "$5" >>"$STATE/log"; "#,
-    )
-}
-
-#[test]
-fn ctr_asks_the_rest_only_once_the_api_server_has_ended() {
-    for shell in shells() {
-        let tree = host(&["etcd", "kube-apiserver"]);
-        tree.stub("ctr", &remembering(CTR));
-        let output = tree.run(&shell, &scripts::STOP_STATIC_PODS, &["containerd", "1"]);
-        all_stopped(&output, &["etcd", "kube-apiserver"]);
-        let log = std::fs::read_to_string(tree.state("log")).unwrap();
-        let asked: Vec<&str> = log.lines().collect();
-        assert_eq!(
-            asked,
-            ["SIGTERM 1aa", "SIGKILL 1aa", "SIGTERM 0aa", "SIGKILL 0aa"],
-            "{shell:?}"
-        );
-    }
-}
 
 fn all_stopped(output: &Output, names: &[&str]) {
     let text = output.stdout_text().into_owned();
@@ -107,6 +82,49 @@ fn every_runtime_is_listed_and_stopped() {
                     .is_empty()
             );
             all_stopped(&tree.run(&shell, &scripts::STOP_STATIC_PODS, &[runtime, "1"]), &[]);
+        }
+    }
+}
+
+/// An API server told to end waits for its watches for longer than anybody does; it closes its port at once, and its etcd stays until it is gone.
+#[test]
+fn an_api_server_goes_first_and_has_less_time() {
+    let rows = [
+        ("docker", "docker", DOCKER, "stop"),
+        ("cri-o", "crictl", CRICTL, "stop"),
+        ("containerd", "ctr", CTR, "SIGTERM"),
+    ];
+    for shell in shells() {
+        for (runtime, program, stub, word) in rows {
+            for (flag, seconds) in [
+                ("", 10),
+                ("    - --shutdown-delay-duration=12s\n", 22),
+                ("    - --shutdown-delay-duration=1m10s\n", 30),
+            ] {
+                let tree = host(&NAMES);
+                tree.stub(program, stub);
+                tree.write(
+                    "/etc/kubernetes/manifests/kube-apiserver.yaml",
+                    format!("    - kube-apiserver\n{flag}"),
+                );
+                all_stopped(&tree.run(&shell, &scripts::STOP_STATIC_PODS, &[runtime, "30"]), &NAMES);
+                let log = std::fs::read_to_string(tree.state("log")).unwrap();
+                let lines: Vec<&str> = log.lines().collect();
+                if word == "stop" {
+                    assert_eq!(lines[0], format!("stop {seconds} 0aa"), "{program} {shell:?}: {log}");
+                    assert!(
+                        lines[1..].iter().all(|l| l.starts_with("stop 30 ")),
+                        "{program} {shell:?}: {log}"
+                    );
+                } else {
+                    assert_eq!(lines[..2], ["SIGTERM 0aa", "SIGKILL 0aa"], "{program} {shell:?}: {log}");
+                }
+                assert_eq!(
+                    lines.len(),
+                    if word == "stop" { 4 } else { 8 },
+                    "{program} {shell:?}: {log}"
+                );
+            }
         }
     }
 }

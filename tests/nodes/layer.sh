@@ -14,13 +14,15 @@ build_standins() {
 	cp "$target/release/standins" "$RUN/standins"
 }
 
-# What all hosts share.
+# What all hosts share. $1: is Kubernetes real.
 build_layer() {
 	local layer=$RUN/layer name
 	mkdir -p "$layer/usr/local/bin" "$layer/usr/local/sbin" "$layer/usr/bin" "$layer/etc/certfleet-lab"
 	cp "$RUN/standins" "$layer/usr/local/bin/standins"
-	for name in $LOCAL_NAMES; do ln -f "$layer/usr/local/bin/standins" "$layer/usr/local/bin/$name"; done
-	ln -f "$layer/usr/local/bin/standins" "$layer/usr/bin/kubelet"
+	if [ "$1" = 0 ]; then
+		for name in $LOCAL_NAMES; do ln -f "$layer/usr/local/bin/standins" "$layer/usr/local/bin/$name"; done
+		ln -f "$layer/usr/local/bin/standins" "$layer/usr/bin/kubelet"
+	fi
 	install -m 755 "$HERE/lab-reset" "$HERE/lab-end" "$layer/usr/local/sbin/"
 	real_programs "$layer" "$REAL_NAMES"
 	units "$layer/etc/systemd/system"

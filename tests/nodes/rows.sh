@@ -26,4 +26,11 @@ two-attempts-real  |     |$MIXED --real-runtimes            |expired two-attempt
 quorum-lost-real   |     |$MIXED --real-runtimes            |quorum-lost       |0|yes|SUCCEEDED
 rolling-real       |     |$MIXED --real-runtimes            |expiring          |0|yes|SUCCEEDED~rolling
 expired-all-real   |     |$MIXED --real-runtimes            |expired-all       |0|yes|SUCCEEDED
+rolling-kubeadm    |     |--real-kubernetes                 |expiring          |0|yes|SUCCEEDED~rolling
+expired-kubeadm    |     |--real-kubernetes                 |expired           |0|yes|SUCCEEDED
+kubelets-kubeadm   |     |--real-kubernetes                 |expiring kubelet-expired|0|yes|SUCCEEDED~rolling~system:node:
+all-kubeadm        |     |--real-kubernetes                 |expired-all       |0|yes|SUCCEEDED~system:node:
+quorum-lost-kubeadm|     |--real-kubernetes                 |quorum-lost       |0|yes|SUCCEEDED
+calico-kubeadm     |     |--real-kubernetes                 |expired calico-stuck|0|yes|SUCCEEDED~deleted calico-node-
+drain-kubeadm      |     |--real-kubernetes                 |none              |0|yes|SUCCEEDED~2 pods evicted~uncordoned
 "

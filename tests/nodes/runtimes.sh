@@ -18,7 +18,7 @@ build_runtimes() {
 	chmod +x "$root/usr/sbin/policy-rc.d"
 	# shellcheck disable=SC2016
 	if ! chroot "$root" sh -c 'export DEBIAN_FRONTEND=noninteractive
-		apt-get update -q && apt-get install -yq --no-install-recommends docker.io containerd runc iptables python3
+		apt-get update -q && apt-get install -yq --no-install-recommends docker.io containerd runc iptables containernetworking-plugins python3
 		systemctl disable docker.service docker.socket containerd.service' >"$CACHE/runtimes.log" 2>&1; then
 		umount "$root"
 		die "docker and containerd cannot be installed: see $CACHE/runtimes.log"

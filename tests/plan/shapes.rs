@@ -2,10 +2,25 @@
 
 use certfleet::model::shape::ServedFacts;
 use certfleet::model::{CertificateFact, CertificateState, HostFacts, KeyMatch, Role, UnitFacts};
-use certfleet::plan::{Plan, Severity};
+use certfleet::plan::{Plan, Postcondition, Severity};
 use jiff::ToSpan;
 
 use crate::fleet::{Fleet, built_in, notes, written};
+
+/// Masters whose etcd is in no inventory, all well.
+pub(crate) fn beside_foreign_etcd(masters: usize) -> Fleet {
+    let mut fleet = Fleet::new(masters, 1).alive();
+    let names: Vec<_> = fleet.inventory.masters().map(|h| h.name.clone()).collect();
+    for name in names {
+        fleet = fleet.with(name.as_str(), |facts| {
+            facts.static_pods.retain(|p| p != "etcd");
+            facts.certificates.retain(|c| !c.name.starts_with("etcd-"));
+            facts.shape.etcd_servers = vec!["https://10.0.0.31:2379".to_owned()];
+        });
+        fleet = fleet.with_live(name.as_str(), |l| l.etcd = None);
+    }
+    fleet
+}
 
 /// A master whose etcd runs elsewhere, with a client certificate that ends in `days`.
 fn external(days: i64) -> Fleet {
@@ -77,6 +92,35 @@ fn the_client_of_our_etcd_is_signed_where_its_authority_is_or_the_plan_says_that
             .any(|w| w.starts_with("m1 renew apiserver-etcd-client, etcd-") && w.ends_with("signed on m2")),
         "{work:?}"
     );
+}
+
+/// Without the only master there is no API, wherever its etcd is.
+#[test]
+fn the_only_api_server_is_not_stopped_without_a_word() {
+    let rolling = built_in("rolling");
+    let said = |fleet: &Fleet| -> Vec<String> {
+        let plan = fleet.plan(&rolling, "all");
+        let notes = plan.errors().filter(|n| n.code == "outage-not-accepted");
+        notes.map(|n| n.message.clone()).collect()
+    };
+    let alone = "phase `masters` stops 1 of 1 masters at a time: the API goes away";
+    let etcd = "phase `etcd` stops 1 of 1 etcd members at a time: the API goes away";
+    assert_eq!(said(&external(200)), [alone]);
+    assert_eq!(said(&managed(200, KeyMatch::Match)), [etcd, alone]);
+    assert_eq!(said(&beside_foreign_etcd(2)), [""; 0]);
+    let one_is_away = beside_foreign_etcd(2).with("m2", |f| f.unreachable = Some("no route".to_owned()));
+    assert_eq!(said(&one_is_away), [alone.replace("1 of 1", "2 of 2")]);
+    // Once for what is one: a stacked master is an etcd member too.
+    let stacked = "phase `masters` stops 1 of 1 etcd members at a time: the API goes away";
+    assert_eq!(said(&Fleet::new(1, 1)), [stacked]);
+    // All at once, and with the outage accepted.
+    let at_once = written(
+        "  - name: r\n    hosts: masters\n    steps: [recycle-static-pods]\n    gate: { probes: [api-server] }\n",
+    );
+    let found = beside_foreign_etcd(2).notes(&at_once);
+    assert!(found.contains(&"error outage-not-accepted".to_owned()), "{found:?}");
+    let renew = beside_foreign_etcd(1).notes(&built_in("renew"));
+    assert!(!renew.contains(&"error outage-not-accepted".to_owned()), "{renew:?}");
 }
 
 #[test]
@@ -156,8 +200,9 @@ fn k3s_and_rke2_rotate_servers_before_agents() {
         let lines = lines(&plan);
         let last = |what: &str| lines.iter().rposition(|l| l.contains(what)).expect("it is planned");
         let first = |what: &str| lines.iter().position(|l| l.contains(what)).expect("it is planned");
-        let rotate =
-            format!("systemctl stop {server} && {name} certificate rotate && systemctl restart --no-block {server}'");
+        let rotate = format!(
+            "systemctl stop {server} && {name} certificate rotate; s=$?; systemctl restart --no-block {server} && exit $s'"
+        );
         let nodes = last("wait --for=condition=Ready nodes");
         assert!(
             last(&rotate) < first(&format!("restart --no-block {agent}'")),
@@ -227,7 +272,67 @@ fn servers_that_are_well_are_taken_one_at_a_time_without_an_outage() {
         let stopped = well(name).with("m1", |f| f.units.clear());
         assert_eq!(batches(&stopped).0, 1);
         assert_eq!(batches(&of(name, 1, 1)).0, 1);
+        // The listener and the kubelet renew themselves: what counts is the API server's own.
+        let own = if name == "k3s" { 6444 } else { 6443 };
+        let behind = well(name).with("m2", |f| {
+            for served in f.shape.served.iter_mut().filter(|s| s.port == own) {
+                served.not_after = crate::fleet::now() - 1.hours();
+            }
+        });
+        let (number, outage, note) = batches(&behind);
+        assert_eq!((number, outage), (1, true), "{name}: {note}");
+        assert!(note.contains(&format!("m2: port {own} serves a certificate that expired")));
+        let agentless = well(name).with("m3", |f| f.shape.served.retain(|s| s.port != 10250));
+        assert_eq!(batches(&agentless).0, 3, "a server without an agent has no kubelet");
     }
+}
+
+#[test]
+fn a_step_of_servers_is_proven_by_what_a_restart_alone_does_not_change() {
+    for (name, own, listener) in [("k3s", 6444, 6443), ("rke2", 6443, 9345)] {
+        let plan = well(name).plan(&built_in(name), "all");
+        let of = |phase: &str| {
+            let steps = plan.phases.iter().filter(|p| p.name == phase).flat_map(|p| &p.steps);
+            steps.map(|s| s.planned.postcondition.clone()).collect::<Vec<_>>()
+        };
+        let before = |port: u16| move |served: &Option<ServedFacts>| served.as_ref().is_some_and(|s| s.port == port);
+        assert!(
+            of("servers")
+                .iter()
+                .all(|p| matches!(p, Postcondition::ServedAnew { port, before: b } if *port == own && before(own)(b))),
+            "{name}: {:?}",
+            of("servers")
+        );
+        assert!(
+            of("listener").iter().all(
+                |p| matches!(p, Postcondition::Served { port, before: b } if *port == listener && before(listener)(b))
+            ),
+            "{name}: {:?}",
+            of("listener")
+        );
+    }
+}
+
+#[test]
+fn servers_that_share_the_work_are_refused() {
+    let split = |playbook: &str, told: &str| {
+        let fleet = well("rke2").with("m2", |f| f.shape.left_to_others = vec![told.to_owned()]);
+        fleet.plan(&built_in(playbook), "all")
+    };
+    for told in ["disable-etcd", "disable-apiserver"] {
+        let plan = split("rke2", told);
+        let note = plan.errors().next().expect("an error");
+        assert_eq!(note.code, "split-roles");
+        assert!(
+            note.message.contains(told) && note.host == Some("m2".into()),
+            "{note:?}"
+        );
+    }
+    assert!(
+        !notes(&split("check", "disable-etcd"))
+            .iter()
+            .any(|n| n.contains("split-roles"))
+    );
 }
 
 #[test]

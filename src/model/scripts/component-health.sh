@@ -14,9 +14,9 @@ has() {
 	command -v "$1" >/dev/null 2>&1
 }
 
-# FLAG: its value in the manifest.
+# FLAG: its value in the manifest: the last one counts, and comments do not.
 flag() {
-	sed -n "s/^.*--$1=\([^\", ]*\).*\$/\1/p" "$manifest" 2>/dev/null | head -n 1
+	sed -n "/^[[:space:]]*#/d;s/^.*--$1=\([^\", ]*\).*\$/\1/p" "$manifest" 2>/dev/null | sed -n '$p'
 }
 
 # No setting of the host may redirect the question. The certificate is of the component's own making: nobody vouches for it.

@@ -20,52 +20,23 @@ kubelet_runs() {
 	return 1
 }
 
+# $1: a container; $2: the seconds it has.
 stop_one() {
 	case $tool in
-	docker) docker stop -t "$seconds" "$1" ;;
-	crictl) cri stop --timeout "$seconds" "$1" ;;
+	docker) docker stop -t "$2" "$1" ;;
+	crictl) cri stop --timeout "$2" "$1" ;;
 	ctr) ctr --address "$socket" -n k8s.io tasks kill --signal SIGTERM "$1" ;;
 	esac >/dev/null
 }
 
-# Side by side all of the list $1: docker and crictl wait for their end, ctr and signals only ask.
-stop_all() {
-	if [ "$tool" = proc ]; then
-		signal TERM "$1"
-		return 0
-	fi
+# Side by side all of $1, each with $2 seconds.
+stop_each() {
 	while IFS=$TAB read -r _ id; do
-		[ -z "$id" ] || stop_one "$id" &
+		stop_one "$id" "$2" &
 	done <<END
 $1
 END
 	wait
-}
-
-# Not known is running.
-api_server_runs() {
-	now=$(running) || return 0
-	case "
-$now" in *"
-kube-apiserver$TAB"*) return 0 ;; esac
-	return 1
-}
-
-# Requests in flight end while etcd still answers; without it they would hold the API server up for all of the grace period.
-stop_api_servers() {
-	servers=$(printf '%s\n' "$before" | sed -n "/^kube-apiserver$TAB/p")
-	[ -n "$servers" ] || return 0
-	stop_all "$servers"
-	case $tool in docker | crictl) return 0 ;; esac
-	round=0
-	while api_server_runs; do
-		if [ "$round" -ge "$seconds" ]; then
-			kill_rest "$servers"
-			return 0
-		fi
-		sleep 1
-		round=$((round + 1))
-	done
 }
 
 # By number, and only while the number is still that process's.
@@ -102,16 +73,51 @@ flat() {
 	printf '%s' "$1" | tr '\t\n' '  '
 }
 
-# Waits until nothing of the control plane runs; sets $left. Counted in rounds of one second: a clock may jump.
+# The lines of $1 that are API servers; with $2 the others.
+apis_of() {
+	printf '%s\n' "$1" | grep ${2:+"$2"} "^kube-apiserver$TAB"
+}
+
+others_of() {
+	apis_of "$1" -v | grep .
+}
+
+# Waits until nothing runs of what $3 takes from the list; sets $left. At most $1 rounds of one second, as a clock may jump; what is
+# left after $2 of them is killed.
 wait_gone() {
 	round=0
-	left=$(running) || left=$before
-	while [ -n "$left" ] && [ "$round" -lt "$1" ]; do
-		if [ "$round" -eq "$seconds" ]; then kill_rest "$left"; fi
+	while :; do
+		left=$(running) || left=$before
+		left=$("$3" "$left")
+		if [ -z "$left" ] || [ "$round" -ge "$1" ]; then return 0; fi
+		if [ "$round" -eq "$2" ]; then kill_rest "$left"; fi
 		sleep 1
 		round=$((round + 1))
-		left=$(running) || left=$before
 	done
+}
+
+all_of() {
+	printf '%s' "$1"
+}
+
+# Seconds an API server has. Told to end, it closes its port and then waits for watches, which do not end: 60 s (measured: 1.20), so
+# that a kubelet kills it after its 30 s. Requests are answered long before; during --shutdown-delay-duration it takes new ones.
+api_seconds() {
+	delay=$(sed -n 's/^[^#]*--shutdown-delay-duration=\([^"'\'', ]*\).*$/\1/p' "$manifests/kube-apiserver.yaml" 2>/dev/null | head -n 1)
+	delay=${delay:-0s}
+	case ${delay%s} in
+	'' | *[!0-9]*) printf '%s' "$seconds" ;;
+	*) if [ $((${delay%s} + 10)) -lt "$seconds" ]; then printf '%s' $((${delay%s} + 10)); else printf '%s' "$seconds"; fi ;;
+	esac
+}
+
+# Ends what $1 takes from the list of what ran; each has $2 seconds.
+end_them() {
+	group=$("$1" "$before")
+	[ -n "$group" ] || return 0
+	if [ "$tool" = proc ]; then signal TERM "$group"; else stop_each "$group" "$2"; fi
+	wait_gone "$(($2 + 30))" "$2" "$1"
+	waited=$((waited + round))
 }
 
 # Each manifest is whole in at least one of the two places at any time, whatever is cut short: copied under a name that the
@@ -164,7 +170,7 @@ park() {
 # No client, and a kubelet that runs: it ends what has no manifest any more.
 recycle_by_manifests() {
 	park
-	wait_gone "$((seconds + 60))"
+	wait_gone "$((seconds + 60))" "$seconds" all_of
 	report_gone "$before" "$left"
 	if [ -n "$left" ]; then
 		die 4 "still running after $round seconds: $(flat "$left"). Their manifests stay in ${parked#"$R"}/$run, so that no second copy is started: end those processes, then move the manifests back to /etc/kubernetes/manifests"
@@ -201,11 +207,13 @@ before=$listed
 [ -n "$before" ] || exit 0
 if [ "$tool" = proc ] && kubelet_runs; then recycle_by_manifests; fi
 
-stop_api_servers
-stop_all "$(printf '%s\n' "$before" | sed "/^kube-apiserver$TAB/d")"
-wait_gone "$((seconds + 30))"
+# The API server first, while its etcd still answers: requests in flight would fail, or hold it up for all of its time.
+waited=0
+end_them apis_of "$(api_seconds)"
+end_them others_of "$seconds"
+wait_gone 0 1 all_of
 report_gone "$before" "$left"
 if [ -n "$left" ]; then
-	die 4 "still running after $round seconds: $(flat "$left")"
+	die 4 "still running after $waited seconds: $(flat "$left")"
 fi
 exit 0

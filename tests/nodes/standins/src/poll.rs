@@ -39,7 +39,7 @@ pub fn main(args: &[String]) -> Result<u8> {
 }
 
 /// A client certificate of its own, so that nothing that is renewed matters to it.
-fn administrator(pki: &str) -> Result<Pair> {
+pub fn administrator(pki: &str) -> Result<Pair> {
     let ca = pki::read(&format!("{pki}/ca.crt"), &format!("{pki}/ca.key"))?;
     let spec = Spec {
         cn: "poller".to_owned(),

@@ -344,11 +344,8 @@ fn files_that_flags_name_are_read_where_they_are() {
 #[test]
 fn a_comment_is_no_flag_and_of_two_the_last_counts() {
     let manifests = [
-        "    # - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=/etc/ssl/api.crt\n",
-        "    - --tls-cert-file=/etc/ssl/api.crt\n#   - --tls-cert-file=/etc/ssl/old.crt\n",
-        "    - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=/etc/ssl/api.crt\n",
-        "    - --tls-cert-file=/etc/ssl/api.crt # was --tls-cert-file=/etc/ssl/old.crt\n",
-        "    - \"--tls-cert-file=/etc/ssl/old.crt\"\n    - '--tls-cert-file=/etc/ssl/api.crt'\n",
+        "    # - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=/etc/ssl/api.crt\n#   - --tls-cert-file=/etc/ssl/old.crt\n",
+        "    - \"--tls-cert-file=/etc/ssl/old.crt\"\n    - '--tls-cert-file=/etc/ssl/api.crt' # not --tls-cert-file=/etc/ssl/old.crt\n",
     ];
     let master = master();
     let authority = Authority::new("somebody else");
@@ -372,8 +369,14 @@ fn a_comment_is_no_flag_and_of_two_the_last_counts() {
         "    # - --tls-cert-file=/etc/ssl/old.crt\n",
         "    - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=\n",
     ] {
-        master.tree.write("/etc/kubernetes/manifests/kube-apiserver.yaml", flags);
+        master
+            .tree
+            .write("/etc/kubernetes/manifests/kube-apiserver.yaml", flags);
         let api = find(&read(&master.tree, &master.keys), "apiserver").clone();
-        assert!(!api.is_own() && api.path == format!("{PKI}/apiserver.crt"), "{flags}: {}", api.path);
+        assert!(
+            !api.is_own() && api.path == format!("{PKI}/apiserver.crt"),
+            "{flags}: {}",
+            api.path
+        );
     }
 }

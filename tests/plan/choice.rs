@@ -70,7 +70,11 @@ fn beside_a_foreign_etcd_two_masters_are_enough_and_nothing_is_said_of_members()
             "{masters}"
         );
         assert_eq!(choice.because.len(), 2, "{:?}", choice.because);
-        assert!(!choice.because.iter().any(|b| b.contains("etcd")), "{:?}", choice.because);
+        assert!(
+            !choice.because.iter().any(|b| b.contains("etcd")),
+            "{:?}",
+            choice.because
+        );
         let found = notes(&beside_foreign_etcd(masters).plan_chosen(None));
         assert!(!found.iter().any(|n| n.starts_with("error")), "{found:?}");
     }

@@ -75,7 +75,11 @@ fn share(share: &Share) -> String {
 
 fn told(phase: &Phase) -> (String, String, String, u64) {
     let pace: Vec<String> = phase.waves.iter().chain(&phase.max_parallel).map(share).collect();
-    let pace = if pace.is_empty() { "all".to_owned() } else { pace.join(" ") };
+    let pace = if pace.is_empty() {
+        "all".to_owned()
+    } else {
+        pace.join(" ")
+    };
     let probes: Vec<String> = phase.gate.iter().flat_map(|g| &g.probes).map(probe).collect();
     let quiet = phase.gate.as_ref().map_or(0, |g| g.quiet.as_secs());
     (phase.name.clone(), pace, probes.join(" "), quiet)
@@ -95,9 +99,9 @@ fn every_phase_proves_what_it_is_there_for() {
     ];
     for (name, rows) in table {
         let found: Vec<_> = built_in(name).phases.iter().map(told).collect();
-        let wanted = rows.into_iter().map(|(phase, pace, probes, quiet)| {
-            (phase.to_owned(), pace.to_owned(), probes.to_owned(), quiet)
-        });
+        let wanted = rows
+            .into_iter()
+            .map(|(phase, pace, probes, quiet)| (phase.to_owned(), pace.to_owned(), probes.to_owned(), quiet));
         assert_eq!(found, wanted.collect::<Vec<_>>(), "{name}");
     }
 }

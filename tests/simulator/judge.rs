@@ -41,7 +41,10 @@ fn every_host_has_a_state(plan: &Plan, events: &[Event]) -> Verdict {
     for phase in &report.phases {
         let busy = phase.hosts.iter().find(|h| h.state == "running");
         if let Some(host) = busy {
-            return Err(format!("the run has ended, and {} still runs in `{}`", host.host, phase.name));
+            return Err(format!(
+                "the run has ended, and {} still runs in `{}`",
+                host.host, phase.name
+            ));
         }
         said.extend(phase.hosts.iter().map(|h| h.host.clone()));
     }

@@ -34,7 +34,7 @@ fn what_is_lost_after_a_resume_is_judged() {
         }
         world.go_on(Some(1)).await;
         let wrong = world.wrong();
-        assert!(wrong.first().is_some_and(|w| w.starts_with("etcd lost 3 members")), "{wrong:?}");
+        assert!(wrong.first().is_some_and(|w| w.starts_with("etcd lost ")), "{wrong:?}");
     });
 }
 
@@ -108,14 +108,27 @@ fn passed(phase: &str, hosts: &[&str]) -> EventKind {
 }
 
 async fn plan_of(book: &str) -> Plan {
-    World::new(format!("{book} nothing 1 m1").parse().expect("a case")).await.plan
+    World::new(format!("{book} nothing 1 m1").parse().expect("a case"))
+        .await
+        .plan
 }
 
 #[test]
 fn a_worker_before_the_masters_gate_is_seen_in_every_playbook() {
-    for book in ["renew", "rolling", "kube-vip-rolling", "k3s", "k3s-rolling", "rke2", "rke2-rolling"] {
+    for book in [
+        "renew",
+        "rolling",
+        "kube-vip-rolling",
+        "k3s",
+        "k3s-rolling",
+        "rke2",
+        "rke2-rolling",
+    ] {
         let plan = paused(plan_of(book));
-        let (_, first, second) = ORDER.iter().find(|(name, ..)| *name == plan.playbook).expect("its order");
+        let (_, first, second) = ORDER
+            .iter()
+            .find(|(name, ..)| *name == plan.playbook)
+            .expect("its order");
         let early = [passed(first, &["m1", "m2"]), step(second, "w1")].map(event);
         let said = workers_after_masters(&plan, &early);
         assert!(said.is_err_and(|e| e.contains("before")), "{book}");

@@ -85,7 +85,10 @@ fn an_unfinished_run_is_told_as_such_in_every_form_and_nothing_of_a_host_is_mark
     assert!(text.contains("not finished") && !text.contains('\u{1b}'), "{text}");
     // No phase has come to it.
     let said = "w1: no phase of theirs was begun";
-    assert!(text.contains(&format!("untouched {said}")) && html.contains(said), "{text}");
+    assert!(
+        text.contains(&format!("untouched {said}")) && html.contains(said),
+        "{text}"
+    );
 }
 
 #[test]

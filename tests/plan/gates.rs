@@ -66,7 +66,7 @@ fn probe(spec: &ProbeSpec) -> String {
     }
 }
 
-fn share(share: &Share) -> String {
+fn share(share: Share) -> String {
     match share {
         Share::Count(number) => number.to_string(),
         Share::Percent(part) => format!("{part}%"),
@@ -74,7 +74,13 @@ fn share(share: &Share) -> String {
 }
 
 fn told(phase: &Phase) -> (String, String, String, u64) {
-    let pace: Vec<String> = phase.waves.iter().chain(&phase.max_parallel).map(share).collect();
+    let pace: Vec<String> = phase
+        .waves
+        .iter()
+        .chain(&phase.max_parallel)
+        .copied()
+        .map(share)
+        .collect();
     let pace = if pace.is_empty() {
         "all".to_owned()
     } else {

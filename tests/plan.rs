@@ -6,6 +6,8 @@
 mod drain;
 #[path = "plan/fleet.rs"]
 mod fleet;
+#[path = "plan/gates.rs"]
+mod gates;
 #[path = "plan/lint.rs"]
 mod lint;
 #[path = "plan/choice.rs"]

@@ -7,6 +7,7 @@ use crate::model::HostName;
 use super::clock::{DAY, shift};
 use super::file_tree::{Content, FileTree};
 use super::fleet::Lab;
+use super::node::KUBELET_CLIENT;
 use super::pki::LabError;
 use super::world::World;
 
@@ -69,6 +70,25 @@ impl Lab {
     /// Replaces a file by a symlink.
     pub fn link_file(&self, host: &HostName, path: &str, target: &str) {
         self.on_files(host, |w, index| put(w, index, path, Content::Link(target.to_owned())));
+    }
+
+    /// The file of a kubelet's client certificate holds the key of another one; a kubelet that runs has loaded what was there before.
+    ///
+    /// # Errors
+    /// A certificate that cannot be made.
+    pub fn mismatch_kubelet_client(&self, host: &HostName) -> Result<(), LabError> {
+        self.with(|w| {
+            let Some(index) = w.nodes.iter().position(|n| n.name == *host) else {
+                return Ok(());
+            };
+            let Some(leaf) = w.nodes[index].files.leaf(KUBELET_CLIENT) else {
+                return Ok(());
+            };
+            let key = w.issue(leaf.spec.clone(), leaf.not_before, leaf.not_after)?;
+            let path = target(&w.nodes[index].files, KUBELET_CLIENT);
+            put(w, index, &path, Content::Mismatched { leaf, key });
+            Ok(())
+        })
     }
 
     /// Copies a file to another path or another host, as `scp` does.

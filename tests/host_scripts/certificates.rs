@@ -339,3 +339,47 @@ fn files_that_flags_name_are_read_where_they_are() {
         }
     }
 }
+
+/// A comment names a file that is still there, and a flag that is given twice counts as the component takes it: the last one.
+#[test]
+fn a_comment_is_no_flag_and_of_two_the_last_counts() {
+    let manifests = [
+        "    # - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=/etc/ssl/api.crt\n",
+        "    - --tls-cert-file=/etc/ssl/api.crt\n#   - --tls-cert-file=/etc/ssl/old.crt\n",
+        "    - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=/etc/ssl/api.crt\n",
+        "    - --tls-cert-file=/etc/ssl/api.crt # was --tls-cert-file=/etc/ssl/old.crt\n",
+        "    - \"--tls-cert-file=/etc/ssl/old.crt\"\n    - '--tls-cert-file=/etc/ssl/api.crt'\n",
+    ];
+    let master = master();
+    let authority = Authority::new("somebody else");
+    let (old, own) = (authority.leaf("old.example"), authority.leaf("api.example"));
+    master.tree.pair("/etc/ssl/old", &old);
+    master.tree.pair("/etc/ssl/api", &own);
+    for (shell, flags) in shells().iter().flat_map(|s| manifests.iter().map(move |m| (s, m))) {
+        let text = format!("    - kube-apiserver\n    - --tls-private-key-file=/etc/ssl/api.key\n{flags}");
+        master.tree.write("/etc/kubernetes/manifests/kube-apiserver.yaml", text);
+        let output = master.tree.run(shell, &scripts::READ_CERTIFICATES, &[PKI]);
+        let rows = certificates_on_disk::parse(&output).unwrap();
+        let api = find(&rows, "apiserver");
+        assert_eq!(
+            (api.path.as_str(), api.key),
+            ("/etc/ssl/api.crt", KeyMatch::Match),
+            "{shell:?}: {flags}"
+        );
+    }
+    // Commented out altogether, or taken back: kubeadm's own file, which is renewed.
+    for flags in [
+        "    # - --tls-cert-file=/etc/ssl/old.crt\n",
+        "    - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=\n",
+    ] {
+        master
+            .tree
+            .write("/etc/kubernetes/manifests/kube-apiserver.yaml", flags);
+        let api = find(&read(&master.tree, &master.keys), "apiserver").clone();
+        assert!(
+            !api.is_own() && api.path == format!("{PKI}/apiserver.crt"),
+            "{flags}: {}",
+            api.path
+        );
+    }
+}

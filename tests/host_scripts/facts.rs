@@ -131,6 +131,22 @@ fn whom_the_kubelet_believes_is_told_by_public_keys() {
     assert!(!lost(&conf("insecure-skip-tls-verify: true")), "not known");
     tree.pair("/srv/other", &earlier.pair);
     assert!(lost(&conf("certificate-authority: /srv/other.crt")));
+
+    // An API server with a certificate of its own may have it from that authority.
+    let told = |flags: &str| {
+        let text = format!("  - command:\n    - kube-apiserver\n{flags}");
+        tree.write("/etc/kubernetes/manifests/kube-apiserver.yaml", text);
+        lost(&data(&[&earlier]))
+    };
+    assert!(told("    - --tls-cert-file=/etc/kubernetes/pki/apiserver.crt\n"));
+    assert!(told("    - '--tls-cert-file=/etc/kubernetes/pki/apiserver.crt'\r\n"));
+    assert!(told(
+        "    # - --tls-cert-file=/etc/ssl/api.crt\n    #- --tls-sni-cert-key=/etc/ssl/a,/etc/ssl/b\n"
+    ));
+    assert!(!told("    - --tls-cert-file=/etc/ssl/api.crt\n"));
+    assert!(!told(
+        "    - --tls-cert-file=/etc/kubernetes/pki/apiserver.crt\n    - '--tls-sni-cert-key=/etc/ssl/a.crt,/etc/ssl/a.key:api.example.com'\n"
+    ));
 }
 
 #[test]
@@ -153,7 +169,7 @@ fn servers_listen_where_manifests_and_the_kubelets_configuration_say() {
     };
     manifest(
         "kube-apiserver",
-        "    - --bind-address=0.0.0.0\n    - --secure-port=7443\n",
+        "    # - --secure-port=8443\n    - --secure-port=6443\n    - --bind-address=0.0.0.0\n    - --secure-port=7443\n    # - --secure-port=9443\n",
     );
     manifest(
         "kube-scheduler",
@@ -192,6 +208,31 @@ fn servers_listen_where_manifests_and_the_kubelets_configuration_say() {
         Some(&row("kubelet", Some("10.0.0.1"), 10270)),
         "a flag wins"
     );
+
+    manifest(
+        "kube-apiserver",
+        "    # - --bind-address=10.0.0.9\n    - '--bind-address=::'\n    - '--secure-port=6443'\n",
+    );
+    manifest(
+        "kube-scheduler",
+        "    - '--bind-address=::1'\r\n    - --secure-port=10259\r\n",
+    );
+    manifest(
+        "etcd",
+        "    - '--listen-client-urls=https://[::]:2379'\n    - '--listen-peer-urls=https://[fd00::1]:2380'\n",
+    );
+    tree.write("/var/lib/kubelet/kubeadm-flags.env", "X='--address=:: --port=10270'\n");
+    assert_eq!(
+        told(&read(&tree)),
+        [
+            row("kube-apiserver", None, 6443),
+            row("kube-scheduler", Some("::1"), 10259),
+            row("etcd-client", None, 2379),
+            row("etcd-peer", Some("fd00::1"), 2380),
+            row("kubelet", None, 10270),
+        ],
+        "without what YAML puts around a flag"
+    );
 }
 
 #[test]
@@ -218,7 +259,7 @@ fn etcd_elsewhere_and_other_distributions_are_told() {
         let tree = Tree::new();
         tree.write(
             "/etc/kubernetes/manifests/kube-apiserver.yaml",
-            "    - --etcd-servers=https://10.0.0.31:2379,https://10.0.0.32:2379\n",
+            "    # - --etcd-servers=https://127.0.0.1:2379\n    - --etcd-servers=https://10.0.0.31:2379,https://10.0.0.32:2379\n",
         );
         tree.write("/var/lib/rancher/rke2/server/token", "x");
         let output = tree.run(&shell, &scripts::FACTS, &["/etc/kubernetes/pki", "kubeadm"]);

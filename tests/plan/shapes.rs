@@ -4,6 +4,21 @@ use certfleet::model::{KeyMatch, Role};
 
 use crate::fleet::{Fleet, built_in, written};
 
+/// Masters whose etcd is in no inventory, all well.
+pub(crate) fn beside_foreign_etcd(masters: usize) -> Fleet {
+    let mut fleet = Fleet::new(masters, 1).alive();
+    let names: Vec<_> = fleet.inventory.masters().map(|h| h.name.clone()).collect();
+    for name in names {
+        fleet = fleet.with(name.as_str(), |facts| {
+            facts.static_pods.retain(|p| p != "etcd");
+            facts.certificates.retain(|c| !c.name.starts_with("etcd-"));
+            facts.shape.etcd_servers = vec!["https://10.0.0.31:2379".to_owned()];
+        });
+        fleet = fleet.with_live(name.as_str(), |l| l.etcd = None);
+    }
+    fleet
+}
+
 /// A master whose etcd runs elsewhere, with a client certificate that ends in `days`.
 fn external(days: i64) -> Fleet {
     let fleet = Fleet::new(1, 1).with_certificate("m1", "apiserver-etcd-client", days);
@@ -80,6 +95,35 @@ fn the_client_of_our_etcd_is_signed_where_its_authority_is_or_the_plan_says_that
             .any(|w| w.starts_with("m1 renew apiserver-etcd-client, etcd-") && w.ends_with("signed on m2")),
         "{work:?}"
     );
+}
+
+/// Without the only master there is no API, wherever its etcd is.
+#[test]
+fn the_only_api_server_is_not_stopped_without_a_word() {
+    let rolling = built_in("rolling");
+    let said = |fleet: &Fleet| -> Vec<String> {
+        let plan = fleet.plan(&rolling, "all");
+        let notes = plan.errors().filter(|n| n.code == "outage-not-accepted");
+        notes.map(|n| n.message.clone()).collect()
+    };
+    let alone = "phase `masters` stops 1 of 1 masters at a time: the API goes away";
+    let etcd = "phase `etcd` stops 1 of 1 etcd members at a time: the API goes away";
+    assert_eq!(said(&external(200)), [alone]);
+    assert_eq!(said(&managed(200, KeyMatch::Match)), [etcd, alone]);
+    assert_eq!(said(&beside_foreign_etcd(2)), [""; 0]);
+    let one_is_away = beside_foreign_etcd(2).with("m2", |f| f.unreachable = Some("no route".to_owned()));
+    assert_eq!(said(&one_is_away), [alone.replace("1 of 1", "2 of 2")]);
+    // Once for what is one: a stacked master is an etcd member too.
+    let stacked = "phase `masters` stops 1 of 1 etcd members at a time: the API goes away";
+    assert_eq!(said(&Fleet::new(1, 1)), [stacked]);
+    // All at once, and with the outage accepted.
+    let at_once = written(
+        "  - name: r\n    hosts: masters\n    steps: [recycle-static-pods]\n    gate: { probes: [api-server] }\n",
+    );
+    let found = beside_foreign_etcd(2).notes(&at_once);
+    assert!(found.contains(&"error outage-not-accepted".to_owned()), "{found:?}");
+    let renew = beside_foreign_etcd(1).notes(&built_in("renew"));
+    assert!(!renew.contains(&"error outage-not-accepted".to_owned()), "{renew:?}");
 }
 
 #[test]

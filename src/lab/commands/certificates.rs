@@ -130,8 +130,10 @@ fn key(node: &Node, path: &str, file: &File) -> &'static str {
             "absent"
         };
     };
-    if !matches!(file.content, Content::Certificate(_)) {
-        return "match";
+    match file.content {
+        Content::Mismatched { .. } => return "mismatch",
+        Content::Certificate(_) => {}
+        _ => return "match",
     }
     match node.files.entry(&path.replace(".crt", ".key")).map(|f| &f.content) {
         Some(Content::Key(own)) if own.serial == leaf.serial => "match",

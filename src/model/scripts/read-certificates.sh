@@ -134,19 +134,23 @@ pki_row() {
 	pem_row "$1" "$pki/$2.crt" "$pki/$2.key"
 }
 
-# COMPONENT FLAG: sets $flag to the value in its manifest, if that is an absolute path. Read once, without a process: there are many flags.
+# COMPONENT FLAG: sets $flag to the value in its manifest, if that is an absolute path. As the component has it: no comment counts, and
+# of a flag that is given twice the last one. Read once, without a process: there are many flags.
 flag_of() {
 	flag=
 	if [ "$flags_of" != "$1" ]; then
 		flags_of=$1 flags=
 		[ -r "$R$etc/manifests/$1.yaml" ] || return 0
 		while IFS= read -r line || [ -n "$line" ]; do
-			case $line in *--*=/*) flags="$flags $line " ;; esac
+			case $line in '#'*) continue ;; esac
+			line=${line%%[ $TAB]#*}
+			case $line in *--*=*) flags="$flags $line " ;; esac
 		done <"$R$etc/manifests/$1.yaml"
 	fi
-	case $flags in *"--$2=/"*) ;; *) return 0 ;; esac
-	flag=/${flags#*"--$2=/"}
-	flag=${flag%%[\", $CR]*}
+	case $flags in *"--$2="*) ;; *) return 0 ;; esac
+	flag=${flags##*"--$2="}
+	flag=${flag%%[\"\', $CR]*}
+	case $flag in /*) ;; *) flag= ;; esac
 }
 
 # NAME FILE COMPONENT FLAG KEY_FLAG: the file that the component was told to take, if this host has it; else kubeadm's.

@@ -1,7 +1,7 @@
 //! What is this host? One round trip, partial answers.
 
 use crate::model::facts::{KubeVersion, ListenFacts};
-use crate::model::{Command, Host, HostFacts, HostName, Output, RuntimeKind, scripts};
+use crate::model::{Command, Host, HostFacts, HostName, Output, RuntimeKind, mask, scripts};
 
 use super::error::{ProbeError, text_of};
 use super::x509::public_keys;
@@ -46,7 +46,7 @@ fn fill(facts: &mut HostFacts, key: &str, value: &str) {
         "hostname" => facts.hostname = text(),
         "machine-id" => facts.machine_id = text(),
         "boot-id" => facts.boot_id = text(),
-        "os" => facts.os = text(),
+        "os" => facts.os = Some(mask(value)),
         "kubeadm" => facts.kubeadm_version = version(facts, "kubeadm", value),
         "kubelet" => facts.kubelet_version = version(facts, "kubelet", value),
         "ca-key" => facts.ca_key = Some(value == "present"),
@@ -65,8 +65,10 @@ fn fill(facts: &mut HostFacts, key: &str, value: &str) {
         "etcd-server" => facts.shape.etcd_servers.push(value.to_owned()),
         "kubeadm-config" => facts.shape.kubeadm_config = text(),
         "cluster-ca" => facts.shape.authority = public_keys(value),
+        "serves-another" => facts.shape.serves_another = value == "yes",
         "kubelet-ca" => facts.shape.believes = public_keys(value),
         "distribution" => facts.shape.distribution = text(),
+        "left-to-others" => facts.shape.left_to_others.push(value.to_owned()),
         _ => {}
     }
 }
@@ -89,7 +91,7 @@ fn listen(value: &str) -> Option<ListenFacts> {
 fn version(facts: &mut HostFacts, program: &str, value: &str) -> Option<KubeVersion> {
     let parsed = value.parse();
     if let Err(error) = &parsed {
-        facts.problems.push(format!("{program}: {error}"));
+        facts.problems.push(mask(&format!("{program}: {error}")));
     }
     parsed.ok()
 }
@@ -175,13 +177,14 @@ mod tests {
     fn a_server_listens_where_it_was_told() {
         let facts = read(
             "listen\tkube-apiserver\t-\t7443\nlisten\tetcd-client\t[::1]\t12379\nlisten\tkubelet\t0.0.0.0\t10260\n\
-             listen\tkube-scheduler\t127.0.0.1\t0\nlisten\tkubelet\n",
+             listen\tetcd-peer\t::\t12380\nlisten\tkube-scheduler\t127.0.0.1\t0\nlisten\tkubelet\n",
         );
         let at = |name: &str| facts.listen(name).map(|l| (l.address.as_deref(), l.port));
         assert_eq!(at("kube-apiserver"), Some((None, 7443)));
         assert_eq!(at("etcd-client"), Some((Some("::1"), 12379)));
         assert_eq!(at("kubelet"), Some((None, 10260)));
-        assert_eq!((at("kube-scheduler"), facts.listens.len()), (None, 3));
+        assert_eq!(at("etcd-peer"), Some((None, 12380)), "every address, and those of IPv4");
+        assert_eq!((at("kube-scheduler"), facts.listens.len()), (None, 4));
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub(crate) fn as_if_nothing_had_been(world: &World, events: &[Event]) -> Verdict
     }
     no_change_twice(world.case, events)?;
     renewed_once(world)?;
+    crate::rotated::every_server(world)?;
     workers_after_masters(&world.plan, events)
 }
 

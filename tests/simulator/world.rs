@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::case::{Book, Case, Trouble};
 use crate::hook::{Life, MortalFile, MortalWire};
+use crate::rotated::{Serials, serials};
 use crate::shapes;
 use crate::watch::Watch;
 
@@ -49,6 +50,8 @@ pub(crate) struct World {
     before: Facts,
     state: tempfile::TempDir,
     watch: Arc<Mutex<Watch>>,
+    /// Of k3s and RKE2, before the run.
+    pub(crate) serials: Serials,
 }
 
 /// In memory where there is such a place: a ledger that waits for a disk at every event is measured elsewhere.
@@ -114,6 +117,7 @@ impl World {
         let errors: Vec<_> = plan.errors().collect();
         assert!(errors.is_empty(), "{errors:?}");
         Self {
+            serials: serials(&lab, &inventory),
             lab,
             case,
             inventory,

@@ -75,7 +75,7 @@ fn left_behind(step: &PlannedStep) -> Outcome {
             "{} was still under way when the run was told to leave",
             step.planned.title
         ),
-        next: "It may go on at the host. Start the same command again: it looks before it acts.".to_owned(),
+        next: "It may go on at the host. `certfleet resume` looks what became of it before it acts.".to_owned(),
     }
 }
 
@@ -330,7 +330,10 @@ pub(super) async fn verify(
     postcondition: &Postcondition,
 ) -> Result<Option<String>, Outcome> {
     // What a start brings about takes longer than a step: the gate is the judge.
-    if matches!(postcondition, Postcondition::ServedAnew { .. }) {
+    if matches!(
+        postcondition,
+        Postcondition::ServedAnew { .. } | Postcondition::Served { .. }
+    ) {
         return Ok(None);
     }
     let mut last = String::new();

@@ -22,10 +22,17 @@ pub struct ShapeFacts {
     /// The same of the authority in kubelet.conf: whom this kubelet believes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub believes: Vec<String>,
+    /// Its API server shows, to all or to some names, another certificate than kubeadm's `apiserver.crt`: it may be of
+    /// another authority, and a kubelet right to believe that one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub serves_another: bool,
     /// What k3s or RKE2 served on its ports ([`ShapeFacts::ports`]) when the host was asked; a port that showed nothing
     /// has no entry.
     #[serde(default)]
     pub served: Vec<ServedFacts>,
+    /// What this server of k3s or RKE2 leaves to others, as it was told: `disable-etcd`, `disable-apiserver`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_to_others: Vec<String>,
 }
 
 /// The certificate behind a port of 127.0.0.1.
@@ -43,9 +50,13 @@ pub const PARKED: &str = "/etc/kubernetes/certfleet-parked";
 
 impl ShapeFacts {
     /// The kubelet believes none of the authorities of these masters: it has a connection from before, or none. What is not
-    /// known on either side is no disbelief.
+    /// known on either side is no disbelief; nor is anything where a master serves what it signed with none of these.
     pub fn disbelieves<'a>(&self, masters: impl IntoIterator<Item = &'a ShapeFacts>) -> bool {
-        let theirs: Vec<&String> = masters.into_iter().flat_map(|m| &m.authority).collect();
+        let masters: Vec<&ShapeFacts> = masters.into_iter().collect();
+        if masters.iter().any(|m| m.serves_another) {
+            return false;
+        }
+        let theirs: Vec<&String> = masters.iter().flat_map(|m| &m.authority).collect();
         !theirs.is_empty() && !self.believes.is_empty() && !self.believes.iter().any(|key| theirs.contains(&key))
     }
 
@@ -60,12 +71,14 @@ impl ShapeFacts {
         }
     }
 
-    /// Where k3s or RKE2 serves TLS on a host: the kubelet everywhere; on servers the API, and the port at which RKE2's
-    /// agents register (k3s has both on 6443).
+    /// Where k3s or RKE2 serves TLS on a host: the kubelet everywhere; on servers the API, and where agents register. RKE2 has
+    /// 6443 and 9345; k3s has both on 6443, and behind it, on 127.0.0.1:6444, the API server's own certificate. That one alone
+    /// (k3s 6444, RKE2 6443) is another one only after a rotation, or when it was about to end: the kubelet asks for a new one
+    /// at each start, and the listener makes one whenever it likes.
     pub fn ports(&self, role: Role) -> &'static [u16] {
         match (self.distribution.as_deref(), role) {
             (Some("k3s" | "rke2"), Role::Worker) => &[10250],
-            (Some("k3s"), _) => &[6443, 10250],
+            (Some("k3s"), _) => &[6443, 6444, 10250],
             (Some("rke2"), _) => &[6443, 9345, 10250],
             _ => &[],
         }
@@ -103,6 +116,15 @@ mod tests {
         assert!(lost(&["old"]));
         assert!(!lost(&["old", "new"]), "a bundle, while the authority is replaced");
         assert!(!lost(&[]) && !of(&[], &["old"]).disbelieves(&[]));
+        let own = ShapeFacts {
+            serves_another: true,
+            ..of(&["new"], &[])
+        };
+        let [one, two] = &masters;
+        assert!(
+            !of(&[], &["old"]).disbelieves([one, &own, two]),
+            "of an authority of its own"
+        );
     }
 
     #[test]

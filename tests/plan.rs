@@ -16,5 +16,7 @@ mod choice;
 mod needed;
 #[path = "plan/order.rs"]
 mod order;
+#[path = "plan/rancher.rs"]
+mod rancher;
 #[path = "plan/shapes.rs"]
 mod shapes;

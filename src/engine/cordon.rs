@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use crate::event::{EventKind, StepStatus};
 use crate::model::{Command, Outcome, Output};
 use crate::plan::{Cordon, NodeState, PlannedStep, fill_run_id};
-use crate::probes::cordon::{Left, evicted, left, refusal};
+use crate::probes::cordon::{Left, by_hand, evicted, left, refusal, unmark_by_hand};
 use crate::remote::RemoteError;
 
 use super::context::Run;
@@ -56,8 +56,9 @@ pub(super) fn still_closed(run: &Run) -> Option<String> {
     let nodes = nodes.join(" ");
     Some(format!(
         "Still cordoned by this run: {nodes}. `certfleet resume {}` or a later `certfleet renew` lets them back once they are proven; by hand, on \
-         {speaker}: `kubectl uncordon {nodes}`, then `kubectl annotate node {nodes} certfleet.io/cordoned-by- certfleet.io/drained-by-`.",
-        run.id
+         {speaker}: {}.",
+        run.id,
+        by_hand(&nodes)
     ))
 }
 
@@ -145,12 +146,16 @@ impl Errand<'_> {
         let left = left(output);
         match left {
             Left::Ours | Left::StillOurs => {}
-            Left::Theirs | Left::Kept => self.released("it was cordoned before, not by certfleet"),
+            Left::Theirs | Left::Kept => self.released("its cordon is not this run's"),
             Left::Lifted | Left::Open => self.released("it takes pods"),
-            Left::Untouched => self.not_touched(),
+            Left::Unmarked => self.released("nothing of certfleet's is on it"),
+            Left::Untouched | Left::Unready => self.not_touched(),
         }
         match (self.cordon.aim, output.status.success()) {
             (NodeState::Drained, true) => drained(left, evicted(output)),
+            (NodeState::Drained, false) if left == Left::Unready => Outcome::Unchanged {
+                why: "its node is not Ready now: nobody there would end a pod that is evicted".to_owned(),
+            },
             (NodeState::Drained, false) => self.not_drained(left, output),
             (NodeState::Released, true) => let_back(left),
             (NodeState::Released, false) => self.not_let_back(output.last_line()),
@@ -164,9 +169,9 @@ impl Errand<'_> {
             number => format!("; {number} pods were evicted before that"),
         };
         let state = match left {
-            Left::Kept | Left::Theirs => format!("node {node} is cordoned as it was before"),
+            Left::Kept | Left::Theirs | Left::Unmarked => format!("node {node} is cordoned, not by this run"),
             Left::Lifted | Left::Open => format!("node {node} takes pods again"),
-            Left::Untouched => format!("node {node} is as it was"),
+            Left::Untouched | Left::Unready => format!("node {node} is as it was"),
             Left::Ours | Left::StillOurs => format!("node {node} is still cordoned"),
         };
         Outcome::Failed {
@@ -181,10 +186,16 @@ impl Errand<'_> {
     }
 
     fn not_let_back(&self, what: String) -> Outcome {
+        let (node, speaker) = (&self.cordon.node, &self.cordon.speaker);
+        let (state, cure) = if self.step.operation == "unmark" {
+            ("as it was, with the mark", unmark_by_hand(node))
+        } else {
+            ("proven and still cordoned", by_hand(node))
+        };
         Outcome::Failed {
             what,
-            state: format!("node {} is proven and still cordoned", self.cordon.node),
-            next: format!("On {}: `kubectl uncordon {}`.", self.cordon.speaker, self.cordon.node),
+            state: format!("node {node} is {state}"),
+            next: format!("On {speaker}: {cure}."),
         }
     }
 
@@ -225,7 +236,10 @@ fn let_back(left: Left) -> Outcome {
     let unchanged = |why: &str| Outcome::Unchanged { why: why.to_owned() };
     match left {
         Left::Kept | Left::Theirs => unchanged("it was cordoned before, not by certfleet, and stays so"),
-        Left::Open => unchanged("somebody else has uncordoned it"),
+        Left::Open => unchanged("it takes pods already"),
+        Left::Unmarked => Outcome::Changed {
+            what: "the mark is taken away".to_owned(),
+        },
         _ => Outcome::Changed {
             what: "uncordoned".to_owned(),
         },

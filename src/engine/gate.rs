@@ -42,8 +42,13 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Takes the journal cursors. Called before the batch's first step.
-    pub(super) async fn prepare(run: &Run, phase: &str, gate: &PlannedGate, batch: &[HostName]) -> Self {
+    /// Takes the journal cursors. Called before the batch's first step; `emptied` were drained just now.
+    pub(super) async fn prepare(
+        run: &Run,
+        phase: &str,
+        gate: &PlannedGate,
+        (batch, emptied): (&[HostName], &BTreeSet<HostName>),
+    ) -> Self {
         let probes: Vec<PlannedProbe> = gate
             .probes
             .iter()
@@ -51,7 +56,8 @@ impl Watch {
             .cloned()
             .collect();
         let journals = probes.iter().filter(|p| p.probe == ProbeSpec::KubeletJournal);
-        let watches = join_all(journals.map(|p| JournalWatch::prepare(run, phase, p, gate.quiet))).await;
+        let prepare = |p| JournalWatch::prepare(run, phase, p, (gate.quiet, emptied));
+        let watches = join_all(journals.map(prepare)).await;
         Self {
             phase: phase.to_owned(),
             probes,

@@ -1,5 +1,6 @@
 //! One kubelet's journal, followed from a cursor taken before the restart, folded line by line.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,9 +52,11 @@ impl Start {
     /// Now, or in a resumed run before the first step of the phase, so that no line is missed. A kubelet that is up
     /// already as a new process (its host was restarted meanwhile) has said what counts: from its start on, then. What a
     /// gate has failed over was told to a person, who has mended it since: only what comes after that counts.
-    async fn of(run: &Run, phase: &str, unit: &PlannedProbe) -> Self {
+    /// And where a node was drained just now, what an earlier part of the run noted before that no longer counts: a kubelet
+    /// whose pods go says much that would be taken for the new one's.
+    async fn of(run: &Run, phase: &str, unit: &PlannedProbe, emptied: bool) -> Self {
         let host = &unit.host;
-        let noted = run.recorder.journal_start(phase, host);
+        let noted = run.recorder.journal_start(phase, host).filter(|_| !emptied);
         if let Some(noted) = noted.clone().filter(|n| n.judged.is_none()) {
             let JournalStart { cursor, since, .. } = noted;
             return Self { cursor, since };
@@ -156,7 +159,12 @@ struct Shared {
 
 impl JournalWatch {
     /// Notes where the journal ends now.
-    pub(super) async fn prepare(run: &Run, phase: &str, probe: &PlannedProbe, quiet: Duration) -> Self {
+    pub(super) async fn prepare(
+        run: &Run,
+        phase: &str,
+        probe: &PlannedProbe,
+        (quiet, emptied): (Duration, &BTreeSet<HostName>),
+    ) -> Self {
         let (host, baseline) = (&probe.host, &probe.baseline);
         let unit = ProbeSpec::Unit {
             name: "kubelet".to_owned(),
@@ -167,7 +175,7 @@ impl JournalWatch {
             probe: unit,
             baseline: baseline.clone(),
         };
-        let from = Start::of(run, phase, &unit).await;
+        let from = Start::of(run, phase, &unit, emptied.contains(host)).await;
         Self {
             host: host.clone(),
             quiet,

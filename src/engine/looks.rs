@@ -64,7 +64,7 @@ impl ClusterViews {
         Some(NodeObject {
             name: node.name.clone(),
             cordoned: node.unschedulable,
-            cordoned_by: node.cordoned_by.clone().filter(|_| node.unschedulable),
+            cordoned_by: node.cordoned_by.clone(),
         })
     }
 

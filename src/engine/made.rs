@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{HostState, RunState, StepStatus};
 use crate::model::{HostName, Outcome};
-use crate::plan::{Plan, PlannedPhase, PlannedStep, Postcondition};
+use crate::plan::{NodeState, Plan, PlannedPhase, PlannedStep, Postcondition};
+
+use super::step::NOTHING_SENT;
 
 /// The part of a run that lies behind it. Empty for a new run.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +14,8 @@ pub struct Made {
     steps: BTreeMap<String, Outcome>,
     /// Begun, and not known to be done: what they are about is in between.
     begun: BTreeSet<String>,
+    /// Of which something may have reached the host.
+    touched: BTreeSet<String>,
     /// Phase and host.
     proven: BTreeSet<(String, HostName)>,
 }
@@ -27,10 +31,13 @@ impl Made {
             let hosts = p.hosts.iter().filter(|(_, s)| **s == HostState::Proven);
             hosts.map(|(h, _)| (p.name.clone(), h.clone()))
         });
+        let touched = state.steps.iter().filter(|(_, r)| !left_the_host_alone(&r.status));
+        let touched = touched.map(|(id, _)| id.clone()).collect();
         let steps: BTreeMap<String, Outcome> = steps.collect();
         let begun = state.steps.keys().filter(|id| !steps.contains_key(*id)).cloned();
         Self {
             begun: begun.collect(),
+            touched,
             steps,
             proven: proven.collect(),
         }
@@ -59,11 +66,14 @@ impl Made {
     }
 
     /// The last word of this run on each thing that it changed: a stopped kubelet that was started again later is not
-    /// expected to be stopped.
+    /// expected to be stopped, and a node that was drained is, until something else was begun on its host.
     pub fn last_words<'a>(&self, plan: &'a Plan) -> Vec<(&'a str, &'a PlannedStep)> {
         let mut last: BTreeMap<(HostName, String), (&str, &PlannedStep)> = BTreeMap::new();
         for phase in &plan.phases {
             for step in &phase.steps {
+                if self.touched.contains(&step.id) {
+                    last.remove(&(step.host.clone(), EMPTY.to_owned()));
+                }
                 let Some(thing) = subject(step) else { continue };
                 let key = (step.host.clone(), thing);
                 if self.changed_or_seen(&step.id) {
@@ -84,6 +94,17 @@ impl Made {
     }
 }
 
+/// Nothing of the step has reached its host.
+fn left_the_host_alone(status: &StepStatus) -> bool {
+    match status {
+        StepStatus::Finished(Outcome::Skipped { .. }) => true,
+        StepStatus::Finished(Outcome::Failed { state, .. }) => state == NOTHING_SENT,
+        _ => false,
+    }
+}
+
+const EMPTY: &str = "an empty node";
+
 /// What a step is about, where that can be looked at later.
 fn subject(step: &PlannedStep) -> Option<String> {
     match &step.planned.postcondition {
@@ -94,6 +115,10 @@ fn subject(step: &PlannedStep) -> Option<String> {
             Some(names.join(" "))
         }
         Postcondition::KubeletCertificates { .. } => Some("the kubelet's certificates".to_owned()),
+        Postcondition::Node {
+            aim: NodeState::Drained,
+            ..
+        } => Some(EMPTY.to_owned()),
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! One phase: batch by batch, hosts in parallel, then the gate. A failed gate stops the run.
+//! One phase: batch by batch, hosts in parallel (drains first), then the gate. A failed gate stops the run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::event::{EventKind, GateReason};
 use crate::model::exit::RunEnd;
 use crate::model::{HostName, Outcome, Role};
-use crate::plan::{PlannedPhase, PlannedStep};
+use crate::plan::{Expect, NodeState, PlannedPhase, PlannedStep};
 
 use super::context::Run;
 use super::gate::{GateEnd, Watch};
@@ -72,9 +72,19 @@ async fn run_batch(
     if batch.iter().any(|h| has_work(phase, h, made)) {
         quorum::keep(run, phase, batch).await?;
     }
-    // The journal cursors are taken before the first step, so that no line of a restarted kubelet is missed.
+    let bad = run_steps(run, phase, batch, (budget, made, Stage::Emptying)).await?;
+    if run.cancel.stopping() {
+        return Err(worst(RunEnd::Aborted, run, &bad));
+    }
+    let batch = &budget.without_lost(batch);
+    // The journal cursors are taken before the first step that stops something, so that no line of a restarted kubelet is
+    // missed; and after the drains, about which the old kubelet has much to say.
     let mut watch = match &phase.gate {
-        Some(gate) => Some(Watch::prepare(run, &phase.name, gate, batch).await),
+        Some(gate) => {
+            let emptied = batch.iter().filter(|h| Stage::Emptying.has_work(phase, h, made));
+            let emptied = emptied.cloned().collect();
+            Some(Watch::prepare(run, &phase.name, gate, (batch, &emptied)).await)
+        }
         None => None,
     };
     let bad = run_steps(run, phase, batch, (budget, made, Stage::BeforeGate)).await?;
@@ -84,11 +94,7 @@ async fn run_batch(
     if let Some(watch) = watch.as_mut() {
         prove(run, phase, watch, budget).await?;
     }
-    let proven: Vec<HostName> = batch
-        .iter()
-        .filter(|h| !budget.excluded.contains(*h))
-        .cloned()
-        .collect();
+    let proven = budget.without_lost(batch);
     let after = (budget, made, Stage::AfterGate);
     run_steps(run, phase, &proven, after).await.map(drop)
 }
@@ -96,8 +102,36 @@ async fn run_batch(
 /// Which steps of a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// Nodes are drained.
+    Emptying,
     BeforeGate,
     AfterGate,
+}
+
+impl Stage {
+    fn of(step: &PlannedStep) -> Self {
+        let drains = |e: &Expect| matches!(e, Expect::Cordon(cordon) if cordon.aim == NodeState::Drained);
+        match step.after_gate {
+            true => Self::AfterGate,
+            false if drains(&step.planned.expect) => Self::Emptying,
+            false => Self::BeforeGate,
+        }
+    }
+
+    /// Steps of the host that this part of the run has to do.
+    fn open<'a>(
+        self,
+        phase: &'a PlannedPhase,
+        host: &'a HostName,
+        made: &'a Made,
+    ) -> impl Iterator<Item = &'a PlannedStep> {
+        let open = move |s: &&PlannedStep| Self::of(s) == self && made.outcome(&s.id).is_none();
+        phase.steps_of(host).filter(open)
+    }
+
+    fn has_work(self, phase: &PlannedPhase, host: &HostName, made: &Made) -> bool {
+        self.open(phase, host, made).next().is_some()
+    }
 }
 
 /// The steps of a stage, hosts in parallel; hosts that failed within the budget.
@@ -146,8 +180,7 @@ async fn prove(run: &Run, phase: &PlannedPhase, watch: &mut Watch, budget: &mut 
 /// a person has asked to stop.
 async fn run_host(run: &Run, phase: &PlannedPhase, host: &HostName, (made, stage): (&Made, Stage)) -> Option<Outcome> {
     let after = stage == Stage::AfterGate;
-    let open = |s: &&PlannedStep| s.after_gate == after && made.outcome(&s.id).is_none();
-    for step in phase.steps_of(host).filter(open) {
+    for step in stage.open(phase, host, made) {
         if run.cancel.stopping() && (!after || run.cancel.leaving()) {
             return None;
         }
@@ -217,6 +250,10 @@ impl Budget {
             left: phase.max_failures.saturating_sub(lost.count()),
             excluded: BTreeSet::new(),
         }
+    }
+
+    fn without_lost(&self, batch: &[HostName]) -> Vec<HostName> {
+        batch.iter().filter(|h| !self.excluded.contains(*h)).cloned().collect()
     }
 
     /// Takes the host out, or ends the run: a master always ends it.

@@ -26,7 +26,9 @@ pub(super) fn run_line<'a>(context: &'a mut Context, line: &'a str) -> BoxFuture
             let Some(mut words) = shell_words::split(&text) else {
                 return context.fail(2, "sh: 1: Syntax error: Unterminated quoted string");
             };
-            words.iter_mut().for_each(|w| expand(w, &status, context));
+            for word in &mut words {
+                expand(word, &status, context);
+            }
             if words.iter().any(|w| matches!(w.as_str(), "|" | "&" | ">" | "<" | ">>")) {
                 return context.fail(
                     2,

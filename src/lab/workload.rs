@@ -110,6 +110,31 @@ impl Lab {
         });
     }
 
+    /// A person removes annotations, written `certfleet.io/cordoned-by-`; those of others are none of a lab's.
+    pub(super) fn unmark(&self, host: &HostName, annotations: &[&str]) {
+        self.with(|w| {
+            let node = w.nodes.iter().position(|n| n.name == *host);
+            let Some(closed) = node.and_then(|n| w.closed.get_mut(&n)) else {
+                return;
+            };
+            if annotations.contains(&"certfleet.io/cordoned-by-") {
+                closed.by = None;
+            }
+            if annotations.contains(&"certfleet.io/drained-by-") {
+                closed.drained = None;
+            }
+        });
+    }
+
+    /// Another run has taken the node over.
+    pub fn mark(&self, host: &HostName, run: &str) {
+        self.with(|w| {
+            if let Some(node) = w.nodes.iter().position(|n| n.name == *host) {
+                w.closed.entry(node).or_default().by = Some(run.to_owned());
+            }
+        });
+    }
+
     /// Whether the node takes no pods, and the run whose mark is on it.
     pub fn cordoned(&self, host: &HostName) -> (bool, Option<String>) {
         self.with(|w| {

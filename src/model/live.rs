@@ -45,7 +45,8 @@ pub struct ServedElsewhere {
 pub struct NodeObject {
     pub name: String,
     pub cordoned: bool,
-    /// The run of certfleet that cordoned it; `None` = a person, or nobody.
+    /// The run of certfleet whose mark is on it: that cordoned it or, where it is open, left the mark behind. `None` = a
+    /// person, or nobody.
     pub cordoned_by: Option<String>,
 }
 

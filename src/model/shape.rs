@@ -22,6 +22,10 @@ pub struct ShapeFacts {
     /// The same of the authority in kubelet.conf: whom this kubelet believes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub believes: Vec<String>,
+    /// Its API server shows, to all or to some names, another certificate than kubeadm's `apiserver.crt`: it may be of
+    /// another authority, and a kubelet right to believe that one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub serves_another: bool,
     /// What k3s or RKE2 served on its ports ([`ShapeFacts::ports`]) when the host was asked; a port that showed nothing
     /// has no entry.
     #[serde(default)]
@@ -46,9 +50,13 @@ pub const PARKED: &str = "/etc/kubernetes/certfleet-parked";
 
 impl ShapeFacts {
     /// The kubelet believes none of the authorities of these masters: it has a connection from before, or none. What is not
-    /// known on either side is no disbelief.
+    /// known on either side is no disbelief; nor is anything where a master serves what it signed with none of these.
     pub fn disbelieves<'a>(&self, masters: impl IntoIterator<Item = &'a ShapeFacts>) -> bool {
-        let theirs: Vec<&String> = masters.into_iter().flat_map(|m| &m.authority).collect();
+        let masters: Vec<&ShapeFacts> = masters.into_iter().collect();
+        if masters.iter().any(|m| m.serves_another) {
+            return false;
+        }
+        let theirs: Vec<&String> = masters.iter().flat_map(|m| &m.authority).collect();
         !theirs.is_empty() && !self.believes.is_empty() && !self.believes.iter().any(|key| theirs.contains(&key))
     }
 
@@ -108,6 +116,15 @@ mod tests {
         assert!(lost(&["old"]));
         assert!(!lost(&["old", "new"]), "a bundle, while the authority is replaced");
         assert!(!lost(&[]) && !of(&[], &["old"]).disbelieves(&[]));
+        let own = ShapeFacts {
+            serves_another: true,
+            ..of(&["new"], &[])
+        };
+        let [one, two] = &masters;
+        assert!(
+            !of(&[], &["old"]).disbelieves([one, &own, two]),
+            "of an authority of its own"
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ const QUESTION: Duration = Duration::from_secs(60);
 /// The title, also where it is skipped.
 pub const DRAIN: &str = "drain the node";
 const UNCORDON: &str = "uncordon the node";
+const UNMARK: &str = "clear certfleet's mark";
 
 /// Cordons the node, with our mark, and evicts its pods.
 pub fn drain(node: &str, speaker: &Host, settings: &DrainSettings) -> Planned {
@@ -39,6 +40,12 @@ pub fn drain(node: &str, speaker: &Host, settings: &DrainSettings) -> Planned {
 pub fn uncordon(node: &str, speaker: &Host) -> Planned {
     let command = command("uncordon", NODE_PLACEHOLDER, speaker, &[]);
     planned(UNCORDON, node, speaker, NodeState::Released, command)
+}
+
+/// Takes the marks away from a node that is open, and leaves a cordon that it has got since to its owner.
+pub fn unmark(node: &str, speaker: &Host) -> Planned {
+    let command = command("unmark", NODE_PLACEHOLDER, speaker, &[]);
+    planned(UNMARK, node, speaker, NodeState::Released, command)
 }
 
 fn planned(title: &str, node: &str, speaker: &Host, aim: NodeState, on_speaker: Command) -> Planned {

@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::gate::{ProbeSpec, UnitState};
-use crate::model::playbook::DrainSettings;
+use crate::model::playbook::{DrainSettings, Phase};
 use crate::model::{Health, Host, HostName, NodeObject, Role};
 use crate::operations::drain::{DRAIN, drain, uncordon};
 use crate::operations::types::{Planned, Postcondition};
 
+use super::leftovers;
 use super::planner::{Draft, PlanInput};
 use super::types::{Baseline, Note, PlannedGate, PlannedProbe, PlannedStep};
 
 /// The operations, as ids and reports name them.
-const OPERATIONS: [&str; 2] = ["drain", "uncordon"];
+const DRAINED: &str = "drain";
+pub(super) const UNCORDONED: &str = "uncordon";
 
-/// Adds the steps of phases with `drain:`, and lets back what an earlier run has left cordoned. The notes say what cannot work.
+/// Adds the steps of phases with `drain:`, and undoes what an earlier run has left. The notes say what cannot work.
 pub(super) fn add(input: &PlanInput<'_>, drafts: &mut [Draft<'_>]) -> Vec<Note> {
     let mut course = Course {
         input,
@@ -26,13 +28,15 @@ pub(super) fn add(input: &PlanInput<'_>, drafts: &mut [Draft<'_>]) -> Vec<Note> 
             course.phase(drafts, at, settings);
         }
     }
-    course.leftovers(drafts);
-    course.notes
+    let mut notes = course.notes;
+    notes.extend(leftovers::add(input, drafts, &course.drained));
+    notes
 }
 
 /// A node is let back when it is Ready: asked of each host that is, whatever else its gate asks.
 pub(super) fn proven(mut gate: PlannedGate, steps: &[PlannedStep]) -> PlannedGate {
-    for step in steps.iter().filter(|s| s.after_gate && s.planned.skip.is_none()) {
+    let let_back = |s: &&PlannedStep| s.operation == UNCORDONED && s.planned.skip.is_none();
+    for step in steps.iter().filter(let_back) {
         let asked = |p: &PlannedProbe| p.host == step.host && p.probe == ProbeSpec::Nodes;
         if !gate.probes.iter().any(asked) {
             gate.probes.push(PlannedProbe {
@@ -84,9 +88,7 @@ impl<'a> Course<'a> {
         if let Some(phase) = away {
             return Err(format!("the API is away from `{phase}` on: nobody could evict a pod"));
         }
-        let speaker = self
-            .speaker()
-            .ok_or("the API is not known to answer: nobody could evict a pod")?;
+        let speaker = speaker(self.input).ok_or("the API is not known to answer: nobody could evict a pod")?;
         let live = self.input.facts_of(host).live.as_ref();
         let node = live.and_then(|l| l.object.as_ref());
         let node = node.ok_or("the API knows no node of this host")?;
@@ -109,46 +111,21 @@ impl<'a> Course<'a> {
         format!("no gate proves {} afterwards", host.name)
     }
 
-    /// The first master whose API server is ready.
-    fn speaker(&self) -> Option<&'a Host> {
-        let well = |h: &&Host| {
-            let live = self.input.facts_of(h).live.as_ref();
-            live.and_then(|l| l.api.as_ref()).is_some_and(Health::is_well)
-        };
-        let masters = self.input.inventory.masters();
-        masters.into_iter().find(well)
-    }
-
     fn let_back(&mut self, drafts: &mut [Draft<'_>], way: &Way<'_>, host: &Host) {
         self.drained.insert(host.name.clone(), way.back);
-        last(
-            &mut drafts[way.back],
-            self.input,
-            host,
-            uncordon(&way.node.name, way.speaker),
-        );
+        let planned = uncordon(&way.node.name, way.speaker);
+        last(&mut drafts[way.back], self.input, (host, UNCORDONED), planned);
     }
+}
 
-    /// Nodes under a cordon of an earlier run are let back once this run has proven them.
-    fn leftovers(&mut self, drafts: &mut [Draft<'_>]) {
-        let Some(speaker) = self.speaker() else { return };
-        for host in self.input.reachable().filter(|h| h.role == Role::Worker) {
-            let Some((node, run)) = left_cordoned(self.input, host) else {
-                continue;
-            };
-            if self.drained.contains_key(&host.name) {
-                continue;
-            }
-            match proofs(self.input, drafts, 0, host).last().copied() {
-                Some(back) => {
-                    let planned = uncordon(&node.name, speaker);
-                    let forecast = Some(format!("run {run} left it cordoned"));
-                    last(&mut drafts[back], self.input, host, planned.with_forecast(forecast));
-                }
-                None => self.notes.push(left_alone(host, &node.name, run)),
-            }
-        }
-    }
+/// The first master whose API server is ready.
+pub(super) fn speaker<'a>(input: &PlanInput<'a>) -> Option<&'a Host> {
+    let well = |h: &&Host| {
+        let live = input.facts_of(h).live.as_ref();
+        live.and_then(|l| l.api.as_ref()).is_some_and(Health::is_well)
+    };
+    let masters = input.inventory.masters();
+    masters.into_iter().find(well)
 }
 
 struct Way<'a> {
@@ -156,19 +133,6 @@ struct Way<'a> {
     speaker: &'a Host,
     /// The position of the phase after whose gate it is let back.
     back: usize,
-}
-
-/// The node of a worker and the run that cordoned it.
-pub(super) fn left_cordoned<'a>(input: &PlanInput<'a>, host: &Host) -> Option<(&'a NodeObject, &'a str)> {
-    let node = input.facts_of(host).live.as_ref()?.object.as_ref()?;
-    let run = node.cordoned_by.as_deref()?;
-    (node.cordoned && host.role == Role::Worker).then_some((node, run))
-}
-
-fn left_alone(host: &Host, node: &str, run: &str) -> Note {
-    let remedy = format!("`certfleet renew` lets it back once it is proven; or by hand: `kubectl uncordon {node}`.");
-    let message = format!("node {node} was cordoned by run {run} and is left so");
-    Note::warning("left-cordoned", Some(&host.name), message, remedy)
 }
 
 fn foretold(node: &NodeObject) -> Option<String> {
@@ -192,22 +156,27 @@ fn api_away(input: &PlanInput<'_>, drafts: &[Draft<'_>], at: usize) -> Option<St
         let phase = &input.playbook.phases[draft.index];
         let master = |s: &PlannedStep| input.inventory.host(&s.host).is_some_and(|h| h.role != Role::Worker);
         let takes = |s: &PlannedStep| master(s) && (stops(s) || s.operation == "recycle-static-pods");
-        let proves = phase
-            .gate
-            .as_ref()
-            .is_some_and(|g| g.probes.contains(&ProbeSpec::ApiServer));
         let skipped = |s: &PlannedStep| s.planned.skip.is_some();
         if phase.outage_accepted && draft.steps.iter().any(|s| takes(s) && !skipped(s)) {
             away.get_or_insert_with(|| phase.name.clone());
-        } else if position < at && proves {
+        }
+        // The gate comes after the steps: also of the phase that takes it away.
+        if position < at && proves_the_api(phase, draft) {
             away = None;
         }
     }
     away
 }
 
+/// Its gate asks an API server.
+fn proves_the_api(phase: &Phase, draft: &Draft<'_>) -> bool {
+    let gate = phase.gate.as_ref();
+    gate.is_some_and(|g| g.probes.contains(&ProbeSpec::ApiServer))
+        && draft.hosts.iter().any(|h| h.role == Role::ControlPlane)
+}
+
 /// The phases from this one on with a gate for the host, after which no unit of it is stopped any more.
-fn proofs(input: &PlanInput<'_>, drafts: &[Draft<'_>], from: usize, host: &Host) -> Vec<usize> {
+pub(super) fn proofs(input: &PlanInput<'_>, drafts: &[Draft<'_>], from: usize, host: &Host) -> Vec<usize> {
     let mut down: BTreeSet<&str> = BTreeSet::new();
     let mut found = Vec::new();
     for (position, draft) in drafts.iter().enumerate().skip(from) {
@@ -239,19 +208,19 @@ fn first(draft: &mut Draft<'_>, input: &PlanInput<'_>, host: &Host, planned: Pla
         .iter()
         .position(|s| s.host == host.name)
         .unwrap_or(draft.steps.len());
-    let step = step(draft, input, (host, 0, OPERATIONS[0]), planned);
+    let step = step(draft, input, (host, 0, DRAINED), planned);
     draft.steps.insert(at, step);
 }
 
 /// After its gate.
-fn last(draft: &mut Draft<'_>, input: &PlanInput<'_>, host: &Host, planned: Planned) {
+pub(super) fn last(draft: &mut Draft<'_>, input: &PlanInput<'_>, (host, operation): (&Host, &str), planned: Planned) {
     let at = draft
         .steps
         .iter()
         .rposition(|s| s.host == host.name)
         .map_or(draft.steps.len(), |i| i + 1);
     let number = input.playbook.phases[draft.index].steps.len() + 1;
-    let mut step = step(draft, input, (host, number, OPERATIONS[1]), planned);
+    let mut step = step(draft, input, (host, number, operation), planned);
     step.after_gate = true;
     draft.steps.insert(at, step);
 }

@@ -6,6 +6,7 @@ mod in_turn;
 mod planner;
 mod needed;
 mod drain;
+mod leftovers;
 mod strategy;
 mod gates;
 mod forecast;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{CertificateFact, CertificateState, Health, Host, HostFacts, HostName, LiveFacts, Role, Use};
 use crate::operations::types::{Planned, Postcondition};
 
-use super::drain::left_cordoned;
+use super::leftovers::left_cordoned;
 use super::planner::{Draft, PlanInput};
 use super::types::PlannedStep;
 
@@ -225,9 +225,7 @@ fn kubelet(input: &PlanInput<'_>, host: &Host, facts: &HostFacts) -> Option<Stri
     client_trouble(input, facts)
         .or_else(|| ill("where its kubelet finds the API", live.endpoint.as_ref()))
         .or_else(|| ill("whether its node is Ready", live.node.as_ref()))
-        .or_else(|| {
-            left_cordoned(input, host).map(|(_, run)| format!("run {run} cordoned its node and never proved it"))
-        })
+        .or_else(|| left_cordoned(input, host).map(|run| format!("run {run} cordoned its node and never proved it")))
 }
 
 fn client_trouble(input: &PlanInput<'_>, facts: &HostFacts) -> Option<String> {

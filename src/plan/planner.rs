@@ -14,6 +14,7 @@ use super::drain;
 use super::forecast::forecast_outage;
 use super::gates::{Place, plan_gate};
 use super::in_turn;
+use super::leftovers::is_idle;
 use super::lint;
 use super::lint::order_rules::quorum_to_keep;
 use super::lint::strategy_rules::rolling_cannot_work;
@@ -84,9 +85,7 @@ pub(super) struct Draft<'a> {
 impl Draft<'_> {
     /// The host has something to do in it.
     pub(super) fn is_busy(&self, host: &Host) -> bool {
-        self.steps
-            .iter()
-            .any(|s| s.host == host.name && s.planned.skip.is_none())
+        self.steps.iter().any(|s| s.host == host.name && !is_idle(s))
     }
 }
 
@@ -164,7 +163,7 @@ fn finish_phase(input: &PlanInput<'_>, draft: Draft<'_>, spared: &BTreeSet<(usiz
         gate: phase
             .gate
             .as_ref()
-            .filter(|_| !all_skipped(&draft.steps))
+            .filter(|_| !all_idle(&draft.steps))
             .map(|gate| plan_gate(input, place, gate, &busy, &draft.steps))
             .map(|gate| drain::proven(gate, &draft.steps)),
         steps: draft.steps,
@@ -172,8 +171,8 @@ fn finish_phase(input: &PlanInput<'_>, draft: Draft<'_>, spared: &BTreeSet<(usiz
 }
 
 /// A phase in which nothing is done has nothing to prove; one without any steps is there for its gate.
-fn all_skipped(steps: &[PlannedStep]) -> bool {
-    !steps.is_empty() && steps.iter().all(|s| s.planned.skip.is_some())
+fn all_idle(steps: &[PlannedStep]) -> bool {
+    !steps.is_empty() && steps.iter().all(is_idle)
 }
 
 fn plan_step(

@@ -9,6 +9,21 @@ use super::verdict::Verdict;
 
 const WHAT: &str = "cordon";
 
+/// Where a run leaves its mark on a node that it cordons.
+pub(super) const CORDONED_BY: &str = "certfleet.io/cordoned-by";
+/// And on one that it has emptied.
+const DRAINED_BY: &str = "certfleet.io/drained-by";
+
+/// How a person opens nodes, names with spaces between them: a mark that stays would make a later cordon of theirs ours.
+pub fn by_hand(nodes: &str) -> String {
+    format!("`kubectl uncordon {nodes}`, then {}", unmark_by_hand(nodes))
+}
+
+/// How a person takes the marks away.
+pub fn unmark_by_hand(nodes: &str) -> String {
+    format!("`kubectl annotate node {nodes} {CORDONED_BY}- {DRAINED_BY}-`")
+}
+
 /// What `certfleet:drain look` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CordonFacts {
@@ -54,7 +69,7 @@ pub fn judge_released(facts: &CordonFacts) -> Verdict {
     }
 }
 
-/// What `certfleet:drain drain` and `uncordon` left behind.
+/// What `certfleet:drain drain`, `uncordon` and `unmark` left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
     /// Drained, under our cordon.
@@ -65,10 +80,14 @@ pub enum Left {
     Lifted,
     /// It takes pods; nothing had to be undone.
     Open,
-    /// Cordoned as it was before, not by us.
+    /// Cordoned, not by us.
     Kept,
     /// Nothing was asked of it.
     Untouched,
+    /// Nothing was asked of it, since it is not Ready.
+    Unready,
+    /// Marks were taken away, and nothing else.
+    Unmarked,
     /// Our cordon is still on it, or may be.
     StillOurs,
 }
@@ -84,6 +103,8 @@ pub fn left(output: &Output) -> Left {
         ("schedulable", _) => Some(Left::Open),
         ("kept", _) => Some(Left::Kept),
         ("untouched", _) => Some(Left::Untouched),
+        ("unready", _) => Some(Left::Unready),
+        ("unmarked", _) => Some(Left::Unmarked),
         ("cordoned", _) => Some(Left::StillOurs),
         _ => None,
     });
@@ -184,6 +205,10 @@ mod tests {
         assert_eq!(
             (of(3, "untouched\tw1\n"), of(1, "")),
             (Left::Untouched, Left::StillOurs)
+        );
+        assert_eq!(
+            (of(5, "unready\tw1\n"), of(0, "unmarked\tw1\n")),
+            (Left::Unready, Left::Unmarked)
         );
     }
 

@@ -65,6 +65,7 @@ fn fill(facts: &mut HostFacts, key: &str, value: &str) {
         "etcd-server" => facts.shape.etcd_servers.push(value.to_owned()),
         "kubeadm-config" => facts.shape.kubeadm_config = text(),
         "cluster-ca" => facts.shape.authority = public_keys(value),
+        "serves-another" => facts.shape.serves_another = value == "yes",
         "kubelet-ca" => facts.shape.believes = public_keys(value),
         "distribution" => facts.shape.distribution = text(),
         "left-to-others" => facts.shape.left_to_others.push(value.to_owned()),
@@ -176,13 +177,14 @@ mod tests {
     fn a_server_listens_where_it_was_told() {
         let facts = read(
             "listen\tkube-apiserver\t-\t7443\nlisten\tetcd-client\t[::1]\t12379\nlisten\tkubelet\t0.0.0.0\t10260\n\
-             listen\tkube-scheduler\t127.0.0.1\t0\nlisten\tkubelet\n",
+             listen\tetcd-peer\t::\t12380\nlisten\tkube-scheduler\t127.0.0.1\t0\nlisten\tkubelet\n",
         );
         let at = |name: &str| facts.listen(name).map(|l| (l.address.as_deref(), l.port));
         assert_eq!(at("kube-apiserver"), Some((None, 7443)));
         assert_eq!(at("etcd-client"), Some((Some("::1"), 12379)));
         assert_eq!(at("kubelet"), Some((None, 10260)));
-        assert_eq!((at("kube-scheduler"), facts.listens.len()), (None, 3));
+        assert_eq!(at("etcd-peer"), Some((None, 12380)), "every address, and those of IPv4");
+        assert_eq!((at("kube-scheduler"), facts.listens.len()), (None, 4));
     }
 
     #[test]

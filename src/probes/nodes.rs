@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::model::{Command, Host, Output};
 
+use super::cordon::CORDONED_BY;
 use super::error::{ProbeError, text_of};
 use super::verdict::Verdict;
 
@@ -27,9 +28,6 @@ pub struct NodeFacts {
     /// The run whose mark is on it (`certfleet.io/cordoned-by`).
     pub cordoned_by: Option<String>,
 }
-
-/// Where a run leaves its mark on a node that it cordons.
-const CORDONED_BY: &str = "certfleet.io/cordoned-by";
 
 #[derive(Deserialize)]
 struct List {

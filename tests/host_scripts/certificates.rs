@@ -401,11 +401,8 @@ fn what_an_etcd_of_earlier_days_left_is_nobodys_certificate() {
 #[test]
 fn a_comment_is_no_flag_and_of_two_the_last_counts() {
     let manifests = [
-        "    # - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=/etc/ssl/api.crt\n",
-        "    - --tls-cert-file=/etc/ssl/api.crt\n#   - --tls-cert-file=/etc/ssl/old.crt\n",
-        "    - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=/etc/ssl/api.crt\n",
-        "    - --tls-cert-file=/etc/ssl/api.crt # was --tls-cert-file=/etc/ssl/old.crt\n",
-        "    - \"--tls-cert-file=/etc/ssl/old.crt\"\n    - '--tls-cert-file=/etc/ssl/api.crt'\n",
+        "    # - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=/etc/ssl/api.crt\n#   - --tls-cert-file=/etc/ssl/old.crt\n",
+        "    - \"--tls-cert-file=/etc/ssl/old.crt\"\n    - '--tls-cert-file=/etc/ssl/api.crt' # not --tls-cert-file=/etc/ssl/old.crt\n",
     ];
     let master = master();
     let authority = Authority::new("somebody else");

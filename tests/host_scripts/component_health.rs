@@ -83,6 +83,63 @@ fn each_is_asked_where_its_manifest_says() {
     );
 }
 
+/// YAML needs quotes around a scalar that ends in `:`, and an editor of another system ends lines with CR LF.
+#[test]
+fn what_yaml_puts_around_a_flag_is_none_of_it() {
+    for flags in [
+        ["'--bind-address=::'", "--secure-port=11257"],
+        ["\"--bind-address=::\"", "\"--secure-port=11257\""],
+        ["--bind-address=0.0.0.0\r", "--secure-port=11257\r"],
+        ["--secure-port=11257", "{ x: '--bind-address=::', y: 1 }"],
+    ] {
+        let (manager, _) = answers(&flags);
+        assert!(
+            matches!(&manager, Answer::Unknown(why) if why.contains("https://127.0.0.1:11257/healthz answers 403")),
+            "{flags:?}: {manager:?}"
+        );
+    }
+    let (manager, _) = answers(&["--bind-address=127.0.0.1", "--secure-port=11257"]);
+    let commented = answers(&[
+        "--secure-port=11257\n    # - --bind-address=10.0.0.9",
+        "--bind-address=127.0.0.1",
+    ]);
+    assert_eq!(commented.0, manager);
+}
+
+#[test]
+fn an_address_in_brackets_is_no_pattern_and_what_curl_cannot_ask_is_no_answer() {
+    let tree = host(&["--bind-address=::1"]);
+    tree.stub(
+        "curl",
+        r#"for word; do [ "$word" != --globoff ] || literal=yes; url=$word; done
+case $url in *'['*) ;; *) printf 'ok\n200'; exit 0 ;; esac
+if [ "${literal:-no}" = no ]; then echo 'curl: (3) [globbing] bad range' >&2; exit 3; fi
+printf 'ok\n200'"#,
+    );
+    assert_eq!(
+        ask(&tree)[0].answer,
+        Answer::Well("https://[::1]:10257/healthz".to_owned())
+    );
+    for (code, proven) in [
+        (1, false),
+        (2, false),
+        (3, false),
+        (4, false),
+        (35, false),
+        (7, true),
+        (28, true),
+    ] {
+        tree.stub("curl", &format!("echo 'curl: ({code}) so it is' >&2; exit {code}"));
+        let found = ask(&tree);
+        assert_eq!(matches!(found[0].answer, Answer::Ill(_)), proven, "{code}: {found:?}");
+        assert_eq!(
+            matches!(found[0].answer, Answer::Unknown(_)),
+            !proven,
+            "{code}: {found:?}"
+        );
+    }
+}
+
 /// Programs that the script needs, and no others: the machine's own curl and openssl are not among them.
 fn bare(tree: &Tree) -> impl Fn(&str) -> String {
     let folder = tree.state("few");

@@ -8,8 +8,9 @@ use certfleet::probes::cordon::{self, CordonFacts, Left};
 
 use crate::tree::{Tree, said, shells};
 
-/// `off`, `by`, `drained` and `version` are files; `budget` keeps a pod, `conflicts` counts changes that somebody else wins,
-/// `down` counts questions that nobody answers. Every call is kept in `calls`.
+/// `off`, `by`, `drained`, `version` and `ready` (True without a file) are files; `budget` keeps a pod, `conflicts` counts changes
+/// that somebody else wins, `down` counts questions that nobody answers. While it drains, `thief` takes the node over, and a person
+/// opens it (`opened`) or makes the cordon his own (`adopted`). Every call is kept in `calls`.
 const KUBECTL: &str = r#"
 case $1 in --kubeconfig=*/etc/kubernetes/admin.conf) ;; *) echo "no kubeconfig: $1" >&2; exit 9 ;; esac
 shift
@@ -22,7 +23,10 @@ drain\ *--help*) cat "$STATE/help" 2>/dev/null; exit 0 ;;
 esac
 if count down; then echo 'The connection to the server was refused' >&2; exit 1; fi
 case $1 in
-get) printf '%s|%s|%s|%s' "$(value version)" "$(value off)" "$(value by)" "$(value drained)" ;;
+get)
+	case $* in *'conditions[?(@.type=="Ready")].status}') ;; *) exit 9 ;; esac
+	ready=$(value ready)
+	printf '%s|%s|%s|%s|%s' "$(value version)" "$(value off)" "$(value by)" "$(value drained)" "${ready:-True}" ;;
 patch)
 	for word; do case $word in --patch=*) patch=${word#--patch=} ;; esac; done
 	case $patch in *'"resourceVersion"'*)
@@ -39,6 +43,9 @@ patch)
 drain)
 	echo 'evicting pod shop/web-0'
 	echo 'pod/web-0 evicted'
+	if [ -f "$STATE/thief" ]; then value thief >"$STATE/by"; fi
+	if [ -f "$STATE/opened" ]; then rm -f "$STATE/off"; fi
+	if [ -f "$STATE/adopted" ]; then rm -f "$STATE/by"; fi
 	if [ -f "$STATE/budget" ]; then
 		echo "error when evicting pods/\"web-1\" -n \"shop\" (will retry after 5s): Cannot evict pod as it would violate the pod's disruption budget." >&2
 		echo 'error: unable to drain node "w1", aborting command...' >&2
@@ -132,6 +139,101 @@ fn a_cordon_of_somebody_else_is_never_undone() {
     each(&[("conflicts", "1")], |run, _| {
         assert_eq!(cordon::left(&run("drain", &["30"])), Left::Theirs);
         assert_eq!(look(run).by, None);
+    });
+}
+
+/// It is alive: a controller that died left its script at work, and another run has begun since.
+#[test]
+fn what_another_run_has_taken_over_is_its_own() {
+    let takes_pods_no_more = |run: &dyn Fn(&str, &[&str]) -> Output| {
+        let output = run("drain", &["30"]);
+        assert_eq!(
+            output.status,
+            certfleet::model::ExitStatus::Code(4),
+            "{}",
+            said(&output)
+        );
+        assert_eq!(cordon::left(&output), Left::Kept, "{}", said(&output));
+        let facts = look(run);
+        assert!(facts.cordoned, "{facts:?}");
+        assert_eq!((facts.by.as_deref(), facts.drained_by), (Some("r9"), None));
+        output
+    };
+    each(&[("thief", "r9"), ("budget", "")], |run, _| {
+        takes_pods_no_more(run);
+    });
+    each(&[("thief", "r9")], |run, _| {
+        let output = takes_pods_no_more(run);
+        assert!(
+            cordon::refusal(&output).contains("run r9 took node w1 over"),
+            "{}",
+            said(&output)
+        );
+    });
+}
+
+#[test]
+fn what_a_person_does_meanwhile_is_seen_before_it_is_called_drained() {
+    each(&[("opened", "")], |run, _| {
+        let output = run("drain", &["30"]);
+        assert_eq!(
+            output.status,
+            certfleet::model::ExitStatus::Code(4),
+            "{}",
+            said(&output)
+        );
+        assert_eq!(cordon::left(&output), Left::Lifted);
+        assert!(
+            cordon::refusal(&output).contains("somebody uncordoned node w1"),
+            "{}",
+            said(&output)
+        );
+        let facts = look(run);
+        assert!(
+            !facts.cordoned && facts.by.is_none() && facts.drained_by.is_none(),
+            "{facts:?}"
+        );
+    });
+    each(&[("adopted", "")], |run, _| {
+        assert_eq!(cordon::left(&run("drain", &["30"])), Left::Theirs);
+        assert_eq!(cordon::left(&run("uncordon", &[])), Left::Kept);
+        assert!(look(run).cordoned);
+    });
+    each(&[("off", "true"), ("opened", "")], |run, _| {
+        assert_eq!(cordon::left(&run("drain", &["30"])), Left::Open);
+    });
+}
+
+#[test]
+fn a_node_that_is_not_ready_is_not_touched() {
+    for ready in ["False", "Unknown"] {
+        each(&[("ready", ready)], |run, tree| {
+            let output = run("drain", &["30"]);
+            assert_eq!(
+                output.status,
+                certfleet::model::ExitStatus::Code(5),
+                "{}",
+                said(&output)
+            );
+            assert_eq!(cordon::left(&output), Left::Unready, "{}", said(&output));
+            assert_eq!((calls(tree, "drain w1"), calls(tree, "patch")), (0, 0));
+            assert!(!look(run).cordoned);
+        });
+    }
+}
+
+#[test]
+fn marks_are_taken_away_and_a_cordon_stays_its_owners() {
+    each(&[("by", "r1"), ("drained", "r1")], |run, _| {
+        assert_eq!(cordon::left(&run("unmark", &[])), Left::Unmarked);
+        let facts = look(run);
+        assert!(!facts.cordoned && cordon::judge_released(&facts).passed(), "{facts:?}");
+        assert_eq!(cordon::left(&run("unmark", &[])), Left::Open, "twice is harmless");
+    });
+    each(&[("off", "true"), ("by", "r1"), ("drained", "r1")], |run, _| {
+        assert_eq!(cordon::left(&run("unmark", &[])), Left::Unmarked);
+        assert!(look(run).cordoned, "somebody has cordoned it since");
+        assert_eq!(cordon::left(&run("uncordon", &[])), Left::Kept);
     });
 }
 

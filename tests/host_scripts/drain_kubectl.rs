@@ -21,7 +21,8 @@ struct State {
 
 fn api(budget: &[&'static str]) -> (u16, Arc<Mutex<State>>) {
     let state = Arc::new(Mutex::new(State {
-        node: json!({"kind": "Node", "apiVersion": "v1", "spec": {}, "status": {},
+        node: json!({"kind": "Node", "apiVersion": "v1", "spec": {},
+            "status": {"conditions": [{"type": "DiskPressure", "status": "False"}, {"type": "Ready", "status": "True"}]},
             "metadata": {"name": "w1", "resourceVersion": "7", "annotations": {"other": "x"}}}),
         pods: vec![("web-0", "ReplicaSet"), ("web-1", "ReplicaSet"), ("agent", "DaemonSet")],
         budget: budget.to_vec(),

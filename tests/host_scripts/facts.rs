@@ -131,6 +131,22 @@ fn whom_the_kubelet_believes_is_told_by_public_keys() {
     assert!(!lost(&conf("insecure-skip-tls-verify: true")), "not known");
     tree.pair("/srv/other", &earlier.pair);
     assert!(lost(&conf("certificate-authority: /srv/other.crt")));
+
+    // An API server with a certificate of its own may have it from that authority.
+    let told = |flags: &str| {
+        let text = format!("  - command:\n    - kube-apiserver\n{flags}");
+        tree.write("/etc/kubernetes/manifests/kube-apiserver.yaml", text);
+        lost(&data(&[&earlier]))
+    };
+    assert!(told("    - --tls-cert-file=/etc/kubernetes/pki/apiserver.crt\n"));
+    assert!(told("    - '--tls-cert-file=/etc/kubernetes/pki/apiserver.crt'\r\n"));
+    assert!(told(
+        "    # - --tls-cert-file=/etc/ssl/api.crt\n    #- --tls-sni-cert-key=/etc/ssl/a,/etc/ssl/b\n"
+    ));
+    assert!(!told("    - --tls-cert-file=/etc/ssl/api.crt\n"));
+    assert!(!told(
+        "    - --tls-cert-file=/etc/kubernetes/pki/apiserver.crt\n    - '--tls-sni-cert-key=/etc/ssl/a.crt,/etc/ssl/a.key:api.example.com'\n"
+    ));
 }
 
 #[test]
@@ -191,6 +207,31 @@ fn servers_listen_where_manifests_and_the_kubelets_configuration_say() {
         told(&read(&tree)).last(),
         Some(&row("kubelet", Some("10.0.0.1"), 10270)),
         "a flag wins"
+    );
+
+    manifest(
+        "kube-apiserver",
+        "    # - --bind-address=10.0.0.9\n    - '--bind-address=::'\n    - '--secure-port=6443'\n",
+    );
+    manifest(
+        "kube-scheduler",
+        "    - '--bind-address=::1'\r\n    - --secure-port=10259\r\n",
+    );
+    manifest(
+        "etcd",
+        "    - '--listen-client-urls=https://[::]:2379'\n    - '--listen-peer-urls=https://[fd00::1]:2380'\n",
+    );
+    tree.write("/var/lib/kubelet/kubeadm-flags.env", "X='--address=:: --port=10270'\n");
+    assert_eq!(
+        told(&read(&tree)),
+        [
+            row("kube-apiserver", None, 6443),
+            row("kube-scheduler", Some("::1"), 10259),
+            row("etcd-client", None, 2379),
+            row("etcd-peer", Some("fd00::1"), 2380),
+            row("kubelet", None, 10270),
+        ],
+        "without what YAML puts around a flag"
     );
 }
 

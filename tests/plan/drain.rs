@@ -117,6 +117,54 @@ fn phases_that_take_the_api_away_drain_nobody() {
     assert!(never.contains(&"error drain-without-proof".to_owned()), "{never:?}");
 }
 
+/// The phase that takes the API away brings it back by its own gate: later phases can drain; it can not.
+#[test]
+fn a_phase_that_proves_the_api_back_itself_is_no_obstacle_to_later_ones() {
+    let masters = "  - name: masters\n    hosts: masters\n    outage: accepted\n    steps:\n      - service: { unit: kubelet, state: stopped }\n      - recycle-static-pods\n      - service: { unit: kubelet, state: started }\n    gate: { probes: [api-server] }\n";
+    let fleet = Fleet::new(1, 2).alive();
+    let after = plan(&fleet, &book(&format!("{masters}{RESTART}")));
+    assert_eq!(skipped(&after), Vec::<String>::new());
+    assert_eq!(done(&after).len(), 4);
+
+    let unproven = masters.replace("api-server", "kubelet-journal");
+    let away = skipped(&plan(&fleet, &book(&format!("{unproven}{RESTART}"))));
+    assert!(away[0].contains("the API is away from `masters` on"), "{away:?}");
+    let everybody = masters.replace("hosts: masters", "hosts: all\n    drain: true");
+    let together = skipped(&plan(&fleet, &book(&everybody)));
+    assert!(
+        together[0].contains("the API is away from `masters` on"),
+        "{together:?}"
+    );
+}
+
+#[test]
+fn a_mark_on_an_open_node_is_cleared_and_asks_for_nothing_else() {
+    let fleet = || {
+        Fleet::new(3, 2).fresh().alive().with_live("w2", |l| {
+            l.object.as_mut().expect("a node").cordoned_by = Some("r1".to_owned());
+        })
+    };
+    let rolling = plan(&fleet(), &built_in("rolling"));
+    let work: Vec<&str> = rolling.work().map(|s| s.id.as_str()).collect();
+    assert_eq!(work, ["workers/w2/5-unmark"]);
+    let workers = rolling.phases.iter().find(|p| p.name == "workers").expect("the phase");
+    assert!(workers.gate.is_none(), "nothing was changed that could be proven");
+
+    // Beside real work elsewhere in the phase, its host is still not asked.
+    let busy = fleet().with_live("w1", |l| l.endpoint = Some(Health::Ill("refused".to_owned())));
+    let busy = plan(&busy, &built_in("rolling"));
+    let workers = busy.phases.iter().find(|p| p.name == "workers").expect("the phase");
+    let asked = workers
+        .gate
+        .iter()
+        .flat_map(|g| &g.probes)
+        .filter(|p| p.host.as_str() == "w2");
+    assert_eq!(asked.count(), 0);
+
+    let check = plan(&fleet(), &built_in("check"));
+    assert_eq!(notes(&check), ["warning left-marked w2"]);
+}
+
 #[test]
 fn lint_knows_what_draining_is_for() {
     let fleet = Fleet::new(3, 4).alive();
@@ -176,5 +224,12 @@ fn what_an_earlier_run_left_closed_is_proven_and_let_back() {
 
     let check = plan(&left(fleet(), Some("r1")), &built_in("check"));
     assert_eq!(notes(&check), ["warning left-cordoned w2"]);
+    let remedy = &check.notes[0].remedy;
+    for words in [
+        "`kubectl uncordon w2`",
+        "`kubectl annotate node w2 certfleet.io/cordoned-by- certfleet.io/drained-by-`",
+    ] {
+        assert!(remedy.contains(words), "{remedy}");
+    }
     assert!(check.notes.iter().all(|n| n.severity != Severity::Error));
 }

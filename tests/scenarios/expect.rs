@@ -61,6 +61,7 @@ impl View<'_> {
             ("skipped", _) => some(&self.skipped(), value),
             ("planned", _) => some(&self.planned(), value),
             ("note", _) => some(&self.notes(), value),
+            ("never-note", _) => none(&self.notes(), value),
             ("phase", name) => same(&self.phase(name), value),
             ("host", name) => same(&self.host(name), value),
             ("step", id) => same(&self.step(id), value),

@@ -51,13 +51,14 @@ pub(crate) struct Script {
 const KUBELET_CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 const KUBELET_SERVING: &str = "/var/lib/kubelet/pki/kubelet.crt";
 
-const EXPECTATIONS: [&str; 15] = [
+const EXPECTATIONS: [&str; 16] = [
     "end",
     "again",
     "chosen",
     "skipped",
     "planned",
     "note",
+    "never-note",
     "phase",
     "host",
     "step",

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use certfleet::config::load_playbook;
 use certfleet::engine::run::Operator;
-use certfleet::engine::{Cancel, Ledger, Recorder, Run, execute, gather, look_alive, shake};
+use certfleet::engine::{Cancel, Ledger, Recorder, Run, execute, gather, look_alive, resume, shake};
 use certfleet::event::{Event, EventKind, RunState};
 use certfleet::lab::{Lab, LabConfig, MemoryFleet};
 use certfleet::model::exit::RunEnd;
@@ -287,6 +287,34 @@ impl Story {
             plan,
             events: seen,
         }
+    }
+
+    /// The nth run goes on, with fresh facts, from what it told.
+    pub async fn go_on(&self, number: u32, told: Told) -> Told {
+        let (sender, mut events) = mpsc::unbounded_channel();
+        let clock = self.clock();
+        let facts = gather(&self.transport, &self.inventory.hosts, &*clock).await;
+        let run = Run {
+            id: run_id(number),
+            inventory: Arc::clone(&self.inventory),
+            facts: Arc::new(facts),
+            transport: Arc::clone(&self.transport),
+            recorder: Recorder::resumed(None, &told.events, vec![sender], clock).concealing(&self.transport),
+            cancel: Cancel::new(),
+        };
+        let operator = Operator {
+            who: "test@here".to_owned(),
+        };
+        let ended = tokio::time::timeout(DEADLINE, resume(&run, &told.plan, &operator)).await;
+        let end = ended
+            .unwrap_or_else(|_| panic!("no end within {DEADLINE:?}"))
+            .expect("the first event is recorded");
+        drop(run);
+        let (plan, mut all) = (told.plan, told.events);
+        while let Ok(event) = events.try_recv() {
+            all.push(event);
+        }
+        Told { end, plan, events: all }
     }
 
     /// Every node Ready, every served certificate the one on disk, and no key was ever shown.

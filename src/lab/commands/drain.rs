@@ -1,4 +1,4 @@
-//! `certfleet:drain VERB RUN NODE KUBECTL [SECONDS OPTION…]`.
+//! `certfleet:drain VERB RUN NODE KUBECTL [SECONDS OPTION…]`: look, drain, uncordon, unmark.
 
 use crate::lab::clock::Millis;
 use crate::lab::context::Context;
@@ -27,6 +27,7 @@ pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStat
         "look" => job.look(context).await,
         "drain" => job.drain(context, more).await,
         "uncordon" => job.uncordon(context).await,
+        "unmark" => job.unmark(context).await,
         other => context.fail(2, format!("there is no {other}")),
     }
 }
@@ -73,6 +74,10 @@ impl Job<'_> {
             context.out(format!("untouched\t{}\n", self.node));
             return context.fail(3, format!("node {} could not be cordoned", self.node));
         }
+        if !context.with(|w| w.node_ready(&w.nodes[self.index])) {
+            context.out(format!("unready\t{}\n", self.node));
+            return ExitStatus::Code(5);
+        }
         let theirs = context.with(|w| {
             let closed = w.closed.entry(self.index).or_default();
             let theirs = closed.cordoned && closed.by.is_none();
@@ -82,22 +87,42 @@ impl Job<'_> {
             theirs
         });
         context.record(format!("certfleet:drain drain {}", self.node));
-        if self.evict_all(context, more).await && reach(context).await {
+        if self.evict_all(context, more).await
+            && reach(context).await
+            && let Some(whose) = self.whose(context)
+        {
             context.with(|w| w.closed.entry(self.index).or_default().drained = Some(self.run.to_owned()));
-            context.out(format!("drained\t{}\n", if theirs { "theirs" } else { "ours" }));
+            context.out(format!("drained\t{whose}\n"));
             return ExitStatus::Code(0);
         }
         let state = match (theirs, reach(context).await) {
             (true, _) => "kept",
-            (false, true) => {
-                context.with(|w| w.open_node(self.index));
-                context.with(|w| w.closed.remove(&self.index));
-                "uncordoned"
-            }
+            (false, true) => self.take_back(context),
             (false, false) => "cordoned",
         };
         context.out(format!("{state}\t{}\n", self.node));
         ExitStatus::Code(4)
+    }
+
+    /// Whose cordon the drained node is under; nobody's when it takes pods again, or another run has it.
+    fn whose(&self, context: &Context) -> Option<&'static str> {
+        let closed = self.closed(context);
+        match closed.by {
+            _ if !closed.cordoned => None,
+            None => Some("theirs"),
+            Some(by) => (by == self.run).then_some("ours"),
+        }
+    }
+
+    /// Only what has the mark of this run.
+    fn take_back(&self, context: &Context) -> &'static str {
+        let closed = self.closed(context);
+        if closed.by.as_deref() == Some(self.run) {
+            context.with(|w| w.open_node(self.index));
+            context.with(|w| w.closed.remove(&self.index));
+            return "uncordoned";
+        }
+        if closed.cordoned { "kept" } else { "schedulable" }
     }
 
     /// False when time is up, the API goes away, or a pod may not be touched.
@@ -175,11 +200,33 @@ impl Job<'_> {
             context.record(format!("certfleet:drain uncordon {}", self.node));
             context.with(|w| w.open_node(self.index));
         }
+        self.clear(context);
+        context.out(format!("{state}\t{}\n", self.node));
+        ExitStatus::Code(0)
+    }
+
+    fn clear(&self, context: &Context) {
         context.with(|w| {
             if let Some(closed) = w.closed.get_mut(&self.index) {
                 (closed.by, closed.drained) = (None, None);
             }
         });
+    }
+
+    async fn unmark(&self, context: &mut Context) -> ExitStatus {
+        if !reach(context).await {
+            return context.fail(1, format!("the mark of node {} could not be taken away", self.node));
+        }
+        let closed = self.closed(context);
+        let state = match (closed.by.or(closed.drained), closed.cordoned) {
+            (Some(_), _) => "unmarked",
+            (None, true) => "kept",
+            (None, false) => "schedulable",
+        };
+        if state == "unmarked" {
+            context.record(format!("certfleet:drain unmark {}", self.node));
+            self.clear(context);
+        }
         context.out(format!("{state}\t{}\n", self.node));
         ExitStatus::Code(0)
     }

@@ -103,6 +103,9 @@ fn answers(node: &Node, cert_dir: &str) -> Vec<(&'static str, String)> {
     lines.extend(servers.into_iter().map(|url| ("etcd-server", url)));
     if let Some(ca) = node.files.entry(&format!("{cert_dir}/ca.crt")) {
         lines.push(("cluster-ca", ca.content.text().replace('\n', "")));
+        if is_master(node) && crate::lab::listens::api_certificate(node) != format!("{cert_dir}/apiserver.crt") {
+            lines.push(("serves-another", "yes".to_owned()));
+        }
     }
     lines.push(("address", node.address.clone()));
     for path in static_pods::parked(node) {

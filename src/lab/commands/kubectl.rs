@@ -64,6 +64,12 @@ pub(super) async fn run(context: &mut Context, arguments: &[String]) -> ExitStat
             context.out(format!("node/{name} {verb}ed\n"));
             FINE
         }
+        (["annotate", "node", name, marks @ ..], None) => {
+            context.record(format!("kubectl annotate node {name}"));
+            context.lab.unmark(&(*name).into(), marks);
+            context.out(format!("node/{name} annotated\n"));
+            FINE
+        }
         (["delete", "pod" | "pods" | "po", names @ ..], None) => delete(context, arguments, names),
         (["version"], None) => {
             client_version(context);

@@ -14,20 +14,26 @@ has() {
 	command -v "$1" >/dev/null 2>&1
 }
 
-# FLAG: its value in the manifest: the last one counts, and comments do not.
+# FLAG: its value in the manifest (the last one counts, comments do not), without what YAML puts around it: `- '--bind-address=::'` (a
+# scalar that ends in `:` needs the quotes).
 flag() {
-	sed -n "/^[[:space:]]*#/d;s/^.*--$1=\([^\", ]*\).*\$/\1/p" "$manifest" 2>/dev/null | sed -n '$p'
+	sed -n "/^[[:space:]]*#/!s/^.*--$1=\([^\"',[:space:]]*\).*\$/\1/p" "$manifest" 2>/dev/null | sed -n '$p'
 }
 
 # No setting of the host may redirect the question. The certificate is of the component's own making: nobody vouches for it.
 by_curl() {
-	answer=$(curl -q --silent --show-error --insecure --noproxy '*' --connect-timeout 5 --max-time "$LONGEST" \
+	answer=$(curl -q --silent --show-error --insecure --globoff --noproxy '*' --connect-timeout 5 --max-time "$LONGEST" \
 		--write-out '\n%{http_code}' "$url" 2>&1)
 	code=$? status=${answer##*
 }
 	body=${answer%
 *}
-	if [ "$code" = 0 ]; then judge "$status" "$body"; else say ill "$url: ${body:-curl ended with $code}"; fi
+	case $code in
+	0) judge "$status" "$body" ;;
+	# This curl cannot ask such a question: that says nothing about who would answer.
+	1 | 2 | 3 | 4 | 35) say unknown "$url: ${body:-curl ended with $code}" ;;
+	*) say ill "$url: ${body:-curl ended with $code}" ;;
+	esac
 }
 
 # An answer of TLS alone tells no more than that somebody listens.

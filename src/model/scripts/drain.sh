@@ -1,6 +1,7 @@
 # certfleet:drain VERB RUN NODE KUBECTL [SECONDS OPTION...]: takes workload off a node and lets it come back, by kubectl on a master.
 # look: is the node cordoned, by whom, and is it drained. drain: cordons it, marks that as ours, evicts its pods; what cannot be
-# evicted in time ends it, and our cordon is undone. uncordon: undoes a cordon that has our mark, and no other.
+# evicted in time ends it, and our cordon is undone. uncordon: undoes a cordon that has our mark, and no other. unmark: takes the
+# marks away, and leaves open or closed as it is.
 set -u
 R=${CERTFLEET_ROOT:-}
 verb=$1 run=$2 node=$3 kubectl=$4
@@ -23,12 +24,13 @@ say() {
 	printf '%s%s%s\n' "$1" "$TAB" "$2"
 }
 
-# Sets version, off (true when cordoned), by and drained (empty without a mark).
+# Sets version, off (true when cordoned), by and drained (empty without a mark), and ready (True when it is).
 look() {
-	answer=$(k get node "$node" --output='jsonpath={.metadata.resourceVersion}|{.spec.unschedulable}|{.metadata.annotations.certfleet\.io/cordoned-by}|{.metadata.annotations.certfleet\.io/drained-by}') || return 1
+	answer=$(k get node "$node" --output='jsonpath={.metadata.resourceVersion}|{.spec.unschedulable}|{.metadata.annotations.certfleet\.io/cordoned-by}|{.metadata.annotations.certfleet\.io/drained-by}|{.status.conditions[?(@.type=="Ready")].status}') || return 1
 	version=${answer%%|*} rest=${answer#*|}
 	off=${rest%%|*} rest=${rest#*|}
-	by=${rest%%|*} drained=${rest#*|}
+	by=${rest%%|*} rest=${rest#*|}
+	drained=${rest%%|*} ready=${rest#*|}
 }
 
 # A blip of the API is no answer.
@@ -41,35 +43,63 @@ surely() {
 	done
 }
 
+# ANNOTATIONS [SPEC]: a change to the node that was looked at, and to no later one: what somebody else does meanwhile stays his.
 patch() {
-	k patch node "$node" --type=merge --patch="$1" >/dev/null
+	k patch node "$node" --type=merge --patch="{\"metadata\":{\"resourceVersion\":\"$version\",\"annotations\":{$1}}${2:-}}" >/dev/null
 }
 
-# Mark and cordon in one change, and only to the node that was looked at: what somebody else cordons meanwhile stays his.
+# Mark and cordon in one change. Nobody ends an evicted pod on a node that is not Ready: then nothing is asked of it.
 take() {
 	look || return 1
+	if [ "$asked" = no ] && [ "$ready" != True ]; then mine=unready && return 0; fi
 	case $off,$by in
 	true,) mine=no && return 0 ;;
 	true,"$run") mine=yes && return 0 ;;
 	esac
 	mine=yes asked=yes
-	patch "{\"metadata\":{\"resourceVersion\":\"$version\",\"annotations\":{\"$BY\":\"$run\"}},\"spec\":{\"unschedulable\":true}}"
+	patch "\"$BY\":\"$run\"" ',"spec":{"unschedulable":true}'
 }
 
-# Only what has our mark; says what came of it.
+# Only what has a mark of certfleet's; says what came of it.
 release() {
-	look || return 1
+	look && lift
+}
+
+lift() {
 	if [ -n "$by" ]; then
-		patch "{\"metadata\":{\"annotations\":{\"$BY\":null,\"$DONE\":null}},\"spec\":{\"unschedulable\":null}}" || return 1
+		patch "\"$BY\":null,\"$DONE\":null" ',"spec":{"unschedulable":null}' || return 1
 		state=uncordoned
 		return 0
 	fi
-	if [ -n "$drained" ]; then patch "{\"metadata\":{\"annotations\":{\"$DONE\":null}}}" || return 1; fi
+	if [ -n "$drained" ]; then patch "\"$DONE\":null" || return 1; fi
+	as_it_is
+}
+
+# The way back of a drain: only what has the mark of this run.
+take_back() {
+	look || return 1
+	if [ "$by" = "$run" ]; then lift; else as_it_is; fi
+}
+
+unmark() {
+	look || return 1
+	if [ -z "$by$drained" ]; then as_it_is && return 0; fi
+	patch "\"$BY\":null,\"$DONE\":null" && state=unmarked
+}
+
+as_it_is() {
 	if [ "$off" = true ]; then state=kept; else state=schedulable; fi
 }
 
+# Whose the drained node is now, after minutes; nobody's when it takes pods again, or another run has it.
 mark_done() {
-	patch "{\"metadata\":{\"annotations\":{\"$DONE\":\"$run\"}}}"
+	look || return 1
+	case $off,$by in
+	true,) whose=theirs ;;
+	true,"$run") whose=ours ;;
+	*) whose='' && return 0 ;;
+	esac
+	patch "\"$DONE\":\"$run\""
 }
 
 # kubectl before 1.20 knows the option by its old name.
@@ -108,17 +138,30 @@ drain)
 		if [ "$asked" = yes ]; then say cordoned "$node"; else say untouched "$node"; fi
 		die 3 "node $node could not be cordoned"
 	fi
-	if evict "$@" && surely mark_done; then
-		if [ "$mine" = yes ]; then say drained ours; else say drained theirs; fi
-		exit 0
+	if [ "$mine" = unready ]; then
+		say unready "$node"
+		exit 5
 	fi
 	state=kept
-	if [ "$mine" = yes ] && ! surely release; then state=cordoned; fi
+	if evict "$@" && surely mark_done; then
+		if [ -n "$whose" ]; then
+			say drained "$whose"
+			exit 0
+		fi
+		as_it_is
+		if [ "$off" = true ]; then why="run $by took node $node over"; else why="somebody uncordoned node $node"; fi
+		printf '%s while it was drained\n' "$why" >&2
+	fi
+	if [ "$mine" = yes ] && ! surely take_back; then state=cordoned; fi
 	say "$state" "$node"
 	exit 4
 	;;
 uncordon)
 	surely release || die 1 "node $node could not be uncordoned"
+	say "$state" "$node"
+	;;
+unmark)
+	surely unmark || die 1 "the mark of node $node could not be taken away"
 	say "$state" "$node"
 	;;
 *) die 2 "there is no $verb" ;;

@@ -3,7 +3,7 @@ set -u
 R=${CERTFLEET_ROOT:-}
 pki=$R$1/etcd
 # The manifest may say another port; the first address is loopback as kubeadm writes it.
-url=$(sed -n '/^[[:space:]]*#/d;s/^.*--listen-client-urls=\(https:[^", ]*\).*$/\1/p' "$R/etc/kubernetes/manifests/etcd.yaml" 2>/dev/null | tail -n 1)
+url=$(sed -n "/^[[:space:]]*#/!s/^.*--listen-client-urls=\(https:[^\"',[:space:]]*\).*\$/\1/p" "$R/etc/kubernetes/manifests/etcd.yaml" 2>/dev/null | tail -n 1)
 url=${url:-https://127.0.0.1:2379}
 
 fail() {
@@ -16,7 +16,7 @@ flat() {
 
 # The key is named, never read here. `-q` and --noproxy: no setting of the host may redirect the question.
 ask() {
-	curl -q --silent --show-error --noproxy '*' --connect-timeout 5 --max-time 10 \
+	curl -q --silent --show-error --globoff --noproxy '*' --connect-timeout 5 --max-time 10 \
 		--cacert "$pki/ca.crt" --cert "$pki/healthcheck-client.crt" --key "$pki/healthcheck-client.key" "$@" 2>&1
 }
 

@@ -61,7 +61,7 @@ static_pods() {
 etcd_servers() {
 	f=$R/etc/kubernetes/manifests/kube-apiserver.yaml
 	[ -r "$f" ] || return 0
-	sed -n '/^[[:space:]]*#/d;s/^.*--etcd-servers=\([^"[:space:]]*\).*$/\1/p' "$f" | tr ',' '\n' | while IFS= read -r v; do
+	sed -n "/^[[:space:]]*#/!s/^.*--etcd-servers=\([^\"'[:space:]]*\).*\$/\1/p" "$f" | tail -n 1 | tr ',' '\n' | while IFS= read -r v; do
 		say etcd-server "$v"
 	done
 }
@@ -138,9 +138,20 @@ certificates_of() {
 	done <"$1"
 }
 
+# An API server that shows, to all or to some names, another certificate than kubeadm's: it may well be of another authority.
+serves_another() {
+	f=$R/etc/kubernetes/manifests/kube-apiserver.yaml
+	[ -r "$f" ] || return 0
+	shown=$(flag_of "$f" tls-cert-file)
+	if [ "${shown:-$cert_dir/apiserver.crt}" != "$cert_dir/apiserver.crt" ] || [ -n "$(flag_of "$f" tls-sni-cert-key)" ]; then
+		say serves-another yes
+	fi
+}
+
 # The cluster's authority as this host has it, and the one that its kubelet believes; both are public.
 authorities() {
 	say cluster-ca "$(certificates_of "$R$cert_dir/ca.crt")"
+	serves_another
 	f=$R/etc/kubernetes/kubelet.conf
 	[ -r "$f" ] || return 0
 	v=$(sed -n 's/^[[:space:]]*"\{0,1\}certificate-authority-data"\{0,1\}:[[:space:]]*"\{0,1\}\([A-Za-z0-9+\/=]*\).*$/\1/p' "$f" | head -n 1)
@@ -156,7 +167,7 @@ hostname_override() {
 	v=
 	for f in "$R/var/lib/kubelet/kubeadm-flags.env" "$R/etc/default/kubelet" "$R/etc/sysconfig/kubelet"; do
 		[ -r "$f" ] || continue
-		found=$(sed -n 's/^.*--hostname-override[= ]\([^" ]*\).*$/\1/p' "$f" | tail -n 1)
+		found=$(sed -n "s/^.*--hostname-override[= ]\([^\"' ]*\).*\$/\1/p" "$f" | tail -n 1)
 		v=${found:-$v}
 	done
 	say hostname-override "$v"
@@ -189,9 +200,9 @@ listen() {
 	case $3 in '' | *[!0-9]*) ;; *) say listen "$1	${2:--}	$3" ;; esac
 }
 
-# FILE FLAG: the last value of --FLAG=, which is the one that counts; comments do not.
+# FILE FLAG: the last value of --FLAG=, which is the one that counts, without what YAML or a shell puts around it; comments do not count.
 flag_of() {
-	sed -n "/^[[:space:]]*#/d;s/^.*--$2=\([^\", ]*\).*\$/\1/p" "$1" 2>/dev/null | tail -n 1
+	sed -n "/^[[:space:]]*#/!s/^.*--$2=\([^\"',[:space:]]*\).*\$/\1/p" "$1" 2>/dev/null | tail -n 1
 }
 
 # Where servers listen, if they were told: etcd by URLs, the others by port and address.
@@ -221,7 +232,7 @@ listens() {
 runtime_endpoint() {
 	v=
 	f=$R/var/lib/kubelet/kubeadm-flags.env
-	[ ! -r "$f" ] || v=$(sed -n 's/^.*--container-runtime-endpoint=\([^ "]*\).*$/\1/p' "$f" | head -n 1)
+	[ ! -r "$f" ] || v=$(flag_of "$f" container-runtime-endpoint)
 	f=$R/var/lib/kubelet/config.yaml
 	if [ -z "$v" ] && [ -r "$f" ]; then
 		v=$(sed -n 's/^containerRuntimeEndpoint:[[:space:]]*"\{0,1\}\([^" ]*\).*$/\1/p' "$f" | head -n 1)

@@ -60,7 +60,7 @@ kubeconfig() {
 
 # KEY FLAG: what the kubelet was told, by its flag (which wins) or its configuration file; sets $value, empty when neither says.
 kubelet_setting() {
-	value=$(sed -n "s/^.*--$2=\([^ \"]*\).*\$/\1/p" "$R/var/lib/kubelet/kubeadm-flags.env" 2>/dev/null | head -n 1)
+	value=$(sed -n "s/^.*--$2=\([^ \"']*\).*\$/\1/p" "$R/var/lib/kubelet/kubeadm-flags.env" 2>/dev/null | head -n 1)
 	[ -z "$value" ] || return 0
 	value=$(sed -n "s/^$1:[[:space:]]*[\"']\{0,1\}\([^\"'#[:space:]]*\).*\$/\1/p" "$R/var/lib/kubelet/config.yaml" 2>/dev/null | head -n 1)
 }

@@ -40,7 +40,7 @@ fn of_host(input: &PlanInput<'_>, plan: &Plan, host: &Host) -> Vec<Note> {
 
 /// As long as all of them are valid the rest can be renewed; a restart with one that is not would not come back.
 fn impossible(host: &Host, certificates: &[&CertificateFact], now: Timestamp, obstacle: &str, remedy: &str) -> Note {
-    let (code, name) = ("etcd-ca-key-missing", Some(&host.name));
+    let name = Some(&host.name);
     let paired = |c: &CertificateFact| !matches!(c.key, KeyMatch::Mismatch | KeyMatch::Absent);
     let end = |c: &CertificateFact| c.x509().filter(|_| paired(c)).map(|x| x.not_after);
     // One that cannot be used comes first.
@@ -50,9 +50,12 @@ fn impossible(host: &Host, certificates: &[&CertificateFact], now: Timestamp, ob
                 "{}: {obstacle}; left as they are, and the first of them expires on {end}",
                 names(certificates)
             );
-            Note::warning(code, name, message, remedy)
+            Note::warning("etcd-ca-key-missing", name, message, remedy)
         }
-        _ => Note::error(code, name, format!("{}: {obstacle}", names(certificates)), remedy),
+        _ => {
+            let message = format!("{}: {obstacle}", names(certificates));
+            Note::error("etcd-ca-key-missing", name, message, remedy)
+        }
     }
 }
 

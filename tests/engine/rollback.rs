@@ -103,7 +103,7 @@ async fn a_file_of_kubeadms_that_nobody_uses_does_not_refuse_a_rollback() {
     assert_eq!(refusals(&plan), [""; 0], "{:?}", plan.notes);
     assert_eq!(story.execute(facts, plan, Wish::default()).await.end, RunEnd::Succeeded);
     let only = story.lab.status().healthy().expect_err("that file stays expired");
-    assert_eq!(only.to_string(), "m1: a certificate on disk is not valid");
+    assert_eq!(only, "m1: a certificate on disk is not valid");
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::model::{Command, Host, HostName, Output};
 use crate::remote::auth::Authenticator;
@@ -146,7 +147,14 @@ impl SshFleet {
 
 impl Transport for SshFleet {
     fn run<'a>(&'a self, host: &'a HostName, command: &'a Command) -> BoxFuture<'a, Result<Output, RemoteError>> {
-        async move { self.slot(host)?.run(&self.shared, command).await }.boxed()
+        async move {
+            let began = Instant::now();
+            let result = self.slot(host)?.run(&self.shared, command).await;
+            let (ms, good) = (began.elapsed().as_millis(), result.is_ok());
+            tracing::debug!(%host, ms, good, command = %self.shared.vault.conceal(&command.to_string()), "asked");
+            result
+        }
+        .boxed()
     }
 
     fn follow<'a>(

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::model::HostName;
 use crate::model::certificate::SIGNED_BY_ETCD;
-use crate::model::{CertificateFact, HostName};
 use crate::probes::served::{ServedAnswer, Server};
 
 use super::View;
@@ -178,8 +178,7 @@ fn signable(view: &View<'_>) -> bool {
 /// A flag of its component names the file, and kubeadm does not renew it.
 fn is_own(view: &View<'_>, row: &Row) -> bool {
     let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
-    host.and_then(|h| h.file(&row.name))
-        .is_some_and(CertificateFact::is_own)
+    host.is_some_and(|h| h.file(&row.name).is_some_and(|fact| h.is_own(fact)))
 }
 
 /// `kubeadm certs renew` needs the key of the CA beside it.

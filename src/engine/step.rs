@@ -75,7 +75,7 @@ fn left_behind(step: &PlannedStep) -> Outcome {
             "{} was still under way when the run was told to leave",
             step.planned.title
         ),
-        next: "It may go on at the host. Start the same command again: it looks before it acts.".to_owned(),
+        next: "It may go on at the host. `certfleet resume` looks what became of it before it acts.".to_owned(),
     }
 }
 

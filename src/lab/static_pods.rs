@@ -60,7 +60,7 @@ pub(super) fn serving(node: &Node, component: &str) -> Option<Arc<Leaf>> {
 /// The one with which it calls others.
 pub(super) fn client(node: &Node, component: &str) -> Option<Arc<Leaf>> {
     match component {
-        "kube-apiserver" => node.files.leaf(&node.pki("apiserver-etcd-client.crt")),
+        "kube-apiserver" => node.files.leaf(&super::listens::etcd_client(node)),
         "kube-controller-manager" => node.files.leaf("/etc/kubernetes/controller-manager.conf"),
         "kube-scheduler" => node.files.leaf("/etc/kubernetes/scheduler.conf"),
         KUBE_VIP => node.files.leaf("/etc/kubernetes/admin.conf"),

@@ -92,6 +92,21 @@ async fn expired_or_missing_backups_are_refused_host_by_host() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_of_kubeadms_that_nobody_uses_does_not_refuse_a_rollback() {
+    let story = Story::new(LabConfig::new(Scenario::Healthy).sized(1, 1));
+    let (m1, unused) = ("m1".into(), "/etc/kubernetes/pki/apiserver.crt");
+    story.lab.own_certificate(&m1);
+    story.lab.reissue(&m1, unused, (-366, -1)).expect("a certificate");
+    let told = story.run(&renew()).await;
+    assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
+    let (facts, plan) = rollback(&story, &run_id(1)).await;
+    assert_eq!(refusals(&plan), [""; 0], "{:?}", plan.notes);
+    assert_eq!(story.execute(facts, plan, Wish::default()).await.end, RunEnd::Succeeded);
+    let only = story.lab.status().healthy().expect_err("that file stays expired");
+    assert_eq!(only, "m1: a certificate on disk is not valid");
+}
+
+#[tokio::test(start_paused = true)]
 async fn old_backups_go_only_when_everything_is_proven() {
     let story = Story::new(LabConfig::new(Scenario::Healthy).sized(1, 0));
     let text = |command: &str| {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use certfleet::model::{HostFacts, RuntimeKind, scripts};
 use certfleet::probes::host_facts;
 
-use crate::tree::{Authority, Tree, said, shells};
+use crate::tree::{Authority, Tree, assert_no_key, said, shells};
 
 fn read(tree: &Tree) -> HostFacts {
     let mut all = Vec::new();
@@ -271,6 +271,34 @@ fn etcd_elsewhere_and_other_distributions_are_told() {
         assert!(facts.shape.etcd_is_elsewhere());
         assert_eq!(facts.shape.distribution.as_deref(), Some("rke2"));
         assert!(facts.shape.parked.is_empty() && facts.shape.left_to_others.is_empty());
+    }
+}
+
+#[test]
+fn a_damaged_authority_never_takes_a_key_along() {
+    let ca = Authority::new("kubernetes").pair;
+    let half: String = ca.cert.lines().take(3).map(|l| format!("{l}\n")).collect();
+    let flat: String = ca.cert.lines().collect();
+    for shell in shells() {
+        for damaged in [
+            format!("{half}{}", ca.key),
+            format!("{flat}\n{}", ca.key),
+            format!("{flat}{}", ca.key.replace('\n', "")),
+            format!("{}{half}{}{}", ca.key, ca.key, ca.cert),
+        ] {
+            let tree = master();
+            tree.write("/etc/kubernetes/pki/ca.crt", &damaged);
+            tree.write(
+                "/etc/kubernetes/kubelet.conf",
+                "clusters:\n- cluster:\n    certificate-authority: /etc/kubernetes/pki/ca.crt\n",
+            );
+            let output = tree.run(&shell, &scripts::FACTS, &["/etc/kubernetes/pki", "kubeadm"]);
+            assert_no_key(&said(&output), &[&ca]);
+            // A certificate that is whole is told, wherever it stands.
+            let whole = damaged.contains(&ca.cert);
+            let told = output.stdout_text().matches("-----END CERTIFICATE-----").count();
+            assert_eq!(told, if whole { 2 } else { 0 }, "{shell:?}: {damaged}");
+        }
     }
 }
 

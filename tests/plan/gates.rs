@@ -18,10 +18,11 @@ const MASTERS: &str =
 const WORKERS: &str = "kubelet=active endpoint kubelet-journal";
 
 /// What `renew` and `restart` have in common.
-const RECOVERY: [Row; 10] = [
+const RECOVERY: [Row; 11] = [
     ("stop-kubelet", "all", STOPPED, 2),
     ("reissue-kubelet-client", "all", STOPPED, 0),
     ("recycle-static-pods", "all", STOPPED, 0),
+    ("recycle-etcd", "all", STOPPED, 0),
     ("stop-runtime", "all", "runtime=inactive", 0),
     ("start-etcd", "all", ETCD, 10),
     ("start-masters", "all", MASTERS, 20),
@@ -31,7 +32,7 @@ const RECOVERY: [Row; 10] = [
     ("delete-stuck-pods", "all", "pods", 10),
 ];
 
-const ROLLING: [Row; 7] = [
+const ROLLING: [Row; 8] = [
     ("healthy-before", "all", "etcd api-server", 10),
     (
         "etcd",
@@ -49,6 +50,7 @@ const ROLLING: [Row; 7] = [
     ("workers", WAVES, WORKERS, 20),
     ("kubelet-serving", "all", "api-server", 0),
     ("workers-ready", "all", "kubelet=active endpoint nodes", 20),
+    ("delete-stuck-pods", "all", "pods", 10),
     ("old-backups", "all", "", 0),
 ];
 

@@ -1,6 +1,7 @@
 //! Clusters that are not the usual one: etcd elsewhere, a run that was cut short.
 
-use certfleet::model::{KeyMatch, Role};
+use certfleet::model::{CertificateFact, CertificateState, KeyMatch, Role};
+use certfleet::plan::Severity;
 
 use crate::fleet::{Fleet, built_in, written};
 
@@ -77,12 +78,6 @@ fn the_client_of_our_etcd_is_signed_where_its_authority_is_or_the_plan_says_that
         assert!(work.contains(&wanted), "{playbook}: {work:?}");
     }
     let renew = built_in("renew");
-    let without = managed(20, KeyMatch::Absent).plan(&renew, "all");
-    let note = without
-        .errors()
-        .find(|n| n.code == "etcd-ca-key-missing")
-        .expect("an error");
-    assert!(note.remedy.contains("docs/guide/external-ca.md"), "{}", note.remedy);
     // A stacked master whose CA key was put away; another master that still has it signs.
     let put_away = Fleet::new(3, 1).with("m1", |facts| {
         for ca in facts.certificates.iter_mut().filter(|c| c.name == "etcd-ca") {
@@ -124,6 +119,34 @@ fn the_only_api_server_is_not_stopped_without_a_word() {
     assert!(found.contains(&"error outage-not-accepted".to_owned()), "{found:?}");
     let renew = beside_foreign_etcd(1).notes(&built_in("renew"));
     assert!(!renew.contains(&"error outage-not-accepted".to_owned()), "{renew:?}");
+}
+
+#[test]
+fn without_the_key_of_etcds_ca_only_what_is_of_no_use_stops_the_rest() {
+    let missing = |fleet: &Fleet| {
+        let plan = fleet.plan(&built_in("renew"), "all");
+        let note = plan.notes.iter().find(|n| n.code == "etcd-ca-key-missing").cloned();
+        let note = note.expect("the note");
+        assert!(note.remedy.contains("docs/guide/external-ca.md"), "{}", note.remedy);
+        assert_eq!(plan.errors().next().is_some(), note.severity == Severity::Error);
+        (note.severity, note.message)
+    };
+    for days in [200, 20] {
+        let (severity, message) = missing(&managed(days, KeyMatch::Absent));
+        assert_eq!(severity, Severity::Warning, "{days}");
+        assert!(message.contains("the first of them expires on 202"), "{message}");
+    }
+    assert_eq!(missing(&managed(-1, KeyMatch::Absent)).0, Severity::Error);
+    let spoilt = |spoil: fn(&mut CertificateFact)| {
+        managed(200, KeyMatch::Absent).with("m1", |facts| {
+            let client = facts.certificates.iter_mut();
+            client.filter(|c| c.name == "apiserver-etcd-client").for_each(spoil);
+        })
+    };
+    let unreadable = spoilt(|c| c.state = CertificateState::Unreadable("holds no certificate".to_owned()));
+    assert_eq!(missing(&unreadable).0, Severity::Error);
+    let mismatched = spoilt(|c| c.key = KeyMatch::Mismatch);
+    assert_eq!(missing(&mismatched).0, Severity::Error);
 }
 
 #[test]

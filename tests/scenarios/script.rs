@@ -38,6 +38,10 @@ pub(crate) struct Script {
     lost: Vec<String>,
     /// Masters whose API server takes its certificate from a file of its own.
     own: Vec<String>,
+    /// Masters whose API server takes its client certificate for etcd from one.
+    own_etcd_client: Vec<String>,
+    /// Masters on which an etcd of earlier days left its files.
+    left_over: Vec<String>,
     /// Hosts whose kubelet runs with a client certificate that its next start will not find so: missing, dangling, mismatch.
     clients: Vec<(String, String)>,
     /// Line number, word and value of what must be seen.
@@ -84,6 +88,8 @@ impl Script {
             expired: Vec::new(),
             lost: Vec::new(),
             own: Vec::new(),
+            own_etcd_client: Vec::new(),
+            left_over: Vec::new(),
             clients: Vec::new(),
             expectations: Vec::new(),
         };
@@ -121,6 +127,8 @@ impl Script {
             "etcd-key" => fleet.etcd_key = etcd_key(value)?,
             "foreign-etcd" => fleet.foreign_etcd = yes(value)?,
             "own-certificate" => self.own.push(value.to_owned()),
+            "own-etcd-client" => self.own_etcd_client.push(value.to_owned()),
+            "left-over" => self.left_over.push(value.to_owned()),
             "lost-member" => self.lost.push(value.to_owned()),
             "expired" => {
                 let (host, path) = value.split_once(' ').ok_or("HOST PATH")?;
@@ -207,6 +215,12 @@ impl Script {
         self.cordoned.iter().for_each(|h| lab.cordon(&h.as_str().into(), true));
         self.parked.iter().for_each(|h| lab.park_manifests(&h.as_str().into()));
         self.own.iter().for_each(|h| lab.own_certificate(&h.as_str().into()));
+        for host in &self.own_etcd_client {
+            lab.own_etcd_client(&host.as_str().into());
+        }
+        for host in &self.left_over {
+            lab.leave_member_behind(&host.as_str().into()).expect("a certificate");
+        }
         for (host, path) in &self.expired {
             let made = lab.reissue(&host.as_str().into(), path, (-366, -1));
             made.expect("a certificate");

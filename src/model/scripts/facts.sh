@@ -119,9 +119,23 @@ kubelet_server() {
 	say kubelet-server "$(sed -n 's/^[[:space:]]*"\{0,1\}server"\{0,1\}:[[:space:]]*"\{0,1\}\([^",[:space:]]*\).*$/\1/p' "$f" | head -n 1)"
 }
 
-# FILE: its certificates, and nothing else of it, on one line.
+# FILE: its whole certificates, and nothing else of it, on one line.
 certificates_of() {
-	sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$1" 2>/dev/null | tr -d '\r\n'
+	if [ ! -f "$1" ] || [ ! -r "$1" ]; then return 0; fi
+	inside=0 block='' cr=$(printf '\r')
+	while IFS= read -r line || [ -n "$line" ]; do
+		line=${line%"$cr"}
+		case $line in
+		'-----BEGIN CERTIFICATE-----') inside=1 block=$line ;;
+		'-----END CERTIFICATE-----')
+			[ "$inside" = 0 ] || printf '%s%s' "$block" "$line"
+			inside=0
+			;;
+		# A block with any foreign line is dropped: it might run into a key.
+		*[!A-Za-z0-9+/=]* | '') inside=0 ;;
+		*) [ "$inside" = 0 ] || block=$block$line ;;
+		esac
+	done <"$1"
 }
 
 # An API server that shows, to all or to some names, another certificate than kubeadm's: it may well be of another authority.

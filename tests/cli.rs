@@ -12,6 +12,8 @@ mod help;
 mod monitor;
 #[path = "cli/person.rs"]
 mod person;
+#[path = "cli/recorded.rs"]
+mod recorded;
 #[path = "cli/renewal.rs"]
 mod renewal;
 #[path = "cli/usage.rs"]

@@ -1,4 +1,5 @@
-//! docs/reference/compatibility.md names the tests that prove its claims: each of them must exist.
+//! docs/reference/compatibility.md names the tests that prove its claims: each of them must exist. And the guides explain every word that a
+//! plan can say.
 
 #![expect(clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
@@ -63,4 +64,37 @@ fn every_row_has_a_proof_or_says_that_it_has_none() {
         let proof = row.trim_end_matches('|').rsplit(" | ").next().unwrap_or_default();
         assert!(proof.contains('`') || proof.contains("**not "), "{row}");
     }
+}
+
+/// `no-gate` in `Note::error(\n"no-gate"` of every source but its tests.
+fn codes(sources: &[PathBuf]) -> std::collections::BTreeSet<String> {
+    let mut found = std::collections::BTreeSet::new();
+    for source in sources {
+        let text = fs::read_to_string(source).expect("a source");
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for made in ["Note::error(", "Note::warning(", "Note::info(", " note("] {
+            let first = text
+                .split(made)
+                .skip(1)
+                .filter_map(|rest| rest.trim_start().strip_prefix('"'));
+            found.extend(
+                first
+                    .filter_map(|rest| rest.split_once('"'))
+                    .map(|(code, _)| code.to_owned()),
+            );
+        }
+    }
+    found
+}
+
+#[test]
+fn every_word_of_a_plan_is_explained_in_a_guide() {
+    let mut files = Vec::new();
+    sources(Path::new("src/plan"), &mut files);
+    let codes = codes(&files);
+    assert!(codes.len() > 30 && codes.contains("kubelet-foreign-ca"), "{codes:?}");
+    let folder = fs::read_dir("docs/guide").expect("the guides").flatten();
+    let guides: String = folder.map(|e| fs::read_to_string(e.path()).expect("a guide")).collect();
+    let silent: Vec<&String> = codes.iter().filter(|c| !guides.contains(&format!("`{c}`"))).collect();
+    assert!(silent.is_empty(), "in no guide: {silent:#?}");
 }

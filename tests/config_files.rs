@@ -254,3 +254,28 @@ fn the_reference_names_every_key() {
         );
     }
 }
+
+#[test]
+fn a_command_is_done_by_one_sign_alone() {
+    let text = |run: &str| {
+        format!(
+            "name: x\nphases:\n  - name: a\n    hosts: masters\n    steps: [{{ run: {{ command: ls, {run} }} }}]\n    gate: {{ probes: [nodes] }}\n"
+        )
+    };
+    let playbook = parse_playbook(&text("unless-served: 6443"), "x.yaml").unwrap_or_else(|e| panic!("{e}"));
+    assert!(matches!(
+        playbook.phases[0].steps[0],
+        Operation::Run {
+            unless_served: Some(6443),
+            done_when_served: None,
+            ..
+        }
+    ));
+    for two in [
+        "unless-served: 6443, unless: \"true\"",
+        "unless-served: 6443, done-when-served: 6443",
+    ] {
+        let error = parse_playbook(&text(two), "x.yaml").expect_err("two signs");
+        assert!(error.to_string().contains("keep one"), "{error}");
+    }
+}

@@ -13,6 +13,8 @@ mod drift;
 mod ends;
 #[path = "engine/gates.rs"]
 mod gates;
+#[path = "engine/lease.rs"]
+mod lease;
 #[path = "engine/recorder.rs"]
 mod recorder;
 #[path = "engine/rollback.rs"]

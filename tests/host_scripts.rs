@@ -29,6 +29,10 @@ mod etcd;
 mod kubelet_client;
 #[path = "host_scripts/etcd_certificates.rs"]
 mod etcd_certificates;
+#[path = "host_scripts/etcd_troubles.rs"]
+mod etcd_troubles;
+#[path = "host_scripts/by_hand.rs"]
+mod by_hand;
 #[path = "host_scripts/copies.rs"]
 mod copies;
 #[path = "host_scripts/inspect.rs"]

@@ -6,6 +6,8 @@
 mod drain;
 #[path = "plan/fleet.rs"]
 mod fleet;
+#[path = "plan/gates.rs"]
+mod gates;
 #[path = "plan/lint.rs"]
 mod lint;
 #[path = "plan/choice.rs"]
@@ -14,5 +16,7 @@ mod choice;
 mod needed;
 #[path = "plan/order.rs"]
 mod order;
+#[path = "plan/rancher.rs"]
+mod rancher;
 #[path = "plan/shapes.rs"]
 mod shapes;

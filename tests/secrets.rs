@@ -7,13 +7,18 @@ mod harness;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
+use certfleet::check::{Thresholds, examine};
 use certfleet::config::parse_playbook;
-use certfleet::engine::Ledger;
+use certfleet::engine::{Ledger, inspect};
 use certfleet::event::{Event, RunState};
 use certfleet::lab::{LabConfig, Scenario};
 use certfleet::model::{Output, RunId};
-use certfleet::report::{self, RunFiles, Style};
+use certfleet::plan::SavedPlan;
+use certfleet::probes::kubelet_journal::parse_line;
+use certfleet::remote::Transport;
+use certfleet::report::{self, CheckView, GroupBy, JournalLine, RunFiles, Style};
 use harness::{Story, Told, Wish, meddler::Act};
 use proptest::prelude::*;
 
@@ -127,6 +132,116 @@ proptest! {
             prop_assert!(!text.contains(secret), "{secret} is in {sink}:\n{text}");
         }
     }
+}
+
+/// Where else a host can say something: a journal, kubectl, and the script of the facts.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Journal,
+    ReadyZ,
+    Nodes,
+    NodeCondition,
+    FactsFailed,
+    Facts,
+}
+
+const SOURCES: [Source; 6] = [
+    Source::Journal,
+    Source::ReadyZ,
+    Source::Nodes,
+    Source::NodeCondition,
+    Source::FactsFailed,
+    Source::Facts,
+];
+
+/// Journal line of a kubelet that writes down what it was refused with.
+fn journal_line(text: &str) -> String {
+    let message = format!(
+        "E1122 19:00:00.000000 1 reflector.go:125] Failed to list *v1.Node: x509: certificate has expired or is not yet valid: {text}"
+    );
+    serde_json::json!({"MESSAGE": message, "SYSLOG_IDENTIFIER": "kubelet", "_SYSTEMD_UNIT": "kubelet.service"})
+        .to_string()
+}
+
+fn answers(source: Source, text: &str) -> (&'static str, Output) {
+    let condition = serde_json::json!({"items": [{"metadata": {"name": "m1"}, "spec": {}, "status": {"addresses": [
+        {"type": "Hostname", "address": "m1"}], "conditions": [{"type": "Ready", "status": "False", "message": text}]}}]});
+    match source {
+        Source::Journal => ("journalctl", Output::new(0, journal_line(text), "")),
+        Source::ReadyZ => ("readyz", Output::new(1, "", text)),
+        Source::Nodes => ("get nodes", Output::new(1, "", text)),
+        Source::NodeCondition => ("get nodes", Output::new(0, condition.to_string(), "")),
+        Source::FactsFailed => ("certfleet:facts", Output::new(1, "", text)),
+        Source::Facts => (
+            "certfleet:facts",
+            Output::new(0, format!("uid\t0\nos\t{text}\nkubeadm\t{text}\n"), ""),
+        ),
+    }
+}
+
+/// Everything that `check`, `journal` and a dry run show or keep of such a host.
+async fn looked_at(source: Source, text: &str) -> Vec<(&'static str, String)> {
+    let story = Story::new(LabConfig::new(Scenario::Healthy).sized(1, 0));
+    let (line, output) = answers(source, text);
+    story.meddler().on("m1", line, Act::Answer(output), 999);
+    let transport: Arc<dyn Transport> = Arc::new(story.meddler().clone());
+    let (inventory, lab) = (story.lab.inventory(), story.lab.clone());
+    let inspected = inspect(&transport, &inventory, &inventory.hosts, &move || lab.wall_clock()).await;
+    let found = examine(&inspected, Thresholds::default(), "inventory.yaml");
+    let (facts, plan) = story.plan_strategy(None, "all").await;
+    let style = Style::plain(200);
+    let view = |by| CheckView {
+        by,
+        only_problems: false,
+    };
+    let record = parse_line(journal_line(text).as_bytes());
+    let entry = JournalLine {
+        at: None,
+        host: "m1",
+        class: "expired",
+        effect: "block",
+        message: &record.message,
+    };
+    vec![
+        (
+            "what check has gathered",
+            serde_json::to_string(&inspected).expect("JSON"),
+        ),
+        ("check by host", report::check_text(&found, view(GroupBy::Host), &style)),
+        (
+            "check by certificate",
+            report::check_text(&found, view(GroupBy::Certificate), &style),
+        ),
+        ("check in JSON", report::check_json(&found)),
+        ("check in HTML", report::check_html(&found).expect("a page")),
+        ("check for Prometheus", report::check_prometheus(&found)),
+        ("the journal", report::journal_line(&entry, 12, &style)),
+        ("the journal in JSON", report::journal_row(&entry, None, None)),
+        ("the plan", report::plan_text(&plan, &style)),
+        ("the saved plan", SavedPlan::new(plan, facts).to_json()),
+    ]
+}
+
+#[test]
+fn no_secret_is_in_a_check_a_journal_or_a_saved_plan() {
+    let mut heard = 0;
+    for (text, secret) in secrets().into_iter().filter(|(_, s)| *s != PASSWORD) {
+        for source in SOURCES {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .start_paused(true)
+                .build()
+                .expect("a runtime");
+            let shown = runtime.block_on(looked_at(source, &text));
+            for (sink, told) in &shown {
+                assert!(!told.contains(secret), "{source:?}: {secret} is in {sink}:\n{told}");
+            }
+            let own = shown.iter().filter(|(sink, _)| !sink.starts_with("the journal"));
+            heard += usize::from(own.clone().any(|(_, told)| told.contains("masked]")));
+        }
+    }
+    // Of kubectl's answers `check` asks for none of these, and a plan keeps the first trouble alone.
+    assert!(heard >= 9 * (SOURCES.len() - 1), "only {heard} were ever heard");
 }
 
 #[test]

@@ -12,8 +12,14 @@ mod case;
 mod hook;
 #[path = "simulator/judge.rs"]
 mod judge;
+#[path = "simulator/judged.rs"]
+mod judged;
+#[path = "simulator/rotated.rs"]
+mod rotated;
 #[path = "simulator/shapes.rs"]
 mod shapes;
+#[path = "simulator/watch.rs"]
+mod watch;
 #[path = "simulator/world.rs"]
 mod world;
 
@@ -30,10 +36,10 @@ const TURNS: usize = 4;
 
 /// A whole case; `Err` is what is wrong.
 async fn play(case: Case) -> Result<(), String> {
-    let mut world = World::new(case).await;
+    let world = World::new(case).await;
     let mut part = world.begin().await;
     for turn in 0..TURNS {
-        judge::honest(part, &world.events()).map_err(|why| told(&world, &why))?;
+        judge::honest(part, &world.plan, &world.events()).map_err(|why| told(&world, &why))?;
         if part.is_well() {
             break;
         }
@@ -77,7 +83,7 @@ fn events(book: Book) -> u64 {
         .build()
         .expect("a runtime");
     let number = runtime.block_on(async {
-        let mut world = World::new(Case::calm(book)).await;
+        let world = World::new(Case::calm(book)).await;
         let part = world.begin().await;
         assert!(part.is_well(), "{book:?}: {part:?}\n{}", judge::tail(&world.events()));
         world.events().len()
@@ -211,7 +217,7 @@ fn killed_within_a_relay() {
         .build()
         .expect("a runtime");
     let relayed = runtime.block_on(async {
-        let mut world = World::new(Case::calm(Book::Etcd)).await;
+        let world = World::new(Case::calm(Book::Etcd)).await;
         assert!(world.begin().await.is_well(), "{}", judge::tail(&world.events()));
         let lines = world
             .events()

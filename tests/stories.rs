@@ -4,6 +4,8 @@
 
 #[path = "stories/harness.rs"]
 mod harness;
+#[path = "stories/rotation.rs"]
+mod rotation;
 
 use certfleet::config::load_playbook;
 use certfleet::event::EventKind;

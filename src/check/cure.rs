@@ -21,6 +21,9 @@ impl Cure {
     }
 }
 
+/// What a kubelet serves that signs for itself.
+pub(super) const SELF_SIGNED: &str = "/var/lib/kubelet/pki/kubelet.crt";
+
 /// Builds cures for one inventory file.
 #[derive(Debug, Clone)]
 pub(super) struct Cures {
@@ -45,6 +48,16 @@ impl Cures {
     /// A kubelet that will not start again: `renew` gives it a new certificate, where a master can sign one.
     pub(super) fn kubelet_client(&self, signable: bool) -> Cure {
         if signable { self.renew() } else { kubelet_client() }
+    }
+
+    /// A self-signed one that has expired is put aside by `renew`, and the kubelet makes a new one; one that will end later is not
+    /// touched, and one that somebody else issued is theirs.
+    pub(super) fn kubelet_serving(&self, path: &str, expired: bool) -> Cure {
+        if path == SELF_SIGNED && expired {
+            self.renew()
+        } else {
+            kubelet_serving(path)
+        }
     }
 
     pub(super) fn journal(&self) -> Cure {
@@ -97,7 +110,7 @@ fn kubelet_client() -> Cure {
 }
 
 /// A self-signed one is made anew at the next start; one that somebody else issued is not.
-pub(super) fn kubelet_serving(path: &str) -> Cure {
+fn kubelet_serving(path: &str) -> Cure {
     if !path.starts_with("/var/lib/kubelet/pki/") {
         return manual(format!(
             "{path} is what the kubelet's configuration names (tlsCertFile): have it issued anew by whoever made it, then restart the kubelet"

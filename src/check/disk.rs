@@ -76,7 +76,7 @@ fn judge(
     let now = view.now(host);
     let mine = thresholds(view, &fact.name, x509);
     let (mut verdict, mut level) = mine.judge(x509, now);
-    let strange = || foreign(view, host, &fact.name, x509).filter(|_| !fact.is_own());
+    let strange = || foreign(view, host, &fact.name, x509).filter(|_| !host.is_own(fact));
     if let Some(why) = mismatch(host, fact, x509).or_else(strange) {
         let worst = if fact.name == "kubelet-serving" {
             Level::Warning
@@ -126,7 +126,9 @@ fn mismatch(host: &Inspection, fact: &CertificateFact, x509: &X509Facts) -> Opti
         KeyMatch::Absent if !x509.is_ca => return Some("the private key is not there".to_owned()),
         _ => {}
     }
-    let (_, expected) = SIGNERS.iter().find(|(name, _)| *name == fact.name && !fact.is_own())?;
+    let (_, expected) = SIGNERS
+        .iter()
+        .find(|(name, _)| *name == fact.name && !host.is_own(fact))?;
     let authority = host.x509(expected)?;
     let signed = x509.signed_by.as_deref() == Some(expected);
     (!signed).then(|| {

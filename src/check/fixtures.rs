@@ -117,6 +117,7 @@ pub(super) fn master(name: &str, number: u8) -> Inspection {
     Inspection {
         role: Role::ControlPlane,
         address: address.clone(),
+        cert_dir: "/etc/kubernetes/pki".to_owned(),
         facts,
         handshakes,
         surroundings: Some(Surroundings {

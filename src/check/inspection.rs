@@ -33,6 +33,8 @@ pub struct Inspection {
     pub role: Role,
     /// Where the inventory says that the host is.
     pub address: String,
+    /// kubeadm's certificate directory, as the inventory says it.
+    pub cert_dir: String,
     pub facts: HostFacts,
     pub handshakes: Vec<Handshake>,
     /// `None`: could not be asked; the reason is among `facts.problems`.
@@ -63,6 +65,11 @@ impl Inspection {
     /// The certificate of that name on disk.
     pub(super) fn file(&self, name: &str) -> Option<&CertificateFact> {
         self.facts.certificate(name)
+    }
+
+    /// Not kubeadm's: a flag of its component names it.
+    pub(super) fn is_own(&self, fact: &CertificateFact) -> bool {
+        fact.is_own(&self.cert_dir)
     }
 
     /// What the file of that name says, if it can be read.

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::model::HostName;
 use crate::model::certificate::SIGNED_BY_ETCD;
-use crate::model::{CertificateFact, HostName};
 use crate::probes::served::{ServedAnswer, Server};
 
 use super::View;
@@ -136,7 +136,7 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
     let cure = match row.name.as_str() {
         _ if authority => cure::new_authority(),
         "kubelet-client" | "kubelet.conf" => cures.kubelet_client(signable(view)),
-        "kubelet-serving" => cure::kubelet_serving(&row.place),
+        "kubelet-serving" => cures.kubelet_serving(&row.place, row.verdict == Verdict::Expired),
         _ if is_own(view, row) => cure::own_file(&row.place),
         name if SIGNED_BY_ETCD.contains(&name) => etcd::cure(view, cures),
         _ if without_key(view, row) => cure::external_authority(),
@@ -178,8 +178,7 @@ fn signable(view: &View<'_>) -> bool {
 /// A flag of its component names the file, and kubeadm does not renew it.
 fn is_own(view: &View<'_>, row: &Row) -> bool {
     let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
-    host.and_then(|h| h.file(&row.name))
-        .is_some_and(CertificateFact::is_own)
+    host.is_some_and(|h| h.file(&row.name).is_some_and(|fact| h.is_own(fact)))
 }
 
 /// `kubeadm certs renew` needs the key of the CA beside it.
@@ -220,7 +219,7 @@ fn served(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
         return (
             Kind::KubeletServing,
             "kubelet-serving".to_owned(),
-            cure::kubelet_serving(serving_file(view, row)),
+            cures.kubelet_serving(serving_file(view, row), row.verdict == Verdict::Expired),
         );
     }
     if process == Server::EtcdElsewhere.process() {
@@ -254,7 +253,7 @@ fn served(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
 fn serving_file<'a>(view: &View<'a>, row: &Row) -> &'a str {
     let host = view.fleet.hosts.iter().find(|h| h.facts.host == row.host);
     host.and_then(|h| h.file("kubelet-serving"))
-        .map_or("/var/lib/kubelet/pki/kubelet.crt", |f| f.path.as_str())
+        .map_or(cure::SELF_SIGNED, |f| f.path.as_str())
 }
 
 /// Nobody knows what a process holds that does not run; that its port is closed is said already.

@@ -209,12 +209,19 @@ fn lower_run(cx: &mut Context<'_>, run: &RunFile) -> Operation {
     if let Some(text) = run.timeout.as_ref().filter(|_| timeout.is_zero()) {
         cx.complain(text.at, "a timeout of zero", "write for example `5m`");
     }
+    let hint = "both say when the command is done; keep one";
     if let (Some(port), Some(_)) = (&run.done_when_served, &run.unless) {
-        let hint = "both say when the command is done; keep one";
         cx.complain(port.at, "`done-when-served` beside `unless`", hint);
+    }
+    if let (Some(port), true) = (
+        &run.unless_served,
+        run.unless.is_some() || run.done_when_served.is_some(),
+    ) {
+        cx.complain(port.at, "`unless-served` beside `unless` or `done-when-served`", hint);
     }
     Operation::Run {
         done_when_served: run.done_when_served.as_ref().map(|p| p.value),
+        unless_served: run.unless_served.as_ref().map(|p| p.value),
         command: run.command.value.clone(),
         unless: run.unless.as_ref().map(|u| u.value.clone()),
         timeout,

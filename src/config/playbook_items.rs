@@ -110,6 +110,9 @@ pub(super) struct RunFile {
     /// Done when this port of the host serves a valid certificate that is another than before the run: what tells, after a lost
     /// connection or a power cut, whether the command must be run again. Instead of `unless`.
     pub(super) done_when_served: Option<Sp<u16>>,
+    /// Nothing to do where this port serves what the gate's `served` asks for. As `done-when-served`, but where the port showed
+    /// nothing when the plan was made, a valid certificate will do. Instead of either.
+    pub(super) unless_served: Option<Sp<u16>>,
     /// Default: 5m.
     pub(super) timeout: Option<Sp<DurationText>>,
     /// Who runs both. Default: root.

@@ -97,7 +97,7 @@ impl Watch {
         // A gate is a watch, not a change: that its start is on disk is not essential.
         let _ = run.recorder.record(self.announced());
         for journal in self.journals.values_mut() {
-            journal.follow(run);
+            journal.follow(run, &self.phase);
         }
         loop {
             let looked = tokio::select! {

@@ -68,6 +68,7 @@ async fn one(transport: &Arc<dyn Transport>, host: &Host, now: Now<'_>, limits: 
     let mut inspection = Inspection {
         role: host.role,
         address: host.address.clone(),
+        cert_dir: host.kubernetes.cert_dir.clone(),
         facts: HostFacts::unknown(host.name.clone()),
         handshakes: Vec::new(),
         surroundings: None,

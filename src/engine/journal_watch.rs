@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use crate::event::{EventKind, JournalStart};
 use crate::model::gate::ProbeSpec;
 use crate::model::{Command, Host, HostName, Role};
-use crate::plan::{Baseline, PlannedProbe};
+use crate::plan::{Baseline, PlannedPhase, PlannedProbe, PlannedStep, Postcondition};
 use crate::probes::kubelet_journal::{GateJournal, GateView, Kind, parse_line};
 use crate::probes::verdict::Verdict;
 use crate::probes::{journal_cursor, units, uptime};
@@ -74,14 +74,18 @@ impl Start {
             }
             _ => Self::now(run, host).await,
         };
-        // Unrecorded, a resumed run reads from its own start: it may wait longer for a sign.
+        start.note(run, phase, host);
+        start
+    }
+
+    /// Unrecorded, a resumed run reads from its own start: it may wait longer for a sign.
+    fn note(&self, run: &Run, phase: &str, host: &HostName) {
         let _ = run.recorder.record(EventKind::JournalNoted {
             phase: phase.to_owned(),
             host: host.clone(),
-            cursor: start.cursor.clone(),
-            since: start.since,
+            cursor: self.cursor.clone(),
+            since: self.since,
         });
-        start
     }
 
     async fn now(run: &Run, host: &HostName) -> Self {
@@ -104,6 +108,22 @@ impl Start {
             command.words.push(format!("--since=@{}", self.since.as_second() - 1));
         }
         command
+    }
+}
+
+/// Reading begins here and not before: the phase has just stopped this kubelet. One in a crash loop writes up to its end about the
+/// certificate that is replaced next, and that says nothing of the process to come.
+pub(super) async fn note_stopped(run: &Run, phase: &PlannedPhase, step: &PlannedStep) {
+    let watched = phase.gate.iter().flat_map(|g| &g.probes);
+    let watched = watched
+        .filter(|p| p.host == step.host)
+        .any(|p| p.probe == ProbeSpec::KubeletJournal);
+    let Postcondition::UnitsStopped { units } = &step.planned.postcondition else {
+        return;
+    };
+    let kubelet = run.host(&step.host).is_ok_and(|h| units.contains(&h.kubelet_service()));
+    if watched && kubelet && step.planned.skip.is_none() {
+        Start::now(run, &step.host).await.note(run, &phase.name, &step.host);
     }
 }
 
@@ -173,10 +193,13 @@ impl JournalWatch {
         &self.host
     }
 
-    /// Starts to follow, in a task of its own; once.
-    pub(super) fn follow(&mut self, run: &Run) {
+    /// Starts to follow, in a task of its own; once. From where it was noted last in this phase.
+    pub(super) fn follow(&mut self, run: &Run, phase: &str) {
         if self.follower.is_some() {
             return;
+        }
+        if let Some(JournalStart { cursor, since, .. }) = run.recorder.journal_start(phase, &self.host) {
+            self.from = Start { cursor, since };
         }
         self.started = Instant::now();
         let Ok(settings) = run.host(&self.host).cloned() else {

@@ -12,7 +12,7 @@ use tokio::time::{Duration, timeout};
 use crate::model::certificate::RENEWABLE;
 use crate::model::{
     CertificateInUse, Health, Host, HostFacts, HostName, Inventory, LiveFacts, ProbeSpec, Role, RunId, ServedElsewhere,
-    Use,
+    Use, mask,
 };
 use crate::plan::{Baseline, PlannedProbe};
 use crate::probes::served::{InUse, InUseRow, ServedAnswer, elsewhere};
@@ -151,7 +151,8 @@ fn health(verdict: crate::probes::Verdict) -> Health {
     if verdict.passed() {
         Health::Well
     } else {
-        Health::Ill(verdict.seen().to_owned())
+        // It goes into plans that are saved.
+        Health::Ill(mask(verdict.seen()))
     }
 }
 

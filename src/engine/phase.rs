@@ -12,6 +12,7 @@ use crate::plan::{Expect, NodeState, PlannedPhase, PlannedStep};
 
 use super::context::Run;
 use super::gate::{GateEnd, Watch};
+use super::journal_watch::note_stopped;
 use super::made::Made;
 use super::quorum;
 use super::step::run_step;
@@ -187,6 +188,7 @@ async fn run_host(run: &Run, phase: &PlannedPhase, host: &HostName, (made, stage
         if !outcome.is_good() {
             return Some(outcome);
         }
+        note_stopped(run, phase, step).await;
     }
     None
 }

@@ -6,11 +6,10 @@ use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::event::{Event, EventKind, JournalStart, RunState, StepRecord};
-use crate::model::HostName;
+use crate::model::{HostName, mask};
 use crate::remote::Transport;
 
 use super::ledger::{Ledger, LedgerError};
-use super::redact::mask;
 
 /// Reads the wall clock; tests pass their own.
 pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

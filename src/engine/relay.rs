@@ -69,11 +69,12 @@ impl Errand<'_> {
     async fn fetch(&self) -> Result<String, Trouble> {
         let node = &self.step.host;
         let asked = self.command(node, 0, &self.relay.request_command()).await?;
-        let request = relayed::requests(&asked, &self.relay.subjects);
+        let subjects = self.relay.subjects();
+        let request = relayed::requests(&asked, &subjects);
         let request = request.map_err(|e| refusal(node, &e))?;
         let signer = &self.relay.signer;
         let signed = self.command(signer, 1, &self.relay.sign_command(&request)).await?;
-        relayed::certificates(&signed, self.relay.subjects.len()).map_err(|e| refusal(signer, &e))
+        relayed::certificates(&signed, subjects.len()).map_err(|e| refusal(signer, &e))
     }
 
     async fn install(&self, certificate: &str) -> Result<(), Trouble> {
@@ -124,7 +125,7 @@ impl Errand<'_> {
 
     fn not_signed(&self, trouble: Trouble) -> Outcome {
         let node = &self.step.host;
-        let as_it_was = self.relay.otherwise.clone();
+        let as_it_was = self.relay.otherwise().to_owned();
         match trouble {
             Trouble::Wire { host, error } if host == *node && error.never_sent() => Outcome::Failed {
                 what: error.to_string(),
@@ -141,7 +142,8 @@ impl Errand<'_> {
                 state: as_it_was,
                 next: format!(
                     "Remove what it complains of, then start again; or do it by hand on {node} and {} ({}).",
-                    self.relay.signer, self.relay.guide
+                    self.relay.signer,
+                    self.relay.guide()
                 ),
             },
         }

@@ -61,7 +61,9 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
             })))
         }
         Postcondition::ContainersGone { runtime, ids } => recycled(run, host, *runtime, ids).await,
-        Postcondition::ServedAnew { port, before } => served_anew(run, host, *port, before.as_ref()).await,
+        Postcondition::ServedAnew { port, before } | Postcondition::Served { port, before } => {
+            served_anew(run, host, *port, before.as_ref()).await
+        }
         Postcondition::Node { speaker, look, aim } => {
             let output = run.ask(speaker, look).await?;
             let found = cordon::parse_look(&output).map_err(|e| e.to_string());

@@ -213,6 +213,8 @@ pub struct LabConfig {
     pub calico: Vec<(String, CalicoTrouble)>,
     /// Kubelet client certificates have expired as well, on these hosts.
     pub expired_kubelets: Vec<String>,
+    /// Kubelets that somebody restarted since, in vain: they end at each start, and systemd starts them again.
+    pub looping_kubelets: Vec<String>,
     /// Kubelets ask the API for their serving certificates, and somebody must approve them. Each pair is one request more,
     /// with the rights of that host's node, for a name besides its own. `None`: kubelets sign their own.
     pub serving_requests: Option<Vec<(String, String)>>,
@@ -280,6 +282,7 @@ impl LabConfig {
             direct: Vec::new(),
             calico: default_trouble(scenario),
             expired_kubelets: Vec::new(),
+            looping_kubelets: Vec::new(),
             serving_requests: None,
             external_ca: false,
             cert_dir: "/etc/kubernetes/pki".to_owned(),

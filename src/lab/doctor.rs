@@ -5,8 +5,10 @@ use std::sync::Arc;
 use crate::model::HostName;
 
 use super::clock::{DAY, shift};
+use super::etcd_files;
 use super::file_tree::{Content, FileTree};
 use super::fleet::Lab;
+use super::node::KUBELET_CLIENT;
 use super::pki::LabError;
 use super::world::World;
 
@@ -45,18 +47,48 @@ impl Lab {
 
     /// The API server of a master was told to take its certificate from /etc/ssl/api.crt, where a copy of the present one is.
     pub fn own_certificate(&self, host: &HostName) {
+        self.tell_api_server(host, ("tls-cert-file", "/etc/ssl/api.crt"), "apiserver.crt");
+    }
+
+    /// It was told to show etcd a copy of its client certificate from a directory where kubeadm has none.
+    pub fn own_etcd_client(&self, host: &HostName) {
+        let path = "/etc/kubernetes/pki/etcd/apiserver-etcd-client.crt";
+        self.tell_api_server(host, ("etcd-certfile", path), "apiserver-etcd-client.crt");
+    }
+
+    /// A flag of the API server names a file, which is a copy of one of kubeadm's.
+    fn tell_api_server(&self, host: &HostName, (flag, path): (&str, &str), copied: &str) {
         self.on_files(host, |w, index| {
             let node = &w.nodes[index];
             let manifest = super::static_pods::manifest("kube-apiserver");
             let text = node.files.entry(&manifest).map(|f| f.content.text());
-            let leaf = node.files.leaf(&node.pki("apiserver.crt"));
+            let leaf = node.files.leaf(&node.pki(copied));
             if let (Some(text), Some(leaf)) = (text, leaf) {
                 let mark = "    - kube-apiserver\n";
-                let told = text.replace(mark, &format!("{mark}    - --tls-cert-file=/etc/ssl/api.crt\n"));
-                put(w, index, "/etc/ssl/api.crt", Content::Certificate(leaf));
+                let told = text.replace(mark, &format!("{mark}    - --{flag}={path}\n"));
+                put(w, index, path, Content::Certificate(leaf));
                 put(w, index, &manifest, Content::Text(told));
             }
         });
+    }
+
+    /// An etcd that ran on this master in earlier days left its certificate, which has expired since.
+    ///
+    /// # Errors
+    /// A certificate that cannot be made.
+    pub fn leave_member_behind(&self, host: &HostName) -> Result<(), LabError> {
+        self.with(|w| {
+            let Some(index) = w.nodes.iter().position(|n| n.name == *host) else {
+                return Ok(());
+            };
+            let node = &w.nodes[index];
+            let path = node.pki("etcd/server.crt");
+            let [(_, spec), ..] = etcd_files::leaves(node.name.as_str(), &node.address);
+            let now = w.clock.wall(w.now);
+            let leaf = w.issue(spec, shift(now, -800 * DAY), shift(now, -435 * DAY))?;
+            put(w, index, &path, Content::Certificate(leaf));
+            Ok(())
+        })
     }
 
     /// Removes a file.
@@ -69,6 +101,25 @@ impl Lab {
     /// Replaces a file by a symlink.
     pub fn link_file(&self, host: &HostName, path: &str, target: &str) {
         self.on_files(host, |w, index| put(w, index, path, Content::Link(target.to_owned())));
+    }
+
+    /// The file of a kubelet's client certificate holds the key of another one; a kubelet that runs has loaded what was there before.
+    ///
+    /// # Errors
+    /// A certificate that cannot be made.
+    pub fn mismatch_kubelet_client(&self, host: &HostName) -> Result<(), LabError> {
+        self.with(|w| {
+            let Some(index) = w.nodes.iter().position(|n| n.name == *host) else {
+                return Ok(());
+            };
+            let Some(leaf) = w.nodes[index].files.leaf(KUBELET_CLIENT) else {
+                return Ok(());
+            };
+            let key = w.issue(leaf.spec.clone(), leaf.not_before, leaf.not_after)?;
+            let path = target(&w.nodes[index].files, KUBELET_CLIENT);
+            put(w, index, &path, Content::Mismatched { leaf, key });
+            Ok(())
+        })
     }
 
     /// Copies a file to another path or another host, as `scp` does.

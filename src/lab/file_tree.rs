@@ -17,6 +17,11 @@ pub(super) enum Content {
     Key(Arc<Leaf>),
     /// Certificate and key in one PEM file, as the kubelet keeps its client certificate.
     Bundle(Arc<Leaf>),
+    /// The same with the key of another certificate.
+    Mismatched {
+        leaf: Arc<Leaf>,
+        key: Arc<Leaf>,
+    },
     Kubeconfig {
         server: String,
         ca: Arc<Authority>,
@@ -53,7 +58,10 @@ impl Content {
     /// The leaf in the file, if there is one.
     pub(super) fn leaf(&self) -> Option<&Arc<Leaf>> {
         match self {
-            Content::Certificate(leaf) | Content::Bundle(leaf) | Content::Kubeconfig { leaf, .. } => Some(leaf),
+            Content::Certificate(leaf)
+            | Content::Bundle(leaf)
+            | Content::Mismatched { leaf, .. }
+            | Content::Kubeconfig { leaf, .. } => Some(leaf),
             _ => None,
         }
     }
@@ -63,7 +71,7 @@ impl Content {
         match self {
             Content::Certificate(_) => Content::Certificate(leaf),
             Content::Key(_) => Content::Key(leaf),
-            Content::Bundle(_) => Content::Bundle(leaf),
+            Content::Bundle(_) | Content::Mismatched { .. } => Content::Bundle(leaf),
             Content::Kubeconfig { server, ca, .. } => Content::Kubeconfig { server, ca, leaf },
             other => other,
         }
@@ -83,6 +91,7 @@ impl Content {
             Content::Certificate(leaf) => leaf.pem.clone(),
             Content::Key(leaf) => leaf.key_pem.clone(),
             Content::Bundle(leaf) => format!("{}{}", leaf.pem, leaf.key_pem),
+            Content::Mismatched { leaf, key } => format!("{}{}", leaf.pem, key.key_pem),
             Content::Kubeconfig { server, ca, leaf } => kubeconfig(server, ca, leaf),
             Content::CaCertificate(ca) => ca.pem.clone(),
             Content::CaKey(ca) => ca.key_pem.clone(),

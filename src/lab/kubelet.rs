@@ -18,6 +18,8 @@ pub(super) struct Kubelet {
     /// When it first touches runtime and API.
     boots: Millis,
     pub(super) booted: bool,
+    /// Its serving certificate was looked for, and made where there was none.
+    pub(super) serves: bool,
     client: Option<Arc<Leaf>>,
     /// The container id of the API server at the other end of an open connection.
     pub(super) connection: Option<String>,
@@ -33,6 +35,7 @@ impl Kubelet {
             pid,
             boots: moment.now + moment.timings.kubelet_boot,
             booted: false,
+            serves: false,
             client: None,
             connection: None,
             registered: false,
@@ -48,6 +51,7 @@ impl Kubelet {
             pid,
             boots: now,
             booted: true,
+            serves: true,
             client,
             connection,
             registered: true,

@@ -1,5 +1,7 @@
 //! Where the servers of a node were told to listen: the flags of their manifests, the kubelet's configuration.
 
+use crate::model::shape::ShapeFacts;
+
 use super::file_tree::{Content, Found};
 use super::node::{MANIFESTS, Node};
 
@@ -50,11 +52,27 @@ pub(super) fn etcd_servers(node: &Node) -> Vec<String> {
     told.map_or_else(Vec::new, |urls| urls.split(',').map(str::to_owned).collect())
 }
 
+/// Whether that is on other hosts.
+pub(super) fn etcd_is_elsewhere(node: &Node) -> bool {
+    let shape = ShapeFacts {
+        etcd_servers: etcd_servers(node),
+        ..ShapeFacts::default()
+    };
+    shape.etcd_is_elsewhere()
+}
+
 /// The serving certificate that the API server was told to take; kubeadm's unless told otherwise.
 pub(super) fn api_certificate(node: &Node) -> String {
     let manifest = text(node, &format!("{MANIFESTS}/kube-apiserver.yaml"));
     let told = manifest.and_then(|text| flag(&text, "tls-cert-file"));
     told.unwrap_or_else(|| node.pki("apiserver.crt"))
+}
+
+/// What the API server was told to show to etcd; kubeadm's unless told otherwise.
+pub(super) fn etcd_client(node: &Node) -> String {
+    let manifest = text(node, &format!("{MANIFESTS}/kube-apiserver.yaml"));
+    let told = manifest.and_then(|text| flag(&text, "etcd-certfile"));
+    told.unwrap_or_else(|| node.pki("apiserver-etcd-client.crt"))
 }
 
 fn url(node: &Node, name: &str) -> Option<(String, u16)> {

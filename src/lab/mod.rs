@@ -35,6 +35,7 @@ mod rng;
 mod scenario;
 mod scenario_files;
 mod scenario_pods;
+mod self_signed;
 mod shell;
 mod speech;
 pub mod ssh_server;

@@ -24,6 +24,9 @@ pub(super) fn served(world: &mut World, host: &HostName, address: &str, port: u1
     } else {
         world.nodes.iter().position(|n| reaches(n, address))?
     };
+    if let (true, Some(leaf)) = (local, rancher::past_the_listener(&world.nodes[there], port)) {
+        return api(world, there).map(|_| (leaf, false));
+    }
     if let Some(leaf) = rancher::behind(&world.nodes[there], port) {
         return Some((leaf, false));
     }

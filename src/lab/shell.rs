@@ -23,14 +23,23 @@ pub(super) fn run_line<'a>(context: &'a mut Context, line: &'a str) -> BoxFuture
                 continue;
             }
             let (text, mute) = redirections(&text);
-            let Some(words) = shell_words::split(&text) else {
+            let Some(mut words) = shell_words::split(&text) else {
                 return context.fail(2, "sh: 1: Syntax error: Unterminated quoted string");
             };
+            for word in &mut words {
+                expand(word, &status, context);
+            }
             if words.iter().any(|w| matches!(w.as_str(), "|" | "&" | ">" | "<" | ">>")) {
                 return context.fail(
                     2,
                     "sh: 1: Syntax error: this shell knows `&&`, `||` and `;`, no pipes and no files",
                 );
+            }
+            if words.first().is_some_and(|w| w == "exit") {
+                return words
+                    .get(1)
+                    .and_then(|w| w.parse().ok())
+                    .map_or(status, ExitStatus::Code);
             }
             context.mute = mute;
             status = run_words(context, words).await;
@@ -39,6 +48,19 @@ pub(super) fn run_line<'a>(context: &'a mut Context, line: &'a str) -> BoxFuture
         status
     }
     .boxed()
+}
+
+/// `NAME=$?`, and `$NAME` as a whole word: all that a line of ours needs to end with an earlier command's word.
+fn expand(word: &mut String, last: &ExitStatus, context: &Context) {
+    let told = || match last {
+        ExitStatus::Code(code) => code.to_string(),
+        ExitStatus::Signal(_) => "143".to_owned(),
+    };
+    if let Some(start) = word.strip_suffix("$?").filter(|w| w.is_empty() || w.ends_with('=')) {
+        *word = format!("{start}{}", told());
+    } else if let Some(value) = word.strip_prefix('$').and_then(|name| context.environment.get(name)) {
+        word.clone_from(value);
+    }
 }
 
 /// Peels prefixes, then runs the program.

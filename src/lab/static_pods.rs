@@ -48,7 +48,8 @@ fn identity(node: &Node, component: &str, salt: u32) -> String {
     super::rng::Rng::new(seed).hex(64)
 }
 
-fn serving(node: &Node, component: &str) -> Option<Arc<Leaf>> {
+/// The certificate that a component shows to callers, as it lies on disk.
+pub(super) fn serving(node: &Node, component: &str) -> Option<Arc<Leaf>> {
     match component {
         "kube-apiserver" => node.files.leaf(&super::listens::api_certificate(node)),
         "etcd" => node.files.leaf(&node.pki("etcd/server.crt")),
@@ -56,9 +57,10 @@ fn serving(node: &Node, component: &str) -> Option<Arc<Leaf>> {
     }
 }
 
-fn client(node: &Node, component: &str) -> Option<Arc<Leaf>> {
+/// The one with which it calls others.
+pub(super) fn client(node: &Node, component: &str) -> Option<Arc<Leaf>> {
     match component {
-        "kube-apiserver" => node.files.leaf(&node.pki("apiserver-etcd-client.crt")),
+        "kube-apiserver" => node.files.leaf(&super::listens::etcd_client(node)),
         "kube-controller-manager" => node.files.leaf("/etc/kubernetes/controller-manager.conf"),
         "kube-scheduler" => node.files.leaf("/etc/kubernetes/scheduler.conf"),
         KUBE_VIP => node.files.leaf("/etc/kubernetes/admin.conf"),

@@ -1,12 +1,15 @@
 //! The fleet from above: what tests assert and `demo` shows.
 
+use std::sync::Arc;
+
 use crate::model::{HostName, Role, RuntimeKind};
 
 use super::calico::PodState;
 use super::config::CalicoTrouble;
 use super::fleet::is_master;
 use super::node::{KUBELET_CLIENT, Node};
-use super::static_pods::{COMPONENTS, HAPROXY, KUBE_VIP};
+use super::pki::Leaf;
+use super::static_pods::{self, COMPONENTS, HAPROXY};
 use super::world::World;
 
 /// A snapshot.
@@ -181,20 +184,13 @@ fn bystander_kept(world: &World, node: &Node) -> bool {
         .is_some_and(|now| now.id == *before || ends_with_its_runtime)
 }
 
+/// Each process has loaded what it would load now, whether it shows it to callers or to others; only what lies there counts.
 fn served_is_disk(node: &Node) -> bool {
-    let on_disk = |component: &str| match component {
-        "kube-apiserver" => node.files.leaf(&super::listens::api_certificate(node)),
-        "kube-controller-manager" => node.files.leaf("/etc/kubernetes/controller-manager.conf"),
-        "kube-scheduler" => node.files.leaf("/etc/kubernetes/scheduler.conf"),
-        KUBE_VIP => node.files.leaf("/etc/kubernetes/admin.conf"),
-        _ => None,
+    let same = |disk: Option<Arc<Leaf>>, used: Option<&Arc<Leaf>>| {
+        disk.is_none_or(|disk| used.is_some_and(|used| used.serial == disk.serial))
     };
     node.containers.iter().all(|c| {
-        let used = if c.component == "kube-apiserver" {
-            &c.serving
-        } else {
-            &c.client
-        };
-        on_disk(&c.component).is_none_or(|disk| used.as_ref().is_some_and(|u| u.serial == disk.serial))
+        same(static_pods::serving(node, &c.component), c.serving.as_ref())
+            && same(static_pods::client(node, &c.component), c.client.as_ref())
     })
 }

@@ -235,6 +235,22 @@ async fn drift_is_noticed_and_keys_raise_the_alarm() {
     assert_eq!(fleet.lab().alarms().len(), 1, "a key inside a kubeconfig counts");
 }
 
+/// What nobody can see from outside counts as well: with an old client certificate the API server loses its etcd one day.
+#[tokio::test(start_paused = true)]
+async fn a_fleet_is_well_only_with_every_certificate_of_etcd_in_use() {
+    for name in ["etcd-server", "apiserver-etcd-client"] {
+        let modern = LabConfig::new(Scenario::Healthy).with_versions(28, RuntimeKind::Containerd);
+        let fleet = fleet(modern.sized(1, 0));
+        assert_eq!(fleet.lab().status().healthy(), Ok(()));
+        everywhere(&fleet, "m1", &format!("kubeadm certs renew {name}")).await;
+        let problems = fleet.lab().status().problems();
+        assert!(
+            problems.iter().any(|p| p.contains("another certificate")),
+            "{name}: {problems:?}"
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_journal_is_followed_from_a_cursor() {
     let fleet = fleet(LabConfig::new(Scenario::Seed).sized(1, 1));

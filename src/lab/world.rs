@@ -132,6 +132,8 @@ impl World {
             let cni_broken = self.pods.iter().any(|p| p.node == index && p.breaks_cni());
             kubelet::tick(node, &moment, cni_broken);
         }
+        // Without it the port shows nothing, and whoever looks sees that.
+        let _ = self.make_serving();
         self.tick_pods(&moment);
     }
 

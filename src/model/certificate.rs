@@ -123,11 +123,12 @@ const PLACES: [(&str, &str); 7] = [
 ];
 
 impl CertificateFact {
-    /// A file that a flag of its component names and that is not kubeadm's (`--tls-cert-file=/etc/ssl/api.crt`): kubeadm
-    /// does not renew it, and somebody else's CA may have signed it.
-    pub fn is_own(&self) -> bool {
+    /// A file that a flag of its component names and that is not kubeadm's in this certificate directory
+    /// (`--tls-cert-file=/etc/ssl/api.crt`): kubeadm does not renew it, and somebody else's CA may have signed it.
+    pub fn is_own(&self, cert_dir: &str) -> bool {
+        let below = self.path.strip_prefix(cert_dir.trim_end_matches('/'));
         let place = PLACES.iter().find(|(name, _)| *name == self.name);
-        place.is_some_and(|(_, place)| !self.path.strip_suffix(place).is_some_and(|head| head.ends_with('/')))
+        place.is_some_and(|(_, place)| below.map(|path| path.trim_start_matches('/')) != Some(*place))
     }
 }
 
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_file_elsewhere_is_not_kubeadms_wherever_its_directory_is() {
-        let own = |name: &str, path: &str| {
+        let own = |cert_dir: &str, name: &str, path: &str| {
             let fact = CertificateFact {
                 name: name.to_owned(),
                 path: path.to_owned(),
@@ -177,11 +178,31 @@ mod tests {
                 modified: None,
                 key: KeyMatch::Unknown,
             };
-            fact.is_own()
+            fact.is_own(cert_dir)
         };
-        assert!(own("apiserver", "/etc/ssl/api.crt") && own("etcd-server", "/etc/etcd/server-cert.pem"));
-        assert!(own("apiserver", "/etc/ssl/my-apiserver.crt"));
-        assert!(!own("apiserver", "/srv/pki/apiserver.crt") && !own("etcd-server", "/srv/pki/etcd/server.crt"));
-        assert!(!own("admin.conf", "/root/admin.conf") && !own("kubelet-serving", "/etc/ssl/kubelet.crt"));
+        let pki = "/etc/kubernetes/pki";
+        for (name, path) in [
+            ("apiserver", "/etc/ssl/api.crt"),
+            ("apiserver", "/etc/ssl/my-apiserver.crt"),
+            ("apiserver", "/srv/pki/apiserver.crt"),
+            ("apiserver", "/etc/kubernetes/pki-of-ours/apiserver.crt"),
+            ("etcd-server", "/etc/etcd/server-cert.pem"),
+            // The end of the path alone proves nothing.
+            ("etcd-server", "/etc/etcd/server.crt"),
+            (
+                "apiserver-etcd-client",
+                "/etc/kubernetes/pki/etcd/apiserver-etcd-client.crt",
+            ),
+        ] {
+            assert!(own(pki, name, path), "{name} {path}");
+        }
+        for (cert_dir, path) in [
+            ("/srv/pki", "/srv/pki/etcd/server.crt"),
+            ("/srv/pki/", "/srv/pki//etcd/server.crt"),
+            ("/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd/server.crt"),
+        ] {
+            assert!(!own(cert_dir, "etcd-server", path), "{path}");
+        }
+        assert!(!own(pki, "admin.conf", "/root/admin.conf") && !own(pki, "kubelet-serving", "/etc/ssl/kubelet.crt"));
     }
 }

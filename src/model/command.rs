@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::duration;
+use super::mask::mask;
 use super::scripts::Script;
 use super::shell_words;
 
@@ -142,10 +143,12 @@ impl Output {
         String::from_utf8_lossy(&self.stderr)
     }
 
-    /// The last non-empty line of standard error, else of standard output: what to show of a failure.
+    /// The last non-empty line of standard error, else of standard output, without secrets: what to show of a failure.
     pub fn last_line(&self) -> String {
+        // Masked first: a line may be the middle of a key.
         let last = |text: &str| {
-            text.lines()
+            mask(text)
+                .lines()
                 .rev()
                 .find(|l| !l.trim().is_empty())
                 .map(|l| l.trim().to_owned())

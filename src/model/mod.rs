@@ -22,6 +22,7 @@ pub mod node_identity;
 pub mod shape;
 pub mod outcome;
 pub mod exit;
+pub mod mask;
 
 pub use certificate::{CertificateBefore, CertificateFact, CertificateState, KeyMatch, X509Facts};
 pub use command::{Command, ExitStatus, Output, RunAs};
@@ -31,6 +32,7 @@ pub use host::{BecomeSettings, Host, KubernetesSettings, Role, SshSettings};
 pub use ids::{HostName, RunId};
 pub use inventory::Inventory;
 pub use live::{CertificateInUse, Health, LiveFacts, NodeObject, ServedElsewhere, Use};
+pub use mask::mask;
 pub use outcome::{Outcome, SkipReason};
 pub use playbook::{Operation, Phase, Playbook};
 pub use selector::Selector;

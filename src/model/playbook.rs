@@ -194,6 +194,10 @@ pub enum Operation {
         /// Done when this port serves another certificate than before the run, and a valid one.
         #[serde(default)]
         done_when_served: Option<u16>,
+        /// Nothing to do where this port serves what the gate's `served` asks for: a valid certificate, and another one than
+        /// before the run if there was one.
+        #[serde(default)]
+        unless_served: Option<u16>,
         #[serde(with = "duration")]
         timeout: Duration,
         /// Run as the login user instead of root.

@@ -30,6 +30,9 @@ pub struct ShapeFacts {
     /// has no entry.
     #[serde(default)]
     pub served: Vec<ServedFacts>,
+    /// What this server of k3s or RKE2 leaves to others, as it was told: `disable-etcd`, `disable-apiserver`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_to_others: Vec<String>,
 }
 
 /// The certificate behind a port of 127.0.0.1.
@@ -68,12 +71,14 @@ impl ShapeFacts {
         }
     }
 
-    /// Where k3s or RKE2 serves TLS on a host: the kubelet everywhere; on servers the API, and the port at which RKE2's
-    /// agents register (k3s has both on 6443).
+    /// Where k3s or RKE2 serves TLS on a host: the kubelet everywhere; on servers the API, and where agents register. RKE2 has
+    /// 6443 and 9345; k3s has both on 6443, and behind it, on 127.0.0.1:6444, the API server's own certificate. That one alone
+    /// (k3s 6444, RKE2 6443) is another one only after a rotation, or when it was about to end: the kubelet asks for a new one
+    /// at each start, and the listener makes one whenever it likes.
     pub fn ports(&self, role: Role) -> &'static [u16] {
         match (self.distribution.as_deref(), role) {
             (Some("k3s" | "rke2"), Role::Worker) => &[10250],
-            (Some("k3s"), _) => &[6443, 10250],
+            (Some("k3s"), _) => &[6443, 6444, 10250],
             (Some("rke2"), _) => &[6443, 9345, 10250],
             _ => &[],
         }

@@ -70,13 +70,15 @@ pub fn plan(
             command,
             unless,
             done_when_served,
+            unless_served,
             timeout,
             as_login_user,
         } => {
             let planned = run::plan(command, unless.as_deref(), *timeout, *as_login_user);
-            Ok(match done_when_served {
-                Some(port) => run::until_served(planned, *port, facts),
-                None => planned,
+            Ok(match (done_when_served, unless_served) {
+                (Some(port), _) => run::until_served(planned, *port, facts),
+                (None, Some(port)) => run::unless_served(planned, *port, facts),
+                (None, None) => planned,
             })
         }
     }

@@ -94,7 +94,7 @@ fn mine<'a>(host: &Host, facts: &'a HostFacts) -> Vec<&'a CertificateFact> {
     };
     let found = names.iter().filter_map(|name| facts.certificate(name));
     found
-        .filter(|c| c.state != CertificateState::Missing && !c.is_own())
+        .filter(|c| c.state != CertificateState::Missing && !c.is_own(&host.kubernetes.cert_dir))
         .collect()
 }
 

@@ -8,7 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::certificate::{CertificateState, KeyMatch};
 use crate::model::{CertificateFact, Command, Host, HostFacts, HostName, Role, scripts};
 
-use super::exchange::{CERTIFICATE_PLACEHOLDER, NODE_PLACEHOLDER, REQUEST_PLACEHOLDER, Relay};
+use super::exchange::{
+    CERTIFICATE_PLACEHOLDER, KUBELET_GUIDE, KUBELET_OTHERWISE, NODE_PLACEHOLDER, REQUEST_PLACEHOLDER, Relay,
+    kubelet_subject,
+};
 use super::node_name::node_name;
 use super::types::{Expect, Planned, Postcondition, RUN_ID_PLACEHOLDER, RunContext};
 
@@ -147,14 +150,14 @@ fn relay(host: &Host, node: &str, signer: &HostName, context: RunContext<'_>) ->
     let sign = [theirs.unwrap_or(pki), NODE_PLACEHOLDER, REQUEST_PLACEHOLDER];
     Relay {
         node: node.to_owned(),
-        subjects: vec![format!("O=system:nodes, CN=system:node:{node}")],
+        subjects: vec![kubelet_subject(node)],
         signer: signer.clone(),
         request: node_command(&["request", pki, NODE_PLACEHOLDER]),
         sign: Command::script(&scripts::SIGN_KUBELET_CLIENT, sign).with_timeout(TIMEOUT),
         install: node_command(&["install", pki, NODE_PLACEHOLDER, &keep, CERTIFICATE_PLACEHOLDER]),
         discard: node_command(&["discard"]),
-        otherwise: "the kubelet's certificate is as it was; its kubelet cannot start with it".to_owned(),
-        guide: "docs/guide/recover-after-expiry.md".to_owned(),
+        otherwise: KUBELET_OTHERWISE.to_owned(),
+        guide: KUBELET_GUIDE.to_owned(),
     }
 }
 

@@ -120,7 +120,7 @@ fn look<'a>(
     let Some(certificate) = facts.certificate(name) else {
         return Ok(Err(absent(name, host, facts)));
     };
-    if certificate.is_own() {
+    if certificate.is_own(&host.kubernetes.cert_dir) {
         let why = format!("it is taken from {}, which kubeadm does not renew", certificate.path);
         return Ok(Err(why));
     }

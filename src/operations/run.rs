@@ -35,6 +35,17 @@ pub fn until_served(planned: Planned, port: u16, facts: &HostFacts) -> Planned {
     }
 }
 
+/// The same, with nothing to do where the port serves what a gate would ask of it.
+pub fn unless_served(planned: Planned, port: u16, facts: &HostFacts) -> Planned {
+    Planned {
+        postcondition: Postcondition::Served {
+            port,
+            before: facts.shape.served_on(port).cloned(),
+        },
+        ..planned
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

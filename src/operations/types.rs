@@ -82,6 +82,8 @@ pub enum Postcondition {
     CommandSucceeds { command: Command },
     /// The port serves a valid certificate, and another one than `before`; nothing can be told where that is not known.
     ServedAnew { port: u16, before: Option<ServedFacts> },
+    /// The same, and where `before` is not known, a valid certificate will do: what the gate's `served` asks.
+    Served { port: u16, before: Option<ServedFacts> },
     /// Nothing can be read back: a lost connection leaves the outcome unknown.
     None,
 }

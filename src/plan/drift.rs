@@ -1,6 +1,6 @@
 //! What is different on the hosts from what a plan was made for. Pure: facts then, facts now, sentences out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::model::{Host, HostFacts, HostName, Inventory, Role};
@@ -120,6 +120,12 @@ fn of_host(then: &HostFacts, now: &HostFacts) -> Vec<Drift> {
     ) {
         compare(format!("serial of {name}"), serial(then, name), serial(now, name));
     }
+    let served = |facts: &HostFacts, port: u16| facts.shape.served_on(port).map(|s| s.sha256.clone());
+    let shown = then.shape.served.iter().chain(&now.shape.served).map(|s| s.port);
+    for port in shown.collect::<BTreeSet<u16>>() {
+        let what = format!("certificate at port {port} (SHA-256)");
+        compare(what, served(then, port), served(now, port));
+    }
     let state = |facts: &HostFacts, unit: &str| facts.units.get(unit).map(|u| u.active.clone());
     for unit in names(then.units.keys().chain(now.units.keys()).map(String::as_str)) {
         compare(unit.to_owned(), state(then, unit), state(now, unit));
@@ -128,7 +134,7 @@ fn of_host(then: &HostFacts, now: &HostFacts) -> Vec<Drift> {
 }
 
 /// Each once, in order.
-fn names<'a>(all: impl Iterator<Item = &'a str>) -> std::collections::BTreeSet<&'a str> {
+fn names<'a>(all: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
     all.collect()
 }
 
@@ -136,6 +142,7 @@ fn names<'a>(all: impl Iterator<Item = &'a str>) -> std::collections::BTreeSet<&
 mod tests {
     use super::*;
     use crate::model::UnitFacts;
+    use crate::model::shape::ServedFacts;
 
     fn facts(active: &str, boot: &str) -> HostFacts {
         let mut facts = HostFacts::unknown("m1".into());
@@ -146,6 +153,24 @@ mod tests {
         };
         facts.units.insert("kubelet.service".to_owned(), unit);
         facts
+    }
+
+    #[test]
+    fn a_restart_that_brought_k3s_another_certificate_is_told() {
+        let serving = |sha256: &str| {
+            let mut facts = facts("active", "b1");
+            facts.shape.served = vec![ServedFacts {
+                port: 10250,
+                sha256: sha256.to_owned(),
+                not_after: "2021-11-22T00:00:00Z".parse().unwrap(),
+            }];
+            facts
+        };
+        assert_eq!(of_host(&serving("aa"), &serving("aa")), []);
+        let told = of_host(&serving("aa"), &serving("bb"));
+        assert_eq!(told.len(), 1);
+        let line = told[0].to_string();
+        assert_eq!(line, "m1: certificate at port 10250 (SHA-256): was aa, is bb");
     }
 
     #[test]

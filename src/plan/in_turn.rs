@@ -9,6 +9,8 @@ use super::types::Note;
 
 /// Fewer servers have no quorum without one of them.
 const QUORUM_OF: usize = 3;
+/// A server of k3s without an agent has no kubelet, and its quorum needs none.
+const KUBELET: u16 = 10250;
 
 /// How many at a time, and whether that is an outage that the phase accepts.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +92,7 @@ fn stopped(host: &Host, facts: &HostFacts) -> Option<String> {
 fn unserved(input: &PlanInput<'_>, host: &Host, facts: &HostFacts, port: u16) -> Option<String> {
     let name = &host.name;
     match facts.shape.served_on(port) {
+        None if port == KUBELET => None,
         None => Some(format!("{name}: port {port} shows no certificate")),
         Some(served) if served.not_after < input.now => Some(format!(
             "{name}: port {port} serves a certificate that expired at {}",

@@ -69,8 +69,15 @@ fn refusals(input: &PlanInput<'_>, host: &Host, run: &RunId, kept: &BackupConten
         Some(Err(why)) => return vec![no_backup(host, run, why)],
         None => return vec![no_backup(host, run, "it was not asked")],
     };
-    let renewable = certificates.iter().filter(|c| RENEWABLE.contains(&c.name.as_str()));
-    let there: Vec<_> = renewable.filter_map(|c| Some((&c.name, c.x509()?))).collect();
+    // Where a flag names another file, kubeadm's is one that nobody uses.
+    let unused = |name: &str| {
+        let live = input.facts_of(host).certificate(name);
+        live.is_some_and(|c| c.is_own(&host.kubernetes.cert_dir))
+    };
+    let used = certificates
+        .iter()
+        .filter(|c| RENEWABLE.contains(&c.name.as_str()) && !unused(&c.name));
+    let there: Vec<_> = used.filter_map(|c| Some((&c.name, c.x509()?))).collect();
     if there.is_empty() {
         return vec![no_backup(host, run, "it holds no certificate that kubeadm renews")];
     }

@@ -159,6 +159,12 @@ impl<'a> View<'a> {
 
     fn too_few(&self) -> Option<String> {
         let masters = self.inventory.with_role(Role::ControlPlane).count();
+        if self.etcd_is_foreign() {
+            return (masters < 2).then(|| {
+                "1 master: nobody answers for it while it restarts (2 are needed beside an etcd of somebody else's)"
+                    .to_owned()
+            });
+        }
         let external = self.inventory.with_role(Role::Etcd).count();
         if external >= 3 && masters < 2 {
             return Some(
@@ -173,13 +179,23 @@ impl<'a> View<'a> {
         })
     }
 
+    /// No member of etcd is among our hosts, and an API server has its etcd elsewhere.
+    fn etcd_is_foreign(&self) -> bool {
+        self.inventory.with_role(Role::Etcd).next().is_none()
+            && self.core().any(|(_, f)| f.shape.etcd_is_elsewhere())
+            && !self.core().any(|(h, f)| has_etcd(h, f))
+    }
+
     fn for_rolling(&self) -> Vec<String> {
         let count = self.core().filter(|(h, f)| has_etcd(h, f)).count();
-        vec![
+        let mut found = vec![
             "no certificate of the control plane has expired, neither on disk nor in use".to_owned(),
             "the API server of every master is ready".to_owned(),
-            format!("all {count} etcd members asked are healthy"),
-        ]
+        ];
+        if count > 0 {
+            found.push(format!("all {count} etcd members asked are healthy"));
+        }
+        found
     }
 }
 

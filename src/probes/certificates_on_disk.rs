@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use x509_parser::pem::Pem;
 
 use crate::model::certificate::{CertificateBefore, CertificateState, KeyMatch, RENEWABLE};
-use crate::model::{CertificateFact, Command, Host, Output, scripts};
+use crate::model::{CertificateFact, Command, Host, Output, mask, scripts};
 
 use super::error::{ProbeError, text_of};
 use super::verdict::Verdict;
@@ -95,7 +95,7 @@ fn certificate_state(state: &str, ders: &[Vec<u8>]) -> CertificateState {
         ("present", None) => CertificateState::Unreadable("its PEM is damaged".to_owned()),
         ("missing", _) => CertificateState::Missing,
         ("dangling", _) => CertificateState::Dangling(rest.to_owned()),
-        ("unreadable", _) => CertificateState::Unreadable(rest.to_owned()),
+        ("unreadable", _) => CertificateState::Unreadable(mask(rest)),
         _ => CertificateState::Unreadable(format!("the host says `{state}`")),
     }
 }

@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
-use crate::model::{ExitStatus, Output};
+use crate::model::{ExitStatus, Output, mask};
 
-/// A host was asked and the answer cannot be used. Never holds a secret: only last lines of our own commands.
+/// A host was asked and the answer cannot be used. Never holds a secret: what a host said is masked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ProbeError {
     /// The command said no.
@@ -27,7 +27,7 @@ impl ProbeError {
     pub fn format(what: &'static str, reason: impl std::fmt::Display) -> Self {
         Self::Format {
             what,
-            reason: reason.to_string(),
+            reason: mask(&reason.to_string()),
         }
     }
 }

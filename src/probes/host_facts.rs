@@ -1,7 +1,7 @@
 //! What is this host? One round trip, partial answers.
 
 use crate::model::facts::{KubeVersion, ListenFacts};
-use crate::model::{Command, Host, HostFacts, HostName, Output, RuntimeKind, scripts};
+use crate::model::{Command, Host, HostFacts, HostName, Output, RuntimeKind, mask, scripts};
 
 use super::error::{ProbeError, text_of};
 use super::x509::public_keys;
@@ -46,7 +46,7 @@ fn fill(facts: &mut HostFacts, key: &str, value: &str) {
         "hostname" => facts.hostname = text(),
         "machine-id" => facts.machine_id = text(),
         "boot-id" => facts.boot_id = text(),
-        "os" => facts.os = text(),
+        "os" => facts.os = Some(mask(value)),
         "kubeadm" => facts.kubeadm_version = version(facts, "kubeadm", value),
         "kubelet" => facts.kubelet_version = version(facts, "kubelet", value),
         "ca-key" => facts.ca_key = Some(value == "present"),
@@ -68,6 +68,7 @@ fn fill(facts: &mut HostFacts, key: &str, value: &str) {
         "serves-another" => facts.shape.serves_another = value == "yes",
         "kubelet-ca" => facts.shape.believes = public_keys(value),
         "distribution" => facts.shape.distribution = text(),
+        "left-to-others" => facts.shape.left_to_others.push(value.to_owned()),
         _ => {}
     }
 }
@@ -90,7 +91,7 @@ fn listen(value: &str) -> Option<ListenFacts> {
 fn version(facts: &mut HostFacts, program: &str, value: &str) -> Option<KubeVersion> {
     let parsed = value.parse();
     if let Err(error) = &parsed {
-        facts.problems.push(format!("{program}: {error}"));
+        facts.problems.push(mask(&format!("{program}: {error}")));
     }
     parsed.ok()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Command, Host, Output};
+use crate::model::{Command, Host, Output, mask};
 
 use super::error::{ProbeError, text_of};
 use super::kubelet_journal::{Class, Effect, classify_record, parse_line};
@@ -26,7 +26,7 @@ pub struct JournalSummary {
     pub foreign: usize,
     /// Registered, certificate rotated: the API answered.
     pub positive: usize,
-    /// The last blocking message, cut.
+    /// The last blocking message, cut, without secrets.
     pub last_blocking: Option<String>,
 }
 
@@ -75,7 +75,7 @@ fn count(bytes: &[u8]) -> JournalSummary {
         match verdict.effect {
             Effect::Block | Effect::Fail => {
                 *summary.blocking.entry(verdict.class.as_str().to_owned()).or_default() += 1;
-                summary.last_blocking = Some(record.message.chars().take(300).collect());
+                summary.last_blocking = Some(record.message);
             }
             Effect::Hold if matches!(verdict.class, Class::ConnRefused | Class::Timeout | Class::NodeNotFound) => {
                 summary.unreachable += 1;
@@ -90,6 +90,9 @@ fn count(bytes: &[u8]) -> JournalSummary {
             Effect::Hold | Effect::Neutral => {}
         }
     }
+    // Masked whole, then cut: half a secret is one, too.
+    let shown = |message: String| mask(&message).chars().take(300).collect();
+    summary.last_blocking = summary.last_blocking.map(shown);
     summary
 }
 

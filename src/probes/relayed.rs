@@ -14,13 +14,18 @@ const CERTIFICATE: &str = "signed certificate";
 /// The requests that the host made, one for each subject and in that order: looked at before they travel on.
 ///
 /// # Errors
-/// The script failed, or a request is for somebody else.
+/// The script failed, or a request is for somebody else, or not signed by its own key.
 pub fn requests(output: &Output, subjects: &[String]) -> Result<String, ProbeError> {
     let (text, ders) = answer(REQUEST, "request", output, subjects.len())?;
     for (der, subject) in ders.iter().zip(subjects) {
         let asked = signing_request::parse_der(der)?;
-        if !asked.signed_by_own_key || asked.subject != *subject {
-            return Err(ProbeError::format(REQUEST, format!("it is for `{}`", asked.subject)));
+        if asked.subject != *subject {
+            let why = format!("it is for `{}`, not for `{subject}`", asked.subject);
+            return Err(ProbeError::format(REQUEST, why));
+        }
+        if !asked.signed_by_own_key {
+            let why = format!("the one for `{subject}` is not signed by the key that is in it");
+            return Err(ProbeError::format(REQUEST, why));
         }
     }
     Ok(text)
@@ -89,6 +94,16 @@ mod tests {
         let refused = Output::new(3, "", "there is no openssl on this host");
         assert!(requests(&refused, &[subject("w1")]).is_err());
         assert!(certificates(&Output::new(0, "certificate\t!!\n", ""), 1).is_err());
+    }
+
+    #[test]
+    fn a_request_with_another_key_in_it_is_called_so() {
+        let mut der = BASE64.decode(request("w1")).unwrap();
+        // The last byte of the signature.
+        *der.last_mut().unwrap() ^= 1;
+        let output = Output::new(0, format!("request\t{}\n", BASE64.encode(der)), "");
+        let error = requests(&output, &[subject("w1")]).unwrap_err().to_string();
+        assert!(error.contains("is not signed by the key that is in it"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use x509_parser::pem::Pem;
 
 use crate::model::certificate::CertificateState;
-use crate::model::{Command, Host, Output, scripts};
+use crate::model::{Command, Host, Output, mask, scripts};
 
 use super::error::{ProbeError, text_of};
 use super::x509;
@@ -158,7 +158,7 @@ fn copy_state(state: &str, pem: &str) -> CertificateState {
         "present" => leaf(pem).unwrap_or_else(|why| CertificateState::Unreadable(why.to_string())),
         "missing" => CertificateState::Missing,
         "dangling" => CertificateState::Dangling(rest.to_owned()),
-        _ => CertificateState::Unreadable(rest.to_owned()),
+        _ => CertificateState::Unreadable(mask(rest)),
     }
 }
 

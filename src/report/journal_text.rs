@@ -1,6 +1,10 @@
-//! One line of the fleet's merged kubelet journal.
+//! One line of the fleet's merged kubelet journal, for people or for programs. What looks like a secret is masked: kubelets write down
+//! requests that failed.
 
 use jiff::Timestamp;
+use serde_json::json;
+
+use crate::model::mask;
 
 use super::style::{Style, Tone};
 use super::text::clean_line;
@@ -36,10 +40,19 @@ pub fn journal_line(line: &JournalLine<'_>, host_width: usize, style: &Style) ->
         style.paint(Tone::Host, &host),
         mark(line.effect),
         style.paint(tone, &class),
-        style.paint(message_tone(tone), &clean_line(line.message)),
+        style.paint(message_tone(tone), &clean_line(&mask(line.message))),
     )
     .trim_end()
     .to_owned()
+}
+
+/// The same as one JSON object, without a line end. `realtime_us`: microseconds since 1970; `remedy`: what the class asks for.
+pub fn journal_row(line: &JournalLine<'_>, realtime_us: Option<u64>, remedy: Option<&str>) -> String {
+    let row = json!({
+        "host": line.host, "realtime_us": realtime_us, "class": line.class, "effect": line.effect,
+        "remedy": remedy, "message": mask(line.message),
+    });
+    row.to_string()
 }
 
 fn tone(effect: &str) -> Tone {

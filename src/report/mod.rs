@@ -36,7 +36,7 @@ pub use check_text::{CheckView, GroupBy, check_text};
 pub use fold::{fold_hosts, hosts_and_count, natural_order};
 pub use fold_output::{HostOutput, fold_output};
 pub use inventory_text::{inventory_json, inventory_text};
-pub use journal_text::{JournalLine, journal_line};
+pub use journal_text::{JournalLine, journal_line, journal_row};
 pub use json::{event_line, plan_json};
 pub use line::LineReporter;
 pub use plan_text::plan_text;

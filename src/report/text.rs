@@ -63,7 +63,7 @@ impl<'a> Page<'a> {
 
     /// A word in a fixed column, and prose beside it.
     pub(super) fn field(&mut self, label: &str, text: &str) {
-        self.labelled(2, &format!("{label:<9}"), Tone::Quiet, Tone::Plain, text);
+        self.labelled(2, &format!("{label:<8} "), Tone::Quiet, Tone::Plain, text);
     }
 
     /// A command: never wrapped, so that it can be copied.

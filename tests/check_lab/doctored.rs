@@ -102,7 +102,7 @@ const CASES: [Case; 16] = [
         "kubelet-serving",
         Verdict::Expired,
         "what the kubelet on w2 serves expired",
-        "move kubelet.crt",
+        RENEW,
     ),
     Case(
         "w5",

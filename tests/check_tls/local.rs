@@ -100,6 +100,7 @@ pub(crate) async fn fleet(pki: &Pki, handshake: Handshake) -> FleetInspection {
     let inspection = Inspection {
         role: here.role,
         address: here.address,
+        cert_dir: here.kubernetes.cert_dir,
         facts,
         handshakes: vec![handshake],
         surroundings: None,

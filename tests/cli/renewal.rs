@@ -138,3 +138,21 @@ fn a_playbook_drains_its_workers_over_ssh() {
         "{nodes}"
     );
 }
+
+/// No playbook and no strategy is named: the facts choose, and the second time they leave nothing.
+#[test]
+fn a_healthy_cluster_is_renewed_by_the_order_that_its_facts_choose_and_then_left_alone() {
+    let lab = Lab::up("healthy", 3, 1);
+    let renew = ["renew", "--yes", "--quiet", "1s", "--grace", "2s"];
+    let first = lab.run(&renew).expect(0);
+    for words in [
+        "strategy rolling: one master at a time (chosen from the facts)",
+        "SUCCEEDED: rolling on cluster lab",
+    ] {
+        assert!(first.out.contains(words), "{words}: {}", first.out);
+    }
+    assert_eq!(lab.ssh("kubectl get nodes").expect(0).out.matches(" Ready").count(), 4);
+    let again = lab.run(&renew).expect(0);
+    assert!(again.out.contains("NOTHING TO DO"), "{}", again.out);
+    lab.run(&["check"]).expect(0);
+}

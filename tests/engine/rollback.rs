@@ -16,16 +16,21 @@ use crate::{playbook, ran, renew};
 
 /// The plan of `certfleet rollback RUN`.
 async fn rollback(story: &Story, run: &RunId) -> (Facts, Plan) {
+    rollback_of(story, run, "all").await
+}
+
+/// With `--limit`.
+async fn rollback_of(story: &Story, run: &RunId, limit: &str) -> (Facts, Plan) {
     let transport: Arc<dyn Transport> = Arc::new(story.meddler().clone());
     let inventory = story.lab.inventory();
     let restart = load_playbook("restart").expect("built in");
-    let (facts, plan) = story.plan(&restart, "all").await;
+    let (facts, plan) = story.plan(&restart, limit).await;
     let kept = backups::look(&transport, &inventory.hosts, run).await;
     let input = PlanInput {
         inventory: &inventory,
         playbook: &restart,
         facts: &facts,
-        limit: &Selector::all(),
+        limit: &limit.parse::<Selector>().expect("a selector"),
         now: story.lab.wall_clock(),
     };
     let plan = with_restore(plan, &input, run, &kept);
@@ -87,6 +92,21 @@ async fn expired_or_missing_backups_are_refused_host_by_host() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_of_kubeadms_that_nobody_uses_does_not_refuse_a_rollback() {
+    let story = Story::new(LabConfig::new(Scenario::Healthy).sized(1, 1));
+    let (m1, unused) = ("m1".into(), "/etc/kubernetes/pki/apiserver.crt");
+    story.lab.own_certificate(&m1);
+    story.lab.reissue(&m1, unused, (-366, -1)).expect("a certificate");
+    let told = story.run(&renew()).await;
+    assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
+    let (facts, plan) = rollback(&story, &run_id(1)).await;
+    assert_eq!(refusals(&plan), [""; 0], "{:?}", plan.notes);
+    assert_eq!(story.execute(facts, plan, Wish::default()).await.end, RunEnd::Succeeded);
+    let only = story.lab.status().healthy().expect_err("that file stays expired");
+    assert_eq!(only, "m1: a certificate on disk is not valid");
+}
+
+#[tokio::test(start_paused = true)]
 async fn old_backups_go_only_when_everything_is_proven() {
     let story = Story::new(LabConfig::new(Scenario::Healthy).sized(1, 0));
     let text = |command: &str| {
@@ -107,4 +127,14 @@ async fn old_backups_go_only_when_everything_is_proven() {
         1,
         "a run that failed removes nothing"
     );
+}
+
+/// Workers have no backup.
+#[tokio::test(start_paused = true)]
+async fn without_a_master_there_is_nothing_to_restore() {
+    let story = Story::new(LabConfig::new(Scenario::Healthy).sized(1, 1));
+    let (_, plan) = rollback_of(&story, &run_id(1), "workers").await;
+    assert_eq!(refusals(&plan), ["nothing-to-restore "], "{:?}", plan.notes);
+    let note = plan.errors().next().expect("an error");
+    assert!(note.remedy.contains("--limit"), "{note:?}");
 }

@@ -331,11 +331,109 @@ fn files_that_flags_name_are_read_where_they_are() {
             ("/etc/ssl/api.crt", KeyMatch::Match),
             "{shell:?}"
         );
-        assert!(api.is_own() && api.x509().unwrap().signed_by.is_none());
+        assert!(api.is_own(PKI) && api.x509().unwrap().signed_by.is_none());
         // What this host does not have at that path is looked for at kubeadm's.
         for name in ["apiserver-etcd-client", "front-proxy-client", "etcd-server"] {
-            assert!(!row(name).is_own(), "{name}");
+            assert!(!row(name).is_own(PKI), "{name}");
             assert_eq!(row(name).key, KeyMatch::Match, "{name}");
         }
+    }
+}
+
+#[test]
+fn kubeadms_file_by_another_name_is_still_kubeadms() {
+    for shell in shells() {
+        let master = master();
+        master.tree.write(
+            "/etc/kubernetes/manifests/etcd.yaml",
+            "    - etcd\n    - --cert-file=/etc/etcd/server.crt\n    - --peer-cert-file=/etc/etcd/peer.crt\n",
+        );
+        master
+            .tree
+            .link("/etc/etcd/server.crt", "../kubernetes/pki/etcd/server.crt");
+        let own = Authority::new("somebody else").leaf("e1");
+        master.tree.pair("/etc/etcd/peer", &own);
+        let rows = certificates_on_disk::parse(&master.tree.run(&shell, &scripts::READ_CERTIFICATES, &[PKI])).unwrap();
+        let path = |name: &str| find(&rows, name).path.clone();
+        assert_eq!(path("etcd-server"), format!("{PKI}/etcd/server.crt"), "{shell:?}");
+        assert_eq!(path("etcd-peer"), "/etc/etcd/peer.crt", "{shell:?}");
+    }
+}
+
+#[test]
+fn what_an_etcd_of_earlier_days_left_is_nobodys_certificate() {
+    let master = master();
+    let tree = &master.tree;
+    let member = || {
+        let facts = read(&master.tree, &master.keys);
+        let of_member = |f: &&CertificateFact| f.name.starts_with("etcd-") && f.name != "etcd-ca";
+        assert!(facts.iter().any(|f| f.name == "etcd-ca") && facts.iter().any(|f| f.name == "apiserver-etcd-client"));
+        facts.iter().filter(of_member).count()
+    };
+    let served_by = |urls: &str| {
+        tree.write(
+            "/etc/kubernetes/manifests/kube-apiserver.yaml",
+            format!("    - kube-apiserver\n    - --etcd-servers={urls}\n"),
+        );
+    };
+    let manifest = tree.path("/etc/kubernetes/manifests/etcd.yaml");
+    // Its own manifest counts, whatever the API server was told.
+    served_by("https://10.0.0.31:2379,https://10.0.0.32:2379");
+    assert_eq!(member(), 3);
+    std::fs::remove_file(&manifest).unwrap();
+    assert_eq!(member(), 0);
+    // Moved away by hand.
+    for own in ["https://127.0.0.1:2379", "https://[::1]:2379", "https://localhost:2379"] {
+        served_by(own);
+        assert_eq!(member(), 3, "{own}");
+    }
+    // Moved away by a run.
+    served_by("https://10.0.0.31:2379");
+    tree.write("/etc/kubernetes/certfleet-parked/run-1/etcd.yaml", "x");
+    assert_eq!(member(), 3);
+    std::fs::remove_dir_all(tree.path("/etc/kubernetes/certfleet-parked")).unwrap();
+    // The manifest that would tell is away, too.
+    std::fs::remove_file(tree.path("/etc/kubernetes/manifests/kube-apiserver.yaml")).unwrap();
+    assert_eq!(member(), 3);
+}
+
+/// A comment names a file that is still there, and a flag that is given twice counts as the component takes it: the last one.
+#[test]
+fn a_comment_is_no_flag_and_of_two_the_last_counts() {
+    let manifests = [
+        "    # - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=/etc/ssl/api.crt\n#   - --tls-cert-file=/etc/ssl/old.crt\n",
+        "    - \"--tls-cert-file=/etc/ssl/old.crt\"\n    - '--tls-cert-file=/etc/ssl/api.crt' # not --tls-cert-file=/etc/ssl/old.crt\n",
+    ];
+    let master = master();
+    let authority = Authority::new("somebody else");
+    let (old, own) = (authority.leaf("old.example"), authority.leaf("api.example"));
+    master.tree.pair("/etc/ssl/old", &old);
+    master.tree.pair("/etc/ssl/api", &own);
+    for (shell, flags) in shells().iter().flat_map(|s| manifests.iter().map(move |m| (s, m))) {
+        let text = format!("    - kube-apiserver\n    - --tls-private-key-file=/etc/ssl/api.key\n{flags}");
+        master.tree.write("/etc/kubernetes/manifests/kube-apiserver.yaml", text);
+        let output = master.tree.run(shell, &scripts::READ_CERTIFICATES, &[PKI]);
+        let rows = certificates_on_disk::parse(&output).unwrap();
+        let api = find(&rows, "apiserver");
+        assert_eq!(
+            (api.path.as_str(), api.key),
+            ("/etc/ssl/api.crt", KeyMatch::Match),
+            "{shell:?}: {flags}"
+        );
+    }
+    // Commented out altogether, or taken back: kubeadm's own file, which is renewed.
+    for flags in [
+        "    # - --tls-cert-file=/etc/ssl/old.crt\n",
+        "    - --tls-cert-file=/etc/ssl/old.crt\n    - --tls-cert-file=\n",
+    ] {
+        master
+            .tree
+            .write("/etc/kubernetes/manifests/kube-apiserver.yaml", flags);
+        let api = find(&read(&master.tree, &master.keys), "apiserver").clone();
+        assert!(
+            !api.is_own(PKI) && api.path == format!("{PKI}/apiserver.crt"),
+            "{flags}: {}",
+            api.path
+        );
     }
 }

@@ -63,7 +63,12 @@ fn each_is_asked_where_its_manifest_says() {
         "{manager:?}"
     );
     // Bound to every address: loopback is among them. Who does not tell everybody is not proven ill.
-    let (manager, _) = answers(&["--bind-address=0.0.0.0", "--secure-port=11257"]);
+    let (manager, _) = answers(&[
+        "--secure-port=12257",
+        "--bind-address=0.0.0.0",
+        "--secure-port=11257",
+        "v=2\n    # - --secure-port=12257",
+    ]);
     assert!(matches!(&manager, Answer::Unknown(why) if why.contains("https://127.0.0.1:11257/healthz answers 403")));
     let (manager, _) = answers(&["--bind-address=10.0.0.1", "--secure-port=12257"]);
     assert!(

@@ -105,7 +105,7 @@ fn an_api_server_goes_first_and_has_less_time() {
                 tree.stub(program, stub);
                 tree.write(
                     "/etc/kubernetes/manifests/kube-apiserver.yaml",
-                    &format!("    - kube-apiserver\n{flag}"),
+                    format!("    - kube-apiserver\n{flag}"),
                 );
                 all_stopped(&tree.run(&shell, &scripts::STOP_STATIC_PODS, &[runtime, "30"]), &NAMES);
                 let log = std::fs::read_to_string(tree.state("log")).unwrap();

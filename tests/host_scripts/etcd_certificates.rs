@@ -14,20 +14,20 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyUsagePurpose}
 use crate::openssl::{foreign_request, openssl};
 use crate::tree::{Authority, Pair, Tree, assert_no_key, files, said, shells};
 
-const PKI: &str = "/etc/kubernetes/pki";
-const KEEP: &str = "/var/lib/certfleet/replaced/run-1";
-const CLIENT: &str = "apiserver-etcd-client";
-const CLIENT_SPEC: &str = "CN=kube-apiserver-etcd-client,O=system:masters|clientAuth|";
+pub(crate) const PKI: &str = "/etc/kubernetes/pki";
+pub(crate) const KEEP: &str = "/var/lib/certfleet/replaced/run-1";
+pub(crate) const CLIENT: &str = "apiserver-etcd-client";
+pub(crate) const CLIENT_SPEC: &str = "CN=kube-apiserver-etcd-client,O=system:masters|clientAuth|";
 const MEMBER: &str = "etcd-healthcheck-client,etcd-peer,etcd-server";
 
 /// The host that holds etcd's CA, and one that has something signed by it.
-struct Pairing {
-    signer: Tree,
-    host: Tree,
-    authority: Authority,
+pub(crate) struct Pairing {
+    pub(crate) signer: Tree,
+    pub(crate) host: Tree,
+    pub(crate) authority: Authority,
 }
 
-fn params(organization: Option<&str>, name: &str, sans: &[&str], serves: bool) -> CertificateParams {
+pub(crate) fn params(organization: Option<&str>, name: &str, sans: &[&str], serves: bool) -> CertificateParams {
     let sans: Vec<String> = sans.iter().map(|s| (*s).to_owned()).collect();
     let mut params = CertificateParams::new(sans).unwrap();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -50,8 +50,12 @@ fn params(organization: Option<&str>, name: &str, sans: &[&str], serves: bool) -
 
 impl Pairing {
     /// A master whose client certificate has expired.
-    fn master() -> Self {
-        let pairing = Self::bare();
+    pub(crate) fn master() -> Self {
+        Self::master_of(Authority::new("etcd-ca"))
+    }
+
+    pub(crate) fn master_of(authority: Authority) -> Self {
+        let pairing = Self::of(authority);
         let old = params(Some("system:masters"), "kube-apiserver-etcd-client", &[], false);
         pairing
             .host
@@ -75,7 +79,10 @@ impl Pairing {
 
     fn bare() -> Self {
         // Valid from before the leaves were: its default.
-        let authority = Authority::new("etcd-ca");
+        Self::of(Authority::new("etcd-ca"))
+    }
+
+    fn of(authority: Authority) -> Self {
         let (signer, host) = (Tree::new(), Tree::new());
         signer.pair(&format!("{PKI}/etcd/ca"), &authority.pair);
         host.write(&format!("{PKI}/etcd/ca.crt"), &authority.pair.cert);
@@ -86,24 +93,24 @@ impl Pairing {
         }
     }
 
-    fn here(&self, shell: &[&str], arguments: &[&str]) -> Output {
+    pub(crate) fn here(&self, shell: &[&str], arguments: &[&str]) -> Output {
         self.host.run(shell, &scripts::ETCD_CERTIFICATES, arguments)
     }
 
-    fn request(&self, shell: &[&str], names: &str) -> String {
+    pub(crate) fn request(&self, shell: &[&str], names: &str) -> String {
         answer("request", &self.here(shell, &["request", PKI, names]))
     }
 
-    fn sign(&self, shell: &[&str], wanted: &str, requests: &str) -> Output {
+    pub(crate) fn sign(&self, shell: &[&str], wanted: &str, requests: &str) -> Output {
         let arguments = [PKI, "365", wanted, requests];
         self.signer.run(shell, &scripts::SIGN_ETCD_CERTIFICATES, &arguments)
     }
 
-    fn install(&self, shell: &[&str], names: &str, certificates: &str) -> Output {
+    pub(crate) fn install(&self, shell: &[&str], names: &str, certificates: &str) -> Output {
         self.here(shell, &["install", PKI, names, KEEP, certificates])
     }
 
-    fn reissue(&self, shell: &[&str], names: &str, wanted: &str) -> Output {
+    pub(crate) fn reissue(&self, shell: &[&str], names: &str, wanted: &str) -> Output {
         let requests = self.request(shell, names);
         let signed = answer("certificate", &self.sign(shell, wanted, &requests));
         let installed = self.install(shell, names, &signed);
@@ -111,11 +118,11 @@ impl Pairing {
         installed
     }
 
-    fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.host.path(&format!("{PKI}/{path}"))).unwrap()
     }
 
-    fn pair(&self, file: &str) -> Pair {
+    pub(crate) fn pair(&self, file: &str) -> Pair {
         Pair {
             cert: self.read(&format!("{file}.crt")),
             key: self.read(&format!("{file}.key")),
@@ -123,7 +130,7 @@ impl Pairing {
     }
 
     /// Nothing that was needed on the way is left on either host.
-    fn assert_clean(&self) {
+    pub(crate) fn assert_clean(&self) {
         assert_eq!(files(&self.signer.path("/run")), Vec::<String>::new());
         assert_eq!(files(&self.host.path("/run")), Vec::<String>::new());
         let odd: Vec<String> = files(&self.host.path("/etc"))
@@ -137,13 +144,13 @@ impl Pairing {
 }
 
 /// What stands behind the word that the script printed.
-fn answer(word: &str, output: &Output) -> String {
+pub(crate) fn answer(word: &str, output: &Output) -> String {
     let text = output.stdout_text();
     let line = text.strip_prefix(&format!("{word}\t"));
     line.unwrap_or_else(|| panic!("{}", said(output))).trim_end().to_owned()
 }
 
-fn x509(pem: &str, arguments: &[&str]) -> String {
+pub(crate) fn x509(pem: &str, arguments: &[&str]) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), pem).unwrap();
     openssl(&[&["x509", "-noout", "-in", file.path().to_str().unwrap()], arguments].concat())
@@ -158,7 +165,7 @@ fn below(text: &str, heading: &str) -> Vec<String> {
     parts
 }
 
-fn code(output: &Output) -> String {
+pub(crate) fn code(output: &Output) -> String {
     output.status.to_string()
 }
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use certfleet::model::{HostFacts, RuntimeKind, scripts};
 use certfleet::probes::host_facts;
 
-use crate::tree::{Authority, Tree, said, shells};
+use crate::tree::{Authority, Tree, assert_no_key, said, shells};
 
 fn read(tree: &Tree) -> HostFacts {
     let mut all = Vec::new();
@@ -169,7 +169,7 @@ fn servers_listen_where_manifests_and_the_kubelets_configuration_say() {
     };
     manifest(
         "kube-apiserver",
-        "    - --bind-address=0.0.0.0\n    - --secure-port=7443\n",
+        "    # - --secure-port=8443\n    - --secure-port=6443\n    - --bind-address=0.0.0.0\n    - --secure-port=7443\n    # - --secure-port=9443\n",
     );
     manifest(
         "kube-scheduler",
@@ -259,7 +259,7 @@ fn etcd_elsewhere_and_other_distributions_are_told() {
         let tree = Tree::new();
         tree.write(
             "/etc/kubernetes/manifests/kube-apiserver.yaml",
-            "    - --etcd-servers=https://10.0.0.31:2379,https://10.0.0.32:2379\n",
+            "    # - --etcd-servers=https://127.0.0.1:2379\n    - --etcd-servers=https://10.0.0.31:2379,https://10.0.0.32:2379\n",
         );
         tree.write("/var/lib/rancher/rke2/server/token", "x");
         let output = tree.run(&shell, &scripts::FACTS, &["/etc/kubernetes/pki", "kubeadm"]);
@@ -270,6 +270,70 @@ fn etcd_elsewhere_and_other_distributions_are_told() {
         );
         assert!(facts.shape.etcd_is_elsewhere());
         assert_eq!(facts.shape.distribution.as_deref(), Some("rke2"));
-        assert!(facts.shape.parked.is_empty());
+        assert!(facts.shape.parked.is_empty() && facts.shape.left_to_others.is_empty());
     }
+}
+
+#[test]
+fn a_damaged_authority_never_takes_a_key_along() {
+    let ca = Authority::new("kubernetes").pair;
+    let half: String = ca.cert.lines().take(3).map(|l| format!("{l}\n")).collect();
+    let flat: String = ca.cert.lines().collect();
+    for shell in shells() {
+        for damaged in [
+            format!("{half}{}", ca.key),
+            format!("{flat}\n{}", ca.key),
+            format!("{flat}{}", ca.key.replace('\n', "")),
+            format!("{}{half}{}{}", ca.key, ca.key, ca.cert),
+        ] {
+            let tree = master();
+            tree.write("/etc/kubernetes/pki/ca.crt", &damaged);
+            tree.write(
+                "/etc/kubernetes/kubelet.conf",
+                "clusters:\n- cluster:\n    certificate-authority: /etc/kubernetes/pki/ca.crt\n",
+            );
+            let output = tree.run(&shell, &scripts::FACTS, &["/etc/kubernetes/pki", "kubeadm"]);
+            assert_no_key(&said(&output), &[&ca]);
+            // A certificate that is whole is told, wherever it stands.
+            let whole = damaged.contains(&ca.cert);
+            let told = output.stdout_text().matches("-----END CERTIFICATE-----").count();
+            assert_eq!(told, if whole { 2 } else { 0 }, "{shell:?}: {damaged}");
+        }
+    }
+}
+
+#[test]
+fn what_a_server_of_k3s_or_rke2_leaves_to_others_is_told_and_nothing_else_of_its_configuration() {
+    let read = |path: &str, text: &str| {
+        let mut told = Vec::new();
+        for shell in shells() {
+            let tree = Tree::new();
+            tree.write(path, text);
+            let output = tree.run(&shell, &scripts::FACTS, &["/etc/kubernetes/pki", "kubeadm"]);
+            assert!(!output.stdout_text().contains("K10secret"), "{shell:?}");
+            let facts = certfleet::probes::host_facts::parse(&"m1".into(), &output).unwrap();
+            told.push(facts.shape.left_to_others);
+        }
+        assert!(told.windows(2).all(|w| w[0] == w[1]), "{told:?}");
+        told.remove(0)
+    };
+    let config = "token: K10secret\ndisable-apiserver: true\ndisable-scheduler: true\n";
+    assert_eq!(read("/etc/rancher/rke2/config.yaml", config), ["disable-apiserver"]);
+    let part = "\"disable-etcd\": \"true\"\n";
+    assert_eq!(
+        read("/etc/rancher/k3s/config.yaml.d/50-role.yaml", part),
+        ["disable-etcd"]
+    );
+    let unit = "ExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--token=K10secret' \\\n\t'--disable-etcd' \\\n";
+    assert_eq!(read("/etc/systemd/system/k3s.service", unit), ["disable-etcd"]);
+    let end = "ExecStart=/usr/local/bin/k3s server --disable-apiserver\n";
+    assert_eq!(
+        read("/etc/systemd/system/k3s.service.d/role.conf", end),
+        ["disable-apiserver"]
+    );
+    let none = "disable-etcd: false\n# disable-apiserver: true\netcd-disable-snapshots: true\ndisable: [traefik]\n";
+    assert!(read("/etc/rancher/k3s/config.yaml", none).is_empty());
+    let none =
+        "# ExecStart=k3s server --disable-etcd\nExecStart=k3s server --disable-etcd=false --disable-etcd-things\n";
+    assert!(read("/etc/systemd/system/k3s.service", none).is_empty());
 }

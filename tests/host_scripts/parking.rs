@@ -54,12 +54,26 @@ impl Bare {
     }
 
     fn process(&mut self, name: &str, flag: &str) {
+        self.run_as(name, "/usr/bin/tail", &[flag, "-f", "/dev/null"]);
+    }
+
+    /// A shell of that name, so that a test says what it does when it is asked to end.
+    fn api_server(&mut self, text: &str) {
+        let (name, flag) = ("kube-apiserver", self.flag.clone());
+        self.tree.write(
+            &format!("/etc/kubernetes/manifests/{name}.yaml"),
+            format!("  - command:\n    - {name}\n    - {flag}\n"),
+        );
+        self.run_as(name, "/bin/sh", &["-c", text, &flag]);
+    }
+
+    fn run_as(&mut self, name: &str, from: &str, arguments: &[&str]) {
         let program = self.tree.state("bin").join(name);
         if !program.exists() {
-            fs::copy("/usr/bin/tail", &program).unwrap();
+            fs::copy(from, &program).unwrap();
         }
         let child = Command::new(&program)
-            .args([flag, "-f", "/dev/null"])
+            .args(arguments)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -152,6 +166,43 @@ fn processes_are_told_from_strangers_and_ended_while_the_kubelet_is_down() {
         assert_eq!(host.alive(), ["etcd"], "{shell:?}");
         assert!(!host.tree.path("/etc/kubernetes/certfleet-parked").exists());
     }
+}
+
+#[test]
+fn an_api_server_ends_while_its_etcd_still_answers() {
+    for shell in shells() {
+        let mut host = bare(&["etcd", "kube-scheduler"]);
+        let etcd = host.children[0].1.id();
+        // It has a request to answer, and looks for etcd at the end of it.
+        let seen = host.tree.state("etcd-answered");
+        let answering = format!(
+            "trap 'sleep 0.4; grep -q sleep-interval /proc/{etcd}/cmdline && : >\"{}\"; exit 0' TERM; while :; do sleep 0.05; done",
+            seen.display()
+        );
+        host.api_server(&answering);
+        let output = host
+            .tree
+            .run(&shell, &scripts::STOP_STATIC_PODS, &["containerd", "20", "run-1"]);
+        assert!(output.status.success(), "{shell:?}: {}", said(&output));
+        assert_eq!(
+            output.stdout_text().matches("stopped\t").count(),
+            3,
+            "{}",
+            said(&output)
+        );
+        assert!(seen.exists(), "{shell:?}: etcd was gone");
+    }
+}
+
+#[test]
+fn an_api_server_that_does_not_end_is_killed_and_the_rest_follows() {
+    let mut host = bare(&["etcd"]);
+    host.api_server("trap '' TERM; while :; do sleep 0.05; done");
+    let output = host
+        .tree
+        .run(&["sh"], &scripts::STOP_STATIC_PODS, &["containerd", "2", "run-1"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(host.alive().is_empty());
 }
 
 #[test]

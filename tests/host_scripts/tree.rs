@@ -43,6 +43,21 @@ impl Authority {
         Self { pair, issuer }
     }
 
+    /// An intermediate one, signed by this.
+    pub(crate) fn below(&self, name: &str) -> Self {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let cert = params.signed_by(&key, &self.issuer).unwrap().pem();
+        let pair = Pair {
+            cert,
+            key: key.serialize_pem(),
+        };
+        let issuer = Issuer::new(params, key);
+        Self { pair, issuer }
+    }
+
     pub(crate) fn leaf(&self, name: &str) -> Pair {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);

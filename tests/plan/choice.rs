@@ -5,6 +5,7 @@ use certfleet::plan::Strategy;
 use jiff::ToSpan;
 
 use crate::fleet::{Fleet, notes, now};
+use crate::shapes::beside_foreign_etcd;
 
 fn healthy() -> Fleet {
     Fleet::new(3, 2).alive()
@@ -21,6 +22,10 @@ fn rolling_needs_everything_to_be_well() {
         (
             Fleet::new(2, 2).alive(),
             "2 masters: without one of them etcd has no quorum (3 are needed)",
+        ),
+        (
+            beside_foreign_etcd(1),
+            "1 master: nobody answers for it while it restarts (2 are needed beside an etcd of somebody else's)",
         ),
         (
             healthy().with_certificate("m2", "admin.conf", -1),
@@ -52,6 +57,30 @@ fn rolling_needs_everything_to_be_well() {
             "{against}: {refused:?}"
         );
     }
+}
+
+/// Its quorum is not ours to keep, and nobody asked its members.
+#[test]
+fn beside_a_foreign_etcd_two_masters_are_enough_and_nothing_is_said_of_members() {
+    for masters in [2, 3] {
+        let choice = beside_foreign_etcd(masters).choose(None);
+        assert_eq!(
+            (choice.strategy, choice.against_rolling.as_slice()),
+            (Strategy::Rolling, &[] as &[String]),
+            "{masters}"
+        );
+        assert_eq!(choice.because.len(), 2, "{:?}", choice.because);
+        assert!(
+            !choice.because.iter().any(|b| b.contains("etcd")),
+            "{:?}",
+            choice.because
+        );
+        let found = notes(&beside_foreign_etcd(masters).plan_chosen(None));
+        assert!(!found.iter().any(|n| n.starts_with("error")), "{found:?}");
+    }
+    // One of them has a member of its own: then its quorum is ours.
+    let mixed = beside_foreign_etcd(2).with("m1", |f| f.static_pods.push("etcd".to_owned()));
+    assert_eq!(mixed.choose(None).strategy, Strategy::StopAll);
 }
 
 /// Their containers live on, so the API answers all the same, and each gets its certificate in its turn.

@@ -20,6 +20,9 @@ fn hosts(work: &[String]) -> Vec<&str> {
     hosts
 }
 
+/// What follows each restart, for the whole cluster.
+const STUCK_PODS: &str = "m1 delete stuck CNI pods";
+
 #[test]
 fn a_second_renewal_plans_nothing_and_asks_nothing() {
     for name in ["renew", "rolling"] {
@@ -39,7 +42,8 @@ fn a_second_renewal_plans_nothing_and_asks_nothing() {
 
 #[test]
 fn only_the_restart_that_is_needed() {
-    let rolling = stale(fresh(), "m2").work(&built_in("rolling"));
+    let mut rolling = stale(fresh(), "m2").work(&built_in("rolling"));
+    rolling.retain(|w| w != STUCK_PODS);
     assert_eq!(hosts(&rolling), ["m2"], "one at a time, only who needs it");
     assert!(
         !rolling.iter().any(|w| w.contains("renew") || w.contains("back up")),
@@ -121,7 +125,7 @@ fn what_a_worker_needs() {
         assert_eq!(of_worker, expected, "row {number}");
     }
     let rolling = fresh().with_live("w1", |l| l.node = ill()).work(&built_in("rolling"));
-    assert_eq!(rolling, [kubelet[0], kubelet[2]]);
+    assert_eq!(rolling, [kubelet[0], kubelet[2], STUCK_PODS]);
 }
 
 #[test]

@@ -1,11 +1,24 @@
-//! Clusters that are not the usual one: etcd elsewhere, k3s and RKE2, a run that was cut short.
+//! Clusters that are not the usual one: etcd elsewhere, a run that was cut short.
 
-use certfleet::model::shape::ServedFacts;
-use certfleet::model::{HostFacts, KeyMatch, Role, UnitFacts};
-use certfleet::plan::{Plan, Severity};
-use jiff::ToSpan;
+use certfleet::model::{CertificateFact, CertificateState, KeyMatch, Role};
+use certfleet::plan::Severity;
 
-use crate::fleet::{Fleet, built_in, notes, written};
+use crate::fleet::{Fleet, built_in, written};
+
+/// Masters whose etcd is in no inventory, all well.
+pub(crate) fn beside_foreign_etcd(masters: usize) -> Fleet {
+    let mut fleet = Fleet::new(masters, 1).alive();
+    let names: Vec<_> = fleet.inventory.masters().map(|h| h.name.clone()).collect();
+    for name in names {
+        fleet = fleet.with(name.as_str(), |facts| {
+            facts.static_pods.retain(|p| p != "etcd");
+            facts.certificates.retain(|c| !c.name.starts_with("etcd-"));
+            facts.shape.etcd_servers = vec!["https://10.0.0.31:2379".to_owned()];
+        });
+        fleet = fleet.with_live(name.as_str(), |l| l.etcd = None);
+    }
+    fleet
+}
 
 /// A master whose etcd runs elsewhere, with a client certificate that ends in `days`.
 fn external(days: i64) -> Fleet {
@@ -65,12 +78,6 @@ fn the_client_of_our_etcd_is_signed_where_its_authority_is_or_the_plan_says_that
         assert!(work.contains(&wanted), "{playbook}: {work:?}");
     }
     let renew = built_in("renew");
-    let without = managed(20, KeyMatch::Absent).plan(&renew, "all");
-    let note = without
-        .errors()
-        .find(|n| n.code == "etcd-ca-key-missing")
-        .expect("an error");
-    assert!(note.remedy.contains("docs/guide/external-ca.md"), "{}", note.remedy);
     // A stacked master whose CA key was put away; another master that still has it signs.
     let put_away = Fleet::new(3, 1).with("m1", |facts| {
         for ca in facts.certificates.iter_mut().filter(|c| c.name == "etcd-ca") {
@@ -83,6 +90,63 @@ fn the_client_of_our_etcd_is_signed_where_its_authority_is_or_the_plan_says_that
             .any(|w| w.starts_with("m1 renew apiserver-etcd-client, etcd-") && w.ends_with("signed on m2")),
         "{work:?}"
     );
+}
+
+/// Without the only master there is no API, wherever its etcd is.
+#[test]
+fn the_only_api_server_is_not_stopped_without_a_word() {
+    let rolling = built_in("rolling");
+    let said = |fleet: &Fleet| -> Vec<String> {
+        let plan = fleet.plan(&rolling, "all");
+        let notes = plan.errors().filter(|n| n.code == "outage-not-accepted");
+        notes.map(|n| n.message.clone()).collect()
+    };
+    let alone = "phase `masters` stops 1 of 1 masters at a time: the API goes away";
+    let etcd = "phase `etcd` stops 1 of 1 etcd members at a time: the API goes away";
+    assert_eq!(said(&external(200)), [alone]);
+    assert_eq!(said(&managed(200, KeyMatch::Match)), [etcd, alone]);
+    assert_eq!(said(&beside_foreign_etcd(2)), [""; 0]);
+    let one_is_away = beside_foreign_etcd(2).with("m2", |f| f.unreachable = Some("no route".to_owned()));
+    assert_eq!(said(&one_is_away), [alone.replace("1 of 1", "2 of 2")]);
+    // Once for what is one: a stacked master is an etcd member too.
+    let stacked = "phase `masters` stops 1 of 1 etcd members at a time: the API goes away";
+    assert_eq!(said(&Fleet::new(1, 1)), [stacked]);
+    // All at once, and with the outage accepted.
+    let at_once = written(
+        "  - name: r\n    hosts: masters\n    steps: [recycle-static-pods]\n    gate: { probes: [api-server] }\n",
+    );
+    let found = beside_foreign_etcd(2).notes(&at_once);
+    assert!(found.contains(&"error outage-not-accepted".to_owned()), "{found:?}");
+    let renew = beside_foreign_etcd(1).notes(&built_in("renew"));
+    assert!(!renew.contains(&"error outage-not-accepted".to_owned()), "{renew:?}");
+}
+
+#[test]
+fn without_the_key_of_etcds_ca_only_what_is_of_no_use_stops_the_rest() {
+    let missing = |fleet: &Fleet| {
+        let plan = fleet.plan(&built_in("renew"), "all");
+        let note = plan.notes.iter().find(|n| n.code == "etcd-ca-key-missing").cloned();
+        let note = note.expect("the note");
+        assert!(note.remedy.contains("docs/guide/external-ca.md"), "{}", note.remedy);
+        assert_eq!(plan.errors().next().is_some(), note.severity == Severity::Error);
+        (note.severity, note.message)
+    };
+    for days in [200, 20] {
+        let (severity, message) = missing(&managed(days, KeyMatch::Absent));
+        assert_eq!(severity, Severity::Warning, "{days}");
+        assert!(message.contains("the first of them expires on 202"), "{message}");
+    }
+    assert_eq!(missing(&managed(-1, KeyMatch::Absent)).0, Severity::Error);
+    let spoilt = |spoil: fn(&mut CertificateFact)| {
+        managed(200, KeyMatch::Absent).with("m1", |facts| {
+            let client = facts.certificates.iter_mut();
+            client.filter(|c| c.name == "apiserver-etcd-client").for_each(spoil);
+        })
+    };
+    let unreadable = spoilt(|c| c.state = CertificateState::Unreadable("holds no certificate".to_owned()));
+    assert_eq!(missing(&unreadable).0, Severity::Error);
+    let mismatched = spoilt(|c| c.key = KeyMatch::Mismatch);
+    assert_eq!(missing(&mismatched).0, Severity::Error);
 }
 
 #[test]
@@ -101,125 +165,6 @@ fn a_playbook_that_does_not_know_the_step_is_told_of_it() {
         found.contains(&"warning etcd-client-not-renewed m1".to_owned()),
         "{found:?}"
     );
-}
-
-/// As k3s is found: no kubeadm, no static pods, no unit that we know.
-fn of(distribution: &str, masters: usize, workers: usize) -> Fleet {
-    let mut fleet = Fleet::new(masters, workers);
-    for (name, facts) in &mut fleet.facts {
-        *facts = HostFacts {
-            root: Some(true),
-            clock: facts.clock,
-            disk_free: facts.disk_free,
-            ..HostFacts::unknown(name.clone())
-        };
-        facts.shape.distribution = Some(distribution.to_owned());
-    }
-    fleet
-}
-
-fn lines(plan: &Plan) -> Vec<String> {
-    let steps = plan.phases.iter().flat_map(|p| &p.steps);
-    steps
-        .flat_map(|s| s.planned.commands.iter().map(move |c| format!("{} {c}", s.host)))
-        .collect()
-}
-
-#[test]
-fn k3s_and_rke2_rotate_servers_before_agents() {
-    for (name, server, agent) in [("k3s", "k3s", "k3s-agent"), ("rke2", "rke2-server", "rke2-agent")] {
-        let plan = of(name, 3, 4).plan(&built_in(name), "all");
-        let loud: Vec<_> = plan.notes.iter().filter(|n| n.severity != Severity::Info).collect();
-        assert!(loud.is_empty(), "{name}: {loud:?}");
-        let lines = lines(&plan);
-        let last = |what: &str| lines.iter().rposition(|l| l.contains(what)).expect("it is planned");
-        let first = |what: &str| lines.iter().position(|l| l.contains(what)).expect("it is planned");
-        let rotate =
-            format!("systemctl stop {server} && {name} certificate rotate && systemctl restart --no-block {server}'");
-        let nodes = last("wait --for=condition=Ready nodes");
-        assert!(
-            last(&rotate) < first(&format!("restart --no-block {agent}'")),
-            "{lines:#?}"
-        );
-        assert!(last(&format!("restart --no-block {agent}'")) < nodes, "{lines:#?}");
-        assert!(plan.has_outage());
-        assert!(
-            plan.phases
-                .iter()
-                .all(|p| p.gate.as_ref().is_some_and(|g| !g.probes.is_empty()))
-        );
-        let agents = plan.phases.iter().find(|p| p.name == "agents").expect("the phase");
-        assert_eq!(
-            agents.batches.iter().map(Vec::len).collect::<Vec<_>>(),
-            [1, 3],
-            "a canary, then the rest"
-        );
-        // Without agents their phase is passed over.
-        let alone = of(name, 1, 0).plan(&built_in(name), "all");
-        assert!(alone.errors().next().is_none() && alone.phases.iter().all(|p| p.name != "agents"));
-    }
-}
-
-/// Servers that are well: every one active, every port with a certificate of another fifty days.
-fn well(distribution: &str) -> Fleet {
-    let mut fleet = of(distribution, 3, 1);
-    for host in &fleet.inventory.hosts {
-        let facts = fleet.facts.get_mut(&host.name).expect("its facts");
-        let active = UnitFacts {
-            load: "loaded".to_owned(),
-            active: "active".to_owned(),
-            ..UnitFacts::default()
-        };
-        let unit = facts.shape.unit(host.role).expect("a distribution");
-        facts.units.insert(unit.to_owned(), active);
-        let served = |port: &u16| ServedFacts {
-            port: *port,
-            sha256: format!("{}-{port}", host.name),
-            not_after: crate::fleet::now() + (50 * 24).hours(),
-        };
-        facts.shape.served = facts.shape.ports(host.role).iter().map(served).collect();
-    }
-    fleet
-}
-
-#[test]
-fn servers_that_are_well_are_taken_one_at_a_time_without_an_outage() {
-    for name in ["k3s", "rke2"] {
-        let batches = |fleet: &Fleet| {
-            let plan = fleet.plan(&built_in(name), "all");
-            let order = plan.notes.iter().find(|n| n.code == "servers-order").expect("the note");
-            let servers = plan.phases.iter().find(|p| p.name == "servers").expect("the phase");
-            (servers.batches.len(), servers.outage, order.message.clone())
-        };
-        let (number, outage, note) = batches(&well(name));
-        assert_eq!((number, outage), (3, false), "{name}: {note}");
-        let ended = well(name).with("m2", |f| f.shape.served[0].not_after = crate::fleet::now() - 1.hours());
-        let (number, outage, note) = batches(&ended);
-        assert_eq!((number, outage), (1, true), "{name}: {note}");
-        assert!(
-            note.contains("m2: port 6443 serves a certificate that expired"),
-            "{note}"
-        );
-        let silent = well(name).with("m3", |f| f.shape.served.clear());
-        assert_eq!(batches(&silent).0, 1, "what is not known is no health");
-        let stopped = well(name).with("m1", |f| f.units.clear());
-        assert_eq!(batches(&stopped).0, 1);
-        assert_eq!(batches(&of(name, 1, 1)).0, 1);
-    }
-}
-
-#[test]
-fn kubeadms_playbooks_are_refused_on_k3s() {
-    for playbook in ["renew", "restart", "rolling"] {
-        let plan = of("k3s", 3, 1).plan(&built_in(playbook), "all");
-        let found = notes(&plan);
-        assert!(
-            found.iter().any(|n| n == "error not-kubeadm m1"),
-            "{playbook}: {found:?}"
-        );
-        let note = plan.notes.iter().find(|n| n.code == "not-kubeadm").expect("the note");
-        assert!(note.remedy.contains("certfleet run k3s"), "{}", note.remedy);
-    }
 }
 
 #[test]

@@ -59,6 +59,7 @@ impl View<'_> {
                 same(&choice.map(|c| c.strategy.to_string()).unwrap_or_default(), value)
             }
             ("skipped", _) => some(&self.skipped(), value),
+            ("planned", _) => some(&self.planned(), value),
             ("note", _) => some(&self.notes(), value),
             ("never-note", _) => none(&self.notes(), value),
             ("phase", name) => same(&self.phase(name), value),
@@ -84,6 +85,12 @@ impl View<'_> {
         steps
             .filter_map(|s| Some(format!("{}: {}", s.id, s.planned.skip.as_ref()?.0)))
             .collect()
+    }
+
+    /// `STEP: FORECAST` of every step of the plan that has one.
+    fn planned(&self) -> Vec<String> {
+        let line = |s: &certfleet::plan::PlannedStep| Some(format!("{}: {}", s.id, s.planned.forecast.as_ref()?));
+        self.plan.work().filter_map(line).collect()
     }
 
     /// `error CODE HOST: MESSAGE. REMEDY` of the plan.

@@ -4,7 +4,7 @@ use certfleet::config::load_playbook;
 use certfleet::lab::{CalicoTrouble, EtcdKey, Fault, FaultRule, Lab, LabConfig, Scenario, Workload};
 use certfleet::model::facts::KubeVersion;
 use certfleet::model::playbook::Share;
-use certfleet::model::{Playbook, RuntimeKind};
+use certfleet::model::{HostName, Playbook, RuntimeKind};
 use certfleet::plan::Strategy;
 
 /// What `renew --strategy` was given.
@@ -38,15 +38,25 @@ pub(crate) struct Script {
     lost: Vec<String>,
     /// Masters whose API server takes its certificate from a file of its own.
     own: Vec<String>,
+    /// Masters whose API server takes its client certificate for etcd from one.
+    own_etcd_client: Vec<String>,
+    /// Masters on which an etcd of earlier days left its files.
+    left_over: Vec<String>,
+    /// Hosts whose kubelet runs with a client certificate that its next start will not find so: missing, dangling, mismatch.
+    clients: Vec<(String, String)>,
     /// Line number, word and value of what must be seen.
     pub(crate) expectations: Vec<(usize, String, String)>,
 }
 
-const EXPECTATIONS: [&str; 15] = [
+const KUBELET_CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+const KUBELET_SERVING: &str = "/var/lib/kubelet/pki/kubelet.crt";
+
+const EXPECTATIONS: [&str; 16] = [
     "end",
     "again",
     "chosen",
     "skipped",
+    "planned",
     "note",
     "never-note",
     "phase",
@@ -78,6 +88,9 @@ impl Script {
             expired: Vec::new(),
             lost: Vec::new(),
             own: Vec::new(),
+            own_etcd_client: Vec::new(),
+            left_over: Vec::new(),
+            clients: Vec::new(),
             expectations: Vec::new(),
         };
         for (number, line) in lines {
@@ -114,6 +127,8 @@ impl Script {
             "etcd-key" => fleet.etcd_key = etcd_key(value)?,
             "foreign-etcd" => fleet.foreign_etcd = yes(value)?,
             "own-certificate" => self.own.push(value.to_owned()),
+            "own-etcd-client" => self.own_etcd_client.push(value.to_owned()),
+            "left-over" => self.left_over.push(value.to_owned()),
             "lost-member" => self.lost.push(value.to_owned()),
             "expired" => {
                 let (host, path) = value.split_once(' ').ok_or("HOST PATH")?;
@@ -163,7 +178,19 @@ impl Script {
             "cordoned" => self.cordoned.push(value.to_owned()),
             "drain" => self.drain = yes(value)?,
             "parked" => self.parked.push(value.to_owned()),
+            "looping-kubelet" => fleet.looping_kubelets.push(value.to_owned()),
             "expired-kubelet" => fleet.expired_kubelets.push(value.to_owned()),
+            "kubelet-client" => {
+                let (host, trouble) = value.split_once(' ').ok_or("HOST TROUBLE")?;
+                if !["missing", "dangling", "mismatch"].contains(&trouble) {
+                    return Err("missing, dangling or mismatch".to_owned());
+                }
+                self.clients.push((host.to_owned(), trouble.to_owned()));
+            }
+            "kubelet-serving" => match value.split_once(' ') {
+                Some((host, "expired")) => self.expired.push((host.to_owned(), KUBELET_SERVING.to_owned())),
+                _ => return Err("HOST expired".to_owned()),
+            },
             "calico" if value == "well" => fleet.calico.clear(),
             "calico" => fleet.calico.push(calico(value)?),
             "clock" => fleet.clock_offsets.push(clock(value)?),
@@ -188,9 +215,18 @@ impl Script {
         self.cordoned.iter().for_each(|h| lab.cordon(&h.as_str().into(), true));
         self.parked.iter().for_each(|h| lab.park_manifests(&h.as_str().into()));
         self.own.iter().for_each(|h| lab.own_certificate(&h.as_str().into()));
+        for host in &self.own_etcd_client {
+            lab.own_etcd_client(&host.as_str().into());
+        }
+        for host in &self.left_over {
+            lab.leave_member_behind(&host.as_str().into()).expect("a certificate");
+        }
         for (host, path) in &self.expired {
             let made = lab.reissue(&host.as_str().into(), path, (-366, -1));
             made.expect("a certificate");
+        }
+        for (host, trouble) in &self.clients {
+            spoil(lab, &host.as_str().into(), trouble);
         }
         for host in &self.lost {
             lab.lose_member(&host.as_str().into());
@@ -198,6 +234,19 @@ impl Script {
         for (host, unit, starts) in &self.failing {
             lab.fail_starts(&host.as_str().into(), unit, *starts);
         }
+    }
+}
+
+/// A running kubelet has loaded what was there before.
+fn spoil(lab: &Lab, host: &HostName, trouble: &str) {
+    match trouble {
+        "missing" => lab.remove_file(host, KUBELET_CLIENT),
+        "dangling" => lab.link_file(
+            host,
+            KUBELET_CLIENT,
+            "/var/lib/kubelet/pki/kubelet-client-2020-01-01-00-00-00.pem",
+        ),
+        _ => lab.mismatch_kubelet_client(host).expect("a certificate"),
     }
 }
 

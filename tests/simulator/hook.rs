@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use certfleet::engine::ledger::LedgerFile;
@@ -16,8 +16,8 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::case::{Book, Case, Trouble};
-use crate::shapes;
+use crate::case::{Case, Trouble};
+use crate::watch::Watch;
 
 const TEN_MINUTES: i64 = 600_000;
 
@@ -28,33 +28,23 @@ pub(crate) struct Life {
     case: Case,
     dead: AtomicBool,
     pub(crate) died: Notify,
-    watch: Mutex<Watch>,
-}
-
-/// What is kept from event to event.
-#[derive(Debug, Default)]
-struct Watch {
-    lines: u64,
-    outage_begun: bool,
-    masters_proven: bool,
-    wrong: Vec<String>,
+    /// Events of this life.
+    lines: AtomicU64,
+    /// It goes on from life to life.
+    watch: Arc<Mutex<Watch>>,
 }
 
 impl Life {
-    /// `lines` were written by earlier controllers.
-    pub(crate) fn new(lab: &Lab, case: Case) -> Arc<Self> {
+    /// `watch` has seen what earlier controllers wrote.
+    pub(crate) fn new(lab: &Lab, case: Case, watch: &Arc<Mutex<Watch>>) -> Arc<Self> {
         Arc::new(Self {
             lab: lab.clone(),
             case,
             dead: AtomicBool::new(false),
             died: Notify::new(),
-            watch: Mutex::default(),
+            lines: AtomicU64::new(0),
+            watch: Arc::clone(watch),
         })
-    }
-
-    /// What must never be, and was.
-    pub(crate) fn wrong(&self) -> Vec<String> {
-        self.watch.lock().expect("no panic").wrong.clone()
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -64,10 +54,9 @@ impl Life {
     /// An event is on disk.
     fn event(&self, line: &[u8]) {
         let event: Value = serde_json::from_slice(line).unwrap_or_default();
-        let mut watch = self.watch.lock().expect("no panic");
-        watch.lines += 1;
-        watch.look(self, &event);
-        if watch.lines == self.case.at {
+        self.watch.lock().expect("no panic").look(&self.lab.status(), &event);
+        let line = self.lines.fetch_add(1, Ordering::SeqCst) + 1;
+        if line == self.case.at {
             self.strike();
         }
     }
@@ -98,31 +87,6 @@ impl Life {
             self.dead.store(true, Ordering::SeqCst);
             self.died.notify_one();
         }
-    }
-}
-
-impl Watch {
-    /// etcd never loses more members than the plan accepts, and what the trouble itself takes.
-    fn look(&mut self, life: &Life, event: &Value) {
-        let word = |key: &str| event[key].as_str().unwrap_or_default();
-        let (kind, phase) = (word("event"), word("phase"));
-        let outage = event["outage"].as_bool().unwrap_or(false);
-        self.outage_begun |= kind == "phase-started" && outage;
-        let accepted = match life.case.book {
-            Book::Kubelets | Book::Etcd if !self.masters_proven => 3,
-            Book::Renew if self.outage_begun && !self.masters_proven => 3,
-            Book::Renew | Book::Kubelets | Book::Etcd | Book::Drain => 0,
-            Book::Rolling => 1,
-            Book::Shape(number) => shapes::accepted(number, self.outage_begun, self.masters_proven),
-        };
-        let taken = usize::from(life.case.reboots());
-        let status = life.lab.status();
-        let lost = status.nodes.iter().filter(|n| n.etcd_healthy == Some(false)).count();
-        if lost > accepted + taken && accepted + taken < 2 {
-            let line = format!("etcd lost {lost} members at event {} ({kind} {phase})", self.lines);
-            self.wrong.push(line);
-        }
-        self.masters_proven |= kind == "gate-passed" && matches!(phase, "start-masters" | "servers");
     }
 }
 

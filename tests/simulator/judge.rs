@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use certfleet::event::{Event, EventKind, RunState};
 use certfleet::model::exit::RunEnd;
 use certfleet::model::{HostName, Outcome};
+use certfleet::plan::{Plan, PlannedPhase};
+use certfleet::report::{RunFiles, run_report};
 
 use crate::case::Case;
 use crate::world::{Part, World};
 
 type Verdict = Result<(), String>;
 
-/// An end that is not good names hosts and says what to do.
-pub(crate) fn honest(part: Part, events: &[Event]) -> Verdict {
+/// An end that is not good names hosts, says what to do, and leaves no host of the plan without a state.
+pub(crate) fn honest(part: Part, plan: &Plan, events: &[Event]) -> Verdict {
     let Part::Ended(end) = part else { return Ok(()) };
+    every_host_has_a_state(plan, events)?;
     let state = RunState::fold(events);
     let named = !state.failed_hosts().is_empty() || state.unsettled().next().is_some();
     match end {
@@ -25,18 +28,45 @@ pub(crate) fn honest(part: Part, events: &[Event]) -> Verdict {
     }
 }
 
+/// The report of an ended run has each host of the plan, and none of them under way.
+fn every_host_has_a_state(plan: &Plan, events: &[Event]) -> Verdict {
+    let report = run_report(&RunFiles {
+        events,
+        before: None,
+        after: None,
+        missing: Vec::new(),
+    });
+    let mut said: BTreeSet<HostName> = report.untouched.iter().cloned().collect();
+    said.extend(report.left_behind.iter().map(|l| l.host.clone()));
+    for phase in &report.phases {
+        let busy = phase.hosts.iter().find(|h| h.state == "running");
+        if let Some(host) = busy {
+            return Err(format!(
+                "the run has ended, and {} still runs in `{}`",
+                host.host, phase.name
+            ));
+        }
+        said.extend(phase.hosts.iter().map(|h| h.host.clone()));
+    }
+    match plan.hosts.iter().find(|h| !said.contains(&h.name)) {
+        Some(host) => Err(format!("the report has no state of {}", host.name)),
+        None => Ok(()),
+    }
+}
+
 /// The end state is that of a run without trouble.
 pub(crate) fn as_if_nothing_had_been(world: &World, events: &[Event]) -> Verdict {
     world.lab.status().healthy()?;
     if !world.lab.alarms().is_empty() {
         return Err(format!("a key crossed the wire: {:?}", world.lab.alarms()));
     }
-    if let Some(wrong) = world.wrong.first() {
+    if let Some(wrong) = world.wrong().first() {
         return Err(wrong.clone());
     }
     no_change_twice(world.case, events)?;
     renewed_once(world)?;
-    workers_after_masters(world, events)
+    crate::rotated::every_server(world)?;
+    workers_after_masters(&world.plan, events)
 }
 
 /// A step that changed something is not done again, unless its host was restarted or its clock bent.
@@ -83,22 +113,38 @@ fn renewed_once(world: &World) -> Verdict {
     }
 }
 
-/// No worker is started before every master has passed its gate.
-fn workers_after_masters(world: &World, events: &[Event]) -> Verdict {
-    let masters: BTreeSet<HostName> = world.inventory.masters().map(|h| h.name.clone()).collect();
+/// Which phase must be proven before which, by playbook.
+pub(crate) const ORDER: [(&str, &str, &str); 5] = [
+    ("renew", "start-masters", "start-workers"),
+    ("restart", "start-masters", "start-workers"),
+    ("rolling", "masters", "workers"),
+    ("k3s", "servers", "agents"),
+    ("rke2", "servers", "agents"),
+];
+
+/// No worker is started before every master that the gate asks has passed it.
+pub(crate) fn workers_after_masters(plan: &Plan, events: &[Event]) -> Verdict {
+    let Some((_, first, second)) = ORDER.iter().find(|(name, ..)| *name == plan.playbook) else {
+        return Ok(());
+    };
+    let asked = plan.phases.iter().filter(|p| p.name == *first).flat_map(asked);
+    let masters: BTreeSet<&HostName> = asked.collect();
     let mut proven = BTreeSet::new();
     for event in events {
         match &event.kind {
-            EventKind::GatePassed { phase, hosts, .. } if phase == "start-masters" => {
-                proven.extend(hosts.iter().cloned());
-            }
-            EventKind::StepStarted { phase, step, .. } if phase == "start-workers" && !masters.is_subset(&proven) => {
-                return Err(format!("{step} was begun before the masters were proven"));
+            EventKind::GatePassed { phase, hosts, .. } if phase == first => proven.extend(hosts),
+            EventKind::StepStarted { phase, step, .. } if phase == second && !masters.is_subset(&proven) => {
+                return Err(format!("{step} was begun before `{first}` was proven on every host"));
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Hosts that have something to prove.
+fn asked(phase: &PlannedPhase) -> impl Iterator<Item = &HostName> {
+    phase.gate.iter().flat_map(|g| &g.probes).map(|p| &p.host)
 }
 
 /// The end of a ledger, for a person.

@@ -178,6 +178,17 @@ pub(crate) fn accepted(number: u8, outage_begun: bool, masters_proven: bool) -> 
     }
 }
 
+/// The playbooks of all shapes.
+pub(crate) fn playbooks() -> impl Iterator<Item = &'static str> {
+    SHAPES.iter().map(|s| s.playbook)
+}
+
+/// Masters of kubeadm are taken one at a time, and the quorum is asked before each.
+pub(crate) fn asks_for_quorum(number: u8) -> bool {
+    let shape = of(number);
+    shape.rolling && shape.playbook == "rolling"
+}
+
 /// `number` cases: every shape in turn, every kind of trouble within a shape in turn.
 pub(crate) fn cases(number: u64) -> Vec<Case> {
     (0..number).map(case).collect()

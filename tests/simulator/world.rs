@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use certfleet::config::load_playbook;
@@ -20,7 +20,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::case::{Book, Case, Trouble};
 use crate::hook::{Life, MortalFile, MortalWire};
+use crate::rotated::{Serials, serials};
 use crate::shapes;
+use crate::watch::Watch;
 
 type Facts = BTreeMap<HostName, HostFacts>;
 
@@ -44,11 +46,12 @@ pub(crate) struct World {
     pub(crate) case: Case,
     pub(crate) inventory: Arc<Inventory>,
     transport: Arc<dyn Transport>,
-    plan: Plan,
+    pub(crate) plan: Plan,
     before: Facts,
     state: tempfile::TempDir,
-    /// What must never be, and was.
-    pub(crate) wrong: Vec<String>,
+    watch: Arc<Mutex<Watch>>,
+    /// Of k3s and RKE2, before the run.
+    pub(crate) serials: Serials,
 }
 
 /// In memory where there is such a place: a ledger that waits for a disk at every event is measured elsewhere.
@@ -114,6 +117,7 @@ impl World {
         let errors: Vec<_> = plan.errors().collect();
         assert!(errors.is_empty(), "{errors:?}");
         Self {
+            serials: serials(&lab, &inventory),
             lab,
             case,
             inventory,
@@ -121,8 +125,13 @@ impl World {
             plan,
             before,
             state: state_directory(),
-            wrong: Vec::new(),
+            watch: Arc::new(Mutex::new(Watch::new(case))),
         }
+    }
+
+    /// What must never be, and was, in the life of any controller.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        self.watch.lock().expect("no panic").wrong.clone()
     }
 
     fn directory(&self) -> PathBuf {
@@ -161,20 +170,18 @@ impl World {
     }
 
     /// The first controller, with the trouble.
-    pub(crate) async fn begin(&mut self) -> Part {
+    pub(crate) async fn begin(&self) -> Part {
         drop(Ledger::create(self.state.path(), &RunId::new("sim")).expect("a ledger"));
-        let life = Life::new(&self.lab, self.case);
+        let life = Life::new(&self.lab, self.case, &self.watch);
         let run = self.run(&life, self.append(), &[], self.before.clone());
-        let part = until(&life, async {
+        until(&life, async {
             execute(&run, &self.plan, &operator()).await.expect("a ledger")
         })
-        .await;
-        self.wrong.extend(life.wrong());
-        part
+        .await
     }
 
     /// The next one: it reads the ledger and asks the hosts. It dies at its `killed_at`th event, if at all.
-    pub(crate) async fn go_on(&mut self, killed_at: Option<u64>) -> Part {
+    pub(crate) async fn go_on(&self, killed_at: Option<u64>) -> Part {
         let (ledger, events) = Ledger::reopen(&self.directory()).expect("the ledger is whole");
         drop(ledger);
         let trouble = if killed_at.is_some() {
@@ -182,14 +189,12 @@ impl World {
         } else {
             Trouble::Nothing
         };
-        let life = Life::new(
-            &self.lab,
-            Case {
-                trouble,
-                at: killed_at.unwrap_or(0),
-                ..self.case
-            },
-        );
+        let case = Case {
+            trouble,
+            at: killed_at.unwrap_or(0),
+            ..self.case
+        };
+        let life = Life::new(&self.lab, case, &self.watch);
         let clock = self.lab.clone();
         let facts = gather(&self.transport, &self.inventory.hosts, &move || clock.wall_clock()).await;
         let facts = carried_over(facts, &self.before);

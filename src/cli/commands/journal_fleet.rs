@@ -10,10 +10,10 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::terminal::{Terminal, print, print_err};
-use crate::model::{Command, Host, HostName};
+use crate::model::{Command, Host, HostName, mask};
 use crate::probes::kubelet_journal::{Kind, Record, Verdict, classify_record, parse_line};
 use crate::remote::Line;
-use crate::report::{JournalLine, Style, journal_line};
+use crate::report::{JournalLine, Style, journal_line, journal_row};
 
 /// Reading ten minutes of a noisy kubelet's journal from a slow disk.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -147,7 +147,7 @@ async fn follow_one(session: &Session, host: &Host, command: &Command, sender: &
     while let Some(item) = stream.next().await {
         let message = match item {
             Ok(Line::Out(line)) => entry(&host.name, &line).map(Ok),
-            Ok(Line::Err(line)) => Some(Err(format!("{}: {}", host.name, String::from_utf8_lossy(&line)))),
+            Ok(Line::Err(line)) => Some(Err(format!("{}: {}", host.name, mask(&String::from_utf8_lossy(&line))))),
             Err(error) => Some(Err(format!("{}: {error}", host.name))),
         };
         if let Some(message) = message
@@ -172,24 +172,18 @@ fn wanted(entry: &Entry, args: &JournalArgs) -> bool {
 }
 
 fn render(entry: &Entry, args: &JournalArgs, style: &Style) -> String {
-    let (class, effect) = (entry.verdict.class.as_str(), entry.verdict.effect.as_str());
+    let line = JournalLine {
+        at: super::journal::at(&entry.record),
+        host: entry.host.as_str(),
+        class: entry.verdict.class.as_str(),
+        effect: entry.verdict.effect.as_str(),
+        message: &entry.record.message,
+    };
     match args.output {
-        JournalOutput::Jsonl => {
-            let row = serde_json::json!({
-                "host": entry.host, "realtime_us": entry.record.realtime_us, "class": class, "effect": effect,
-                "remedy": entry.verdict.remedy, "message": entry.record.message,
-            });
-            format!("{row}\n")
-        }
-        JournalOutput::Text => {
-            let line = JournalLine {
-                at: super::journal::at(&entry.record),
-                host: entry.host.as_str(),
-                class,
-                effect,
-                message: &entry.record.message,
-            };
-            format!("{}\n", journal_line(&line, HOST_WIDTH, style).trim_end())
-        }
+        JournalOutput::Jsonl => format!(
+            "{}\n",
+            journal_row(&line, entry.record.realtime_us, entry.verdict.remedy)
+        ),
+        JournalOutput::Text => format!("{}\n", journal_line(&line, HOST_WIDTH, style).trim_end()),
     }
 }

@@ -70,7 +70,7 @@ impl Launch<'_> {
         self.end(run, ended, (screen, lease, directory)).await
     }
 
-    /// A run that goes on; its facts are fresh.
+    /// A run that goes on, or begins: one that was agreed to and died before its first line. Its facts are fresh.
     pub(super) async fn again(mut self, record: &RunRecord, facts: Arc<Facts>) -> Result<Exit, CliError> {
         let lease = self.lease(&record.id).await?;
         let (ledger, events) = Ledger::reopen(&record.directory)?;
@@ -78,7 +78,11 @@ impl Launch<'_> {
         let clock = Arc::new(Timestamp::now);
         let recorder = Recorder::resumed(Some(ledger), &events, screen.observers(), clock);
         let run = self.engine_run(record.id.clone(), facts, recorder);
-        let ended = engine::resume(&run, self.plan, &operator()).await;
+        let ended = if events.is_empty() {
+            engine::execute(&run, self.plan, &operator()).await
+        } else {
+            engine::resume(&run, self.plan, &operator()).await
+        };
         self.end(run, ended, (screen, lease, record.directory.clone())).await
     }
 

@@ -1,10 +1,10 @@
-//! `certfleet resume [RUN]`: the rest of a run.
+//! `certfleet resume [RUN]`: the rest of a run, which is all of it where it died before its first line.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::apply::refuse_drift;
-use super::launch::{INVENTORY_FILE, Launch, lock};
+use super::launch::{Facts, INVENTORY_FILE, Launch, lock};
 use crate::cli::args::{Global, ResumeArgs, Target};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -15,7 +15,7 @@ use crate::engine::runs::find;
 use crate::engine::{self, RunRecord};
 use crate::model::Selector;
 use crate::model::exit::RunEnd;
-use crate::plan::misfit;
+use crate::plan::{Plan, drift, misfit};
 
 /// Folds the ledger, gathers fresh facts, and goes on.
 pub(crate) async fn run(args: &ResumeArgs, global: &Global, terminal: Terminal) -> Result<Exit, CliError> {
@@ -35,8 +35,13 @@ pub(crate) async fn run(args: &ResumeArgs, global: &Global, terminal: Terminal) 
     };
     let session = Session::open(&target, terminal)?;
     let _lock = lock(global, &session.inventory.cluster, &record.id)?;
-    let facts = engine::carried_over(session.gather().await, &record.facts().unwrap_or_default());
-    refuse_drift(&misfit(&plan, &session.inventory, &facts))?;
+    let facts = if begun(&record) {
+        let facts = engine::carried_over(session.gather().await, &record.facts().unwrap_or_default());
+        refuse_drift(&misfit(&plan, &session.inventory, &facts))?;
+        facts
+    } else {
+        facts_to_begin_with(&record, &plan, &session).await?
+    };
     let launch = Launch {
         session: &session,
         plan: &plan,
@@ -53,16 +58,32 @@ fn open(args: &ResumeArgs, global: &Global) -> Result<RunRecord, CliError> {
     let hint = "`certfleet runs` lists the runs of this machine.";
     let record = find(&state_directory(global)?, args.run.as_deref()).map_err(|why| CliError::usage(why, hint))?;
     match &record.events {
-        Ok(events) if events.is_empty() => Err(CliError::usage(
-            format!("run {} did not begin anything", record.id),
-            "Start the playbook anew.",
-        )),
         Ok(_) => Ok(record),
         Err(damage) => Err(CliError::usage(
             damage.to_string(),
             "A damaged ledger is not resumed. Start the playbook anew: it looks before it acts.",
         )),
     }
+}
+
+/// A run's directory is made once its plan was agreed to; without a single event, it died right then.
+fn begun(record: &RunRecord) -> bool {
+    record.events.as_ref().is_ok_and(|events| !events.is_empty())
+}
+
+/// What was agreed to is done only on hosts that are as they were then: the rule of `apply`.
+async fn facts_to_begin_with(record: &RunRecord, plan: &Plan, session: &Session) -> Result<Facts, CliError> {
+    let before = record.facts().map_err(|why| {
+        let hint = "Nothing was changed. Start the playbook anew.";
+        CliError::usage(format!("run {} did not begin, and cannot: {why}", record.id), hint)
+    })?;
+    print_err(&format!(
+        "Run {} was agreed to and did not begin anything. It begins now, if the hosts are as they were.\n",
+        record.id
+    ));
+    let facts = session.gather().await;
+    refuse_drift(&drift(plan, &session.inventory, &before, &facts))?;
+    Ok(facts)
 }
 
 fn inventory_of(args: &ResumeArgs, record: &RunRecord) -> Result<PathBuf, CliError> {

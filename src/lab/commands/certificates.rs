@@ -4,9 +4,10 @@ use crate::lab::context::Context;
 use crate::lab::file_tree::{Content, File, Found};
 use crate::lab::fleet::is_master;
 use crate::lab::kubelet_files::KUBELET_CONF;
-use crate::lab::listens::api_certificate;
+use crate::lab::listens::{api_certificate, etcd_client, etcd_is_elsewhere};
 use crate::lab::node::{KUBELET_CLIENT, MANIFESTS, Node};
 use crate::lab::serving_requests::SERVING as REQUESTED;
+use crate::lab::static_pods::parked;
 use crate::model::{ExitStatus, Role};
 
 /// Rows of a master, in the script's order: name, and path below the certificate directory or absolute.
@@ -42,9 +43,14 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
         let rows = rows(n);
         rows.iter()
             .map(|(name, path)| {
-                let told = (*name == "apiserver" && prefix.is_empty()).then(|| api_certificate(n));
-                let kubeadms = absolute(&cert_dir, path);
-                let path = told.filter(|p| !p.ends_with("/apiserver.crt")).unwrap_or(kubeadms);
+                let told = match *name {
+                    _ if !prefix.is_empty() => None,
+                    "apiserver" => Some(api_certificate(n)),
+                    "apiserver-etcd-client" => Some(etcd_client(n)),
+                    _ => None,
+                };
+                let own = told.filter(|told| *told != n.pki(path));
+                let path = own.unwrap_or_else(|| absolute(&cert_dir, path));
                 row(n, name, &format!("{prefix}{path}"), root)
             })
             .collect()
@@ -57,7 +63,9 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
 fn rows(node: &Node) -> Vec<(&'static str, &'static str)> {
     let there = |path: &str| node.files.entry(&node.pki(path)).is_some();
     let manifest = |folder: &str| node.files.entry(&format!("{folder}/etcd.yaml")).is_some();
-    let member = manifest(MANIFESTS) || there("etcd/server.crt") || there("etcd/peer.crt");
+    let parked = || parked(node).iter().any(|path| path.ends_with("/etcd.yaml"));
+    let left = || !etcd_is_elsewhere(node) && (there("etcd/server.crt") || there("etcd/peer.crt"));
+    let member = manifest(MANIFESTS) || parked() || left();
     let wanted = |name: &str, path: &str| match name {
         "super-admin.conf" => node.files.entry(path).is_some(),
         "ca" => node.role != Role::Etcd,
@@ -130,8 +138,10 @@ fn key(node: &Node, path: &str, file: &File) -> &'static str {
             "absent"
         };
     };
-    if !matches!(file.content, Content::Certificate(_)) {
-        return "match";
+    match file.content {
+        Content::Mismatched { .. } => return "mismatch",
+        Content::Certificate(_) => {}
+        _ => return "match",
     }
     match node.files.entry(&path.replace(".crt", ".key")).map(|f| &f.content) {
         Some(Content::Key(own)) if own.serial == leaf.serial => "match",

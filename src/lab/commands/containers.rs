@@ -209,6 +209,10 @@ pub(super) async fn stop_static_pods(context: &mut Context, arguments: &[String]
     let grace = context.with(|w| w.config.timings.container_stop);
     context.pause(grace).await;
     let stopped = context.change(static_pods::stop);
+    if !stopped.is_empty() {
+        let names: Vec<&str> = stopped.iter().map(|c| c.component.as_str()).collect();
+        context.record(format!("ended {}", names.join(", ")));
+    }
     for container in stopped {
         context.out(format!("stopped\t{}\t{}\n", container.component, container.id));
     }

@@ -45,7 +45,6 @@ pub(super) async fn dispatch(context: &mut Context, words: &[String]) -> ExitSta
         "kubectl" => kubectl::run(context, arguments).await,
         "crictl" => containers::crictl(context, arguments).await,
         name @ ("k3s" | "rke2") => rancher::run(context, name, arguments).await,
-        "curl" => rancher::curl(context, arguments),
         "docker" => containers::docker(context, arguments).await,
         "kubelet" if arguments == ["--version"] => {
             let version = context.node(|n| n.kube);

@@ -1,16 +1,17 @@
-//! `k3s` and `rke2`: `certificate rotate`, `kubectl`; and `curl`, which asks a port of the host whether it can be trusted.
+//! `k3s` and `rke2`: `certificate rotate` and `kubectl`.
 
 use crate::lab::context::Context;
-use crate::lab::file_tree::{Content, Found};
+use crate::lab::file_tree::Content;
 use crate::lab::fleet::is_master;
-use crate::lab::ports;
 use crate::lab::rancher::{admin_kubeconfig, rotated, trigger};
 use crate::lab::variety::Distribution;
 use crate::model::ExitStatus;
 
-use super::{kubectl, operands, option};
+use super::kubectl;
 
 const FINE: ExitStatus = ExitStatus::Code(0);
+/// Before this minor version `certificate rotate` looked for a server's files on agents, too (mended in 1.27.13, 1.28.9, 1.29.4).
+const KNOWS_AGENTS: u32 = 30;
 
 /// Runs `k3s …` or `rke2 …`.
 pub(super) async fn run(context: &mut Context, name: &str, arguments: &[String]) -> ExitStatus {
@@ -38,6 +39,13 @@ fn rotate(context: &mut Context, kind: Distribution) -> ExitStatus {
         return context.fail(1, "level=fatal msg=\"mkdir tls: no space left on device\"");
     }
     let name = kind.name();
+    if context.node(|n| !is_master(n) && n.kube.minor < KNOWS_AGENTS) {
+        let folder = format!("/var/lib/rancher/{name}/server/tls");
+        return context.fail(
+            1,
+            format!("level=fatal msg=\"stat {folder}: no such file or directory\""),
+        );
+    }
     context.record(format!("{name} certificate rotate"));
     let copy = context.change(|n, moment| {
         let (now, server) = (n.wall(moment), is_master(n));
@@ -60,34 +68,4 @@ fn rotate(context: &mut Context, kind: Distribution) -> ExitStatus {
         "level=info msg=\"Successfully backed up certificates to {copy}, please restart {name} server or agent to rotate certificates\"\n"
     ));
     FINE
-}
-
-/// `curl … --cacert FILE https://127.0.0.1:PORT/ping`: the supervisor answers anybody; curl minds its certificate.
-pub(super) fn curl(context: &mut Context, arguments: &[String]) -> ExitStatus {
-    let words = operands(arguments, &["-o", "--output", "--max-time", "-m", "--cacert"]);
-    let url = words.first().copied().unwrap_or_default();
-    let authority = url.strip_prefix("https://").and_then(|rest| rest.split('/').next());
-    let Some((address, port)) = authority.and_then(|a| a.rsplit_once(':')) else {
-        return context.fail(3, "curl: (3) URL using bad/illegal format or missing URL");
-    };
-    let ca = option(arguments, &["--cacert"]).unwrap_or_default();
-    if !context.node(|n| matches!(n.files.find(ca), Found::File(_))) {
-        return context.fail(
-            77,
-            format!("curl: (77) error setting certificate verify locations: CAfile: {ca}"),
-        );
-    }
-    let (host, number) = (context.host.clone(), port.parse().unwrap_or(0));
-    let wall = context.change(|n, moment| n.wall(moment));
-    let (host, address) = (host, address.to_owned());
-    match context.with(|w| ports::served(w, &host, &address, number)) {
-        None => context.fail(
-            7,
-            format!("curl: (7) Failed to connect to {address} port {port}: Connection refused"),
-        ),
-        Some((leaf, _)) if !leaf.valid(wall) => {
-            context.fail(60, "curl: (60) SSL certificate problem: certificate has expired")
-        }
-        Some(_) => FINE,
-    }
 }

@@ -29,8 +29,7 @@ pub(in crate::lab) fn put_files(
         put(world, index, &place.path, leaf, from);
     }
     if is_master(&world.nodes[index]) {
-        let (name, address) = who(world, index);
-        let leaf = world.issue(places::listener_spec(kind, &name, &address), from, until)?;
+        let leaf = shared_listener(world, index, kind, (from, until))?;
         put_listener(world, index, kind, leaf, from);
         put_kubeconfig(world, index, kind, from);
         let ca = Content::CaCertificate(Arc::clone(&world.pki.ca));
@@ -45,16 +44,35 @@ pub(in crate::lab) fn put_files(
     Ok(())
 }
 
-/// A start: what is missing or about to end is made, and everything is written that follows from it.
+/// Servers have it from each other, by a secret of the cluster.
+fn shared_listener(
+    world: &mut World,
+    index: usize,
+    kind: Distribution,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<Arc<Leaf>, LabError> {
+    if let Some(known) = &world.serving_secret {
+        return Ok(Arc::clone(known));
+    }
+    let (name, address) = who(world, index);
+    let leaf = world.issue(places::listener_spec(kind, &name, &address), from, until)?;
+    world.serving_secret = Some(Arc::clone(&leaf));
+    Ok(leaf)
+}
+
+/// A server's start: what is missing or about to end is made, and everything is written that follows from it. Its own agent asks
+/// for new certificates each time, as every agent does.
 pub(super) fn renew_at_start(world: &mut World, index: usize) -> Result<(), LabError> {
     let Some(kind) = kind(world, index) else { return Ok(()) };
     let now = wall(world, index);
-    for place in all(world, index, kind) {
+    let (name, address) = who(world, index);
+    for place in places::server(kind, &name, &address) {
         let leaf = world.nodes[index].files.leaf(&place.path);
         if !lasts(leaf.as_ref(), now) {
             fresh(world, index, place)?;
         }
     }
+    fetch(world, index)?;
     renew_listener(world, index, kind, now)?;
     put_kubeconfig(world, index, kind, now);
     Ok(())

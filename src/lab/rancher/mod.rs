@@ -7,9 +7,10 @@ mod process;
 
 use std::sync::Arc;
 
-use crate::model::Role;
+use crate::model::{HostName, Role};
 
 use super::clock::Millis;
+use super::fleet::Lab;
 use super::node::Node;
 use super::pki::Leaf;
 use super::units::Unit;
@@ -31,6 +32,8 @@ pub(super) struct Rancher {
 pub(super) struct Process {
     /// What the port shows where agents register: 6443 of k3s, 9345 of RKE2. Servers only.
     pub(super) listener: Option<Arc<Leaf>>,
+    /// What the API server itself shows. Servers only.
+    pub(super) api: Option<Arc<Leaf>>,
     /// What 10250 shows; an agent has it once a server has answered.
     pub(super) kubelet: Option<Arc<Leaf>>,
     pub(super) client: Option<Arc<Leaf>>,
@@ -69,6 +72,27 @@ impl Rancher {
     pub(super) fn connected(&self) -> bool {
         self.process.as_ref().is_some_and(|p| p.connected)
     }
+}
+
+/// Where the API server of k3s listens, on 127.0.0.1 alone: 6443 is the listener's, which hands on to it.
+const BEHIND_THE_LISTENER: u16 = 6444;
+
+impl Lab {
+    /// Serial number of the certificate of the API server of a server of k3s or RKE2, as it lies there.
+    pub fn api_server_serial(&self, host: &HostName) -> Option<u64> {
+        self.with(|w| {
+            let node = w.nodes.iter().find(|n| n.name == *host)?;
+            let kind = node.rancher.as_ref()?.kind;
+            Some(node.files.leaf(&places::api_server(kind))?.serial)
+        })
+    }
+}
+
+/// The API server of k3s, for who asks it past its listener; it must run.
+pub(super) fn past_the_listener(node: &Node, port: u16) -> Option<Arc<Leaf>> {
+    let rancher = node.rancher.as_ref()?;
+    let there = rancher.kind == Distribution::K3s && port == BEHIND_THE_LISTENER;
+    there.then(|| rancher.process.as_ref()?.api.clone())?
 }
 
 /// The certificate behind a port of such a host; the API's own is asked elsewhere.

@@ -4,6 +4,8 @@ use crate::lab::pki::{LeafSpec, Signer};
 use crate::lab::variety::Distribution;
 use crate::model::Role;
 
+const API_SERVER: &str = "serving-kube-apiserver";
+
 /// A file with a leaf.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -19,6 +21,11 @@ pub(super) fn data(kind: Distribution) -> String {
 /// The certificate of the port where agents register, with its key, in one file.
 pub(super) fn listener(kind: Distribution) -> String {
     format!("{}/server/tls/dynamic-cert.json", data(kind))
+}
+
+/// The API server's own certificate. RKE2 shows it on 6443; k3s on 127.0.0.1:6444, behind the listener.
+pub(super) fn api_server(kind: Distribution) -> String {
+    format!("{}/server/tls/{API_SERVER}.crt", data(kind))
 }
 
 /// A file that tells the next start to make the listener's certificate anew; `rotate` leaves it.
@@ -37,7 +44,7 @@ pub(in crate::lab) fn renamed(kind: Distribution, file: &str) -> String {
     match (kind, file) {
         // What 6443 shows: the listener's in k3s, the API server's own in RKE2.
         (Distribution::K3s, "apiserver.crt") => listener(kind),
-        (Distribution::Rke2, "apiserver.crt") => format!("{tls}/serving-kube-apiserver.crt"),
+        (Distribution::Rke2, "apiserver.crt") => api_server(kind),
         (_, "etcd/peer.crt") => format!("{tls}/etcd/peer-server-client.crt"),
         (_, "etcd/server.crt") => format!("{tls}/etcd/server-client.crt"),
         (_, "apiserver-etcd-client.crt" | "etcd/healthcheck-client.crt") => format!("{tls}/etcd/client.crt"),
@@ -74,7 +81,8 @@ pub(super) fn agent(kind: Distribution, name: &str) -> Vec<Place> {
     ]
 }
 
-fn server(kind: Distribution, name: &str, address: &str) -> Vec<Place> {
+/// Those of servers: made by themselves where they are missing or about to end.
+pub(super) fn server(kind: Distribution, name: &str, address: &str) -> Vec<Place> {
     let at = |file: &str, spec| Place {
         path: format!("{}/server/tls/{file}.crt", data(kind)),
         spec,
@@ -86,7 +94,7 @@ fn server(kind: Distribution, name: &str, address: &str) -> Vec<Place> {
     let user = |name: &str| LeafSpec::client(name, None, Signer::Ca);
     vec![
         at(
-            "serving-kube-apiserver",
+            API_SERVER,
             LeafSpec::server("kube-apiserver", sans(name, address), Signer::Ca),
         ),
         at(

@@ -73,6 +73,7 @@ fn run(world: &mut World, index: usize, moment: &Moment) {
     };
     let mut process = Process {
         listener: None,
+        api: None,
         kubelet: None,
         client: None,
         connected: false,
@@ -83,6 +84,7 @@ fn run(world: &mut World, index: usize, moment: &Moment) {
             static_pods::start(node, moment, component);
         }
         process.listener = node.files.leaf(&places::listener(kind));
+        process.api = node.files.leaf(&places::api_server(kind));
         if world.serving_secret.is_none() {
             world.serving_secret.clone_from(&process.listener);
         }

@@ -14,9 +14,10 @@ has() {
 	command -v "$1" >/dev/null 2>&1
 }
 
-# FLAG: its value in the manifest, without what YAML puts around it: `- '--bind-address=::'` (a scalar that ends in `:` needs the quotes).
+# FLAG: its value in the manifest (the last one counts, comments do not), without what YAML puts around it: `- '--bind-address=::'` (a
+# scalar that ends in `:` needs the quotes).
 flag() {
-	sed -n "/^[[:space:]]*#/!s/^.*--$1=\([^\"',[:space:]]*\).*\$/\1/p" "$manifest" 2>/dev/null | head -n 1
+	sed -n "/^[[:space:]]*#/!s/^.*--$1=\([^\"',[:space:]]*\).*\$/\1/p" "$manifest" 2>/dev/null | sed -n '$p'
 }
 
 # No setting of the host may redirect the question. The certificate is of the component's own making: nobody vouches for it.

@@ -53,8 +53,11 @@ request() {
 		old=$(openssl x509 -noout -text <"$R$file.crt" 2>/dev/null)
 		[ -n "$old" ] || give_up "$file.crt holds no certificate whose subject could be taken over"
 		make_key "$old" "$work/$name.key" || give_up 'no key could be made'
-		# The subject of the old certificate, byte by byte.
-		openssl x509 -x509toreq -sha256 -in "$R$file.crt" -signkey "$work/$name.key" >"$work/$name.request" 2>"$work/err" ||
+		# The subject of the old certificate, byte by byte. In between a certificate for the new key: before OpenSSL 3 a request
+		# has the public key of what it is made from.
+		openssl x509 -sha256 -days 1 -in "$R$file.crt" -signkey "$work/$name.key" >"$work/$name.self" 2>"$work/err" ||
+			give_up 'no request could be made'
+		openssl x509 -x509toreq -sha256 -in "$work/$name.self" -signkey "$work/$name.key" >"$work/$name.request" 2>"$work/err" ||
 			give_up 'no request could be made'
 		answer=$answer${answer:+,}$(body <"$work/$name.request")
 	done
@@ -77,14 +80,19 @@ check_certificate() {
 	if grep -q 'Server Authentication' "$work/usages"; then check_signature "$new" "$R$pki/etcd/ca.crt" sslserver; fi
 }
 
+# FROM TO: the content alone.
+fill() {
+	cat "$1" >"$2"
+}
+
 # FROM FILE: beside the file that it will replace, with its owner and mode.
 put_beside() {
 	real_of "$2"
 	if [ -f "$real" ]; then
 		keep_file "$2"
-		cp -p "$real" "$real.certfleet" || give_up "cannot write beside $2"
+		must "cannot write beside $2" cp -p "$real" "$real.certfleet"
 	fi
-	cat "$1" >"$real.certfleet" || give_up "cannot write beside $2"
+	must "cannot write beside $2" fill "$1" "$real.certfleet"
 	[ -f "$real" ] || chmod 600 "$real.certfleet"
 	write_out "$real.certfleet"
 }
@@ -92,16 +100,18 @@ put_beside() {
 # The key first: a certificate that is new is whole.
 replace() {
 	real_of "$file.key"
-	mv -f "$real.certfleet" "$real" || give_up "cannot replace $file.key"
+	must "cannot replace $file.key" mv -f "$real.certfleet" "$real"
 	real_of "$file.crt"
-	mv -f "$real.certfleet" "$real" && return 0
+	complaint=$(mv -f "$real.certfleet" "$real" 2>&1) && return 0
 	real_of "$file.key"
 	[ ! -f "$R$keep$file.key" ] || cp -p "$R$keep$file.key" "$real"
-	give_up "cannot replace $file.crt"
+	give_up "cannot replace $file.crt: $complaint"
 }
 
 install() {
 	keep=$1 rest=$2
+	# What an earlier step said is not why this one fails.
+	rm -f "$work/err"
 	for name in $names; do
 		[ -s "$work/$name.key" ] || die 3 'no request is pending on this host (was it restarted?); start again'
 	done

@@ -3,7 +3,7 @@ set -u
 R=${CERTFLEET_ROOT:-}
 pki=$R$1/etcd
 # The manifest may say another port; the first address is loopback as kubeadm writes it.
-url=$(sed -n "/^[[:space:]]*#/!s/^.*--listen-client-urls=\(https:[^\"',[:space:]]*\).*\$/\1/p" "$R/etc/kubernetes/manifests/etcd.yaml" 2>/dev/null | head -n 1)
+url=$(sed -n "/^[[:space:]]*#/!s/^.*--listen-client-urls=\(https:[^\"',[:space:]]*\).*\$/\1/p" "$R/etc/kubernetes/manifests/etcd.yaml" 2>/dev/null | tail -n 1)
 url=${url:-https://127.0.0.1:2379}
 
 fail() {

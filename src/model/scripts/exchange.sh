@@ -23,6 +23,15 @@ give_up() {
 	die 1 "$why"
 }
 
+# SENTENCE WORDS...: gives up with SENTENCE, and what the command complains of, where it fails.
+must() {
+	sentence=$1
+	shift
+	complaint=$("$@" 2>&1) && return 0
+	[ -z "$complaint" ] || sentence="$sentence: $(printf '%s\n' "$complaint" | tail -n 1)"
+	give_up "$sentence"
+}
+
 # The base64 of a PEM file, on one line.
 body() {
 	sed -n '/^-----BEGIN/,/^-----END/p' | sed '/^-----/d' | tr -d '\r\n'
@@ -35,10 +44,17 @@ pem() {
 	printf -- '-----END %s-----\n' "$1"
 }
 
-# A copy below $keep, made once.
+# FROM TO: whole under its name, or not there.
+copy_whole() {
+	cp -p "$1" "$2.partial" && write_out "$2.partial" && mv -f "$2.partial" "$2" && return 0
+	rm -f "$2.partial"
+	return 1
+}
+
+# A copy below $keep, made once: a run that goes on takes it for what was there before.
 keep_file() {
-	mkdir -p "$R$keep${1%/*}" || give_up "cannot create $keep"
-	[ -e "$R$keep$1" ] || cp -p "$R$1" "$R$keep$1" || give_up "cannot keep a copy of $1"
+	must "cannot create $keep" mkdir -p "$R$keep${1%/*}"
+	[ -e "$R$keep$1" ] || must "cannot keep a copy of $1" copy_whole "$R$1" "$R$keep$1"
 }
 
 # TEXT FILE: a new key as that of the certificate which openssl described with TEXT; RSA 2048 where nobody knows.
@@ -72,10 +88,17 @@ subject_of() {
 	printf '%s' "${subject# }"
 }
 
+# WORDS...: what openssl says of a certificate; the authorities of the system count for nothing.
+verify() {
+	SSL_CERT_DIR=/nonexistent SSL_CERT_FILE=/nonexistent openssl verify "$@" 2>&1
+}
+
 # CERTIFICATE AUTHORITY PURPOSE: valid now, and signed by that CA.
 check_signature() {
+	# A CA may be an intermediate one whose root is not here. OpenSSL before 1.0.2 does not know the option, and says how it is used.
+	seen=$(verify -partial_chain -purpose "$3" -CAfile "$2" "$1")
+	case $seen in *error* | *': OK') ;; *) seen=$(verify -purpose "$3" -CAfile "$2" "$1") ;; esac
 	# Old versions end with 0 whatever they found.
-	seen=$(SSL_CERT_DIR=/nonexistent SSL_CERT_FILE=/nonexistent openssl verify -purpose "$3" -CAfile "$2" "$1" 2>&1)
 	case $seen in
 	*error*) give_up "the certificate does not pass: $(printf '%s\n' "$seen" | grep error | head -n 1)" ;;
 	*': OK') ;;

@@ -61,7 +61,7 @@ static_pods() {
 etcd_servers() {
 	f=$R/etc/kubernetes/manifests/kube-apiserver.yaml
 	[ -r "$f" ] || return 0
-	sed -n "/^[[:space:]]*#/!s/^.*--etcd-servers=\([^\"'[:space:]]*\).*\$/\1/p" "$f" | head -n 1 | tr ',' '\n' | while IFS= read -r v; do
+	sed -n "/^[[:space:]]*#/!s/^.*--etcd-servers=\([^\"'[:space:]]*\).*\$/\1/p" "$f" | tail -n 1 | tr ',' '\n' | while IFS= read -r v; do
 		say etcd-server "$v"
 	done
 }
@@ -70,6 +70,22 @@ etcd_servers() {
 distribution() {
 	for d in k3s rke2; do
 		if [ -d "$R/var/lib/rancher/$d" ]; then say distribution "$d"; fi
+	done
+}
+
+# What a server of k3s or RKE2 leaves to others, by its configuration or the flags of its unit. Both may hold a token: nothing but
+# these words is looked for, and nothing of the files is printed.
+left_to_others() {
+	for w in disable-etcd disable-apiserver; do
+		if cat "$R"/etc/rancher/k3s/config.yaml "$R"/etc/rancher/k3s/config.yaml.d/*.yaml \
+			"$R"/etc/rancher/rke2/config.yaml "$R"/etc/rancher/rke2/config.yaml.d/*.yaml 2>/dev/null |
+			grep -Eq "^[[:space:]]*[\"']?$w[\"']?[[:space:]]*:[[:space:]]*[\"']?[Tt]rue"; then
+			say left-to-others "$w"
+		elif cat "$R"/etc/systemd/system/k3s.service "$R"/etc/systemd/system/k3s.service.d/*.conf \
+			"$R"/etc/systemd/system/rke2-server.service "$R"/etc/systemd/system/rke2-server.service.d/*.conf 2>/dev/null |
+			grep -v '^[[:space:]]*#' | grep -Eq -e "--$w(=[Tt]rue|[^-=[:alnum:]]|\$)"; then
+			say left-to-others "$w"
+		fi
 	done
 }
 
@@ -94,7 +110,7 @@ kept_config() {
 advertise_address() {
 	f=$R/etc/kubernetes/manifests/kube-apiserver.yaml
 	[ -r "$f" ] || return 0
-	say advertise-address "$(sed -n 's/^.*--advertise-address=\([0-9A-Fa-f.:]*\).*$/\1/p' "$f" | head -n 1)"
+	say advertise-address "$(flag_of "$f" advertise-address)"
 }
 
 kubelet_server() {
@@ -103,9 +119,23 @@ kubelet_server() {
 	say kubelet-server "$(sed -n 's/^[[:space:]]*"\{0,1\}server"\{0,1\}:[[:space:]]*"\{0,1\}\([^",[:space:]]*\).*$/\1/p' "$f" | head -n 1)"
 }
 
-# FILE: its certificates, and nothing else of it, on one line.
+# FILE: its whole certificates, and nothing else of it, on one line.
 certificates_of() {
-	sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$1" 2>/dev/null | tr -d '\r\n'
+	if [ ! -f "$1" ] || [ ! -r "$1" ]; then return 0; fi
+	inside=0 block='' cr=$(printf '\r')
+	while IFS= read -r line || [ -n "$line" ]; do
+		line=${line%"$cr"}
+		case $line in
+		'-----BEGIN CERTIFICATE-----') inside=1 block=$line ;;
+		'-----END CERTIFICATE-----')
+			[ "$inside" = 0 ] || printf '%s%s' "$block" "$line"
+			inside=0
+			;;
+		# A block with any foreign line is dropped: it might run into a key.
+		*[!A-Za-z0-9+/=]* | '') inside=0 ;;
+		*) [ "$inside" = 0 ] || block=$block$line ;;
+		esac
+	done <"$1"
 }
 
 # An API server that shows, to all or to some names, another certificate than kubeadm's: it may well be of another authority.
@@ -170,9 +200,9 @@ listen() {
 	case $3 in '' | *[!0-9]*) ;; *) say listen "$1	${2:--}	$3" ;; esac
 }
 
-# FILE FLAG: the first value of --FLAG=, without what YAML or a shell puts around it.
+# FILE FLAG: the last value of --FLAG=, which is the one that counts, without what YAML or a shell puts around it; comments do not count.
 flag_of() {
-	sed -n "/^[[:space:]]*#/!s/^.*--$2=\([^\"',[:space:]]*\).*\$/\1/p" "$1" 2>/dev/null | head -n 1
+	sed -n "/^[[:space:]]*#/!s/^.*--$2=\([^\"',[:space:]]*\).*\$/\1/p" "$1" 2>/dev/null | tail -n 1
 }
 
 # Where servers listen, if they were told: etcd by URLs, the others by port and address.
@@ -277,6 +307,7 @@ serving_requested
 addresses
 kept_config
 distribution
+left_to_others
 listens
 runtime_endpoint
 disk_free

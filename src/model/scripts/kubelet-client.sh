@@ -52,7 +52,7 @@ rewrite_conf() {
 	real=$(readlink -f "$R$conf") || real=$R$conf
 	new=${real%/*}/.kubelet.conf.certfleet
 	keep_file "$conf"
-	cp -p "$real" "$new" || give_up "cannot write beside $conf"
+	must "cannot write beside $conf" cp -p "$real" "$new"
 	sed -e "s|^\([[:space:]]*\)client-certificate\(-data\)\{0,1\}:.*\$|\1client-certificate: $current|" \
 		-e "s|^\([[:space:]]*\)client-key\(-data\)\{0,1\}:.*\$|\1client-key: $current|" "$real" >"$new"
 	if [ ! -s "$new" ] || ! mv -f "$new" "$real"; then
@@ -129,6 +129,8 @@ point() {
 
 install() {
 	keep=$3
+	# What an earlier step said is not why this one fails.
+	rm -f "$work/err"
 	check_node "$2"
 	[ -s "$work/key" ] || die 3 'no request is pending on this host (was it restarted?); start again'
 	pem CERTIFICATE "$4" >"$work/certificate"

@@ -134,26 +134,35 @@ pki_row() {
 	pem_row "$1" "$pki/$2.crt" "$pki/$2.key"
 }
 
-# COMPONENT FLAG: sets $flag to the value in its manifest, if that is an absolute path. Read once, without a process: there are many flags.
+# COMPONENT FLAG: sets $flag to the value in its manifest, if that is an absolute path. As the component has it: no comment counts, and
+# of a flag that is given twice the last one. Read once, without a process: there are many flags.
 flag_of() {
 	flag=
 	if [ "$flags_of" != "$1" ]; then
 		flags_of=$1 flags=
 		[ -r "$R$etc/manifests/$1.yaml" ] || return 0
 		while IFS= read -r line || [ -n "$line" ]; do
-			case $line in *--*=/*) flags="$flags $line " ;; esac
+			case $line in '#'*) continue ;; esac
+			line=${line%%[ $TAB]#*}
+			case $line in *--*=*) flags="$flags $line " ;; esac
 		done <"$R$etc/manifests/$1.yaml"
 	fi
-	case $flags in *"--$2=/"*) ;; *) return 0 ;; esac
-	flag=/${flags#*"--$2=/"}
+	case $flags in *"--$2="*) ;; *) return 0 ;; esac
+	flag=${flags##*"--$2="}
 	flag=${flag%%[\"\', $CR]*}
+	case $flag in /*) ;; *) flag= ;; esac
+}
+
+# FILE FILE: one and the same, by links.
+same_file() {
+	[ "$(readlink -f "$R$1" 2>/dev/null)" = "$(readlink -f "$R$2" 2>/dev/null)" ]
 }
 
 # NAME FILE COMPONENT FLAG KEY_FLAG: the file that the component was told to take, if this host has it; else kubeadm's.
 told_row() {
 	flag_of "$3" "$4"
 	own=$flag
-	if [ -z "$own" ] || [ "$own" = "$pki/$2.crt" ] || ! there "$own"; then
+	if [ -z "$own" ] || [ "$own" = "$pki/$2.crt" ] || ! there "$own" || same_file "$own" "$pki/$2.crt"; then
 		pki_row "$1" "$2"
 		return 0
 	fi
@@ -208,11 +217,26 @@ embedded_kubelet() {
 	kubeconfig_row "$1" "$etc/kubelet.conf"
 }
 
+# etcd runs here, or did until its manifest was moved away. Files alone are left over from earlier days where the API server
+# of this host finds its etcd elsewhere.
+is_member() {
+	if there "$m/etcd.yaml"; then return 0; fi
+	for f in "$R$etc"/certfleet-parked/*/etcd.yaml; do
+		[ ! -e "$f" ] || return 0
+	done
+	any_there "$pki/etcd/server.crt" "$pki/etcd/peer.crt" || return 1
+	flag_of kube-apiserver etcd-servers
+	servers=${flags##*--etcd-servers=}
+	[ "$servers" != "$flags" ] || return 0
+	case ${servers%%[\"\' $CR]*} in '' | *://127.0.0.1* | *://localhost* | *'://[::1]'*) return 0 ;; esac
+	return 1
+}
+
 master=0 member=0 flags_of='' flags=''
 m=$etc/manifests
 # A recovery by hand may have moved the manifests away: the files of a control plane tell as well.
 if any_there "$m/kube-apiserver.yaml" "$m/kube-controller-manager.yaml" "$m/kube-scheduler.yaml" "$pki/apiserver.crt" "$etc/admin.conf"; then master=1; fi
-if any_there "$m/etcd.yaml" "$pki/etcd/server.crt" "$pki/etcd/peer.crt"; then member=1; fi
+if is_member; then member=1; fi
 
 [ "$master" = 0 ] || control_plane
 if [ "$member" = 1 ]; then

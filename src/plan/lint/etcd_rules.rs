@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::playbook::Operation;
-use crate::model::{CertificateFact, Health, Host, ServedElsewhere};
+use crate::model::{CertificateFact, Health, Host, KeyMatch, ServedElsewhere};
 use crate::operations::etcd_ca;
 use crate::operations::reissue_etcd_certificates::{Decision, decide};
 
@@ -30,16 +30,32 @@ fn of_host(input: &PlanInput<'_>, plan: &Plan, host: &Host) -> Vec<Note> {
             certificates,
             obstacle,
             remedy,
-        } => vec![Note::error(
-            "etcd-ca-key-missing",
-            Some(&host.name),
-            format!("{}: {obstacle}", names(&certificates)),
-            remedy,
-        )],
+        } => vec![impossible(host, &certificates, input.now, &obstacle, &remedy)],
         Decision::Reissue { .. } if has_step(input, host, reissues) => Vec::new(),
         Decision::Reissue {
             certificates, signer, ..
         } => not_planned(input, plan, host, &certificates, signer),
+    }
+}
+
+/// As long as all of them are valid the rest can be renewed; a restart with one that is not would not come back.
+fn impossible(host: &Host, certificates: &[&CertificateFact], now: Timestamp, obstacle: &str, remedy: &str) -> Note {
+    let name = Some(&host.name);
+    let paired = |c: &CertificateFact| !matches!(c.key, KeyMatch::Mismatch | KeyMatch::Absent);
+    let end = |c: &CertificateFact| c.x509().filter(|_| paired(c)).map(|x| x.not_after);
+    // One that cannot be used comes first.
+    match certificates.iter().map(|c| end(c)).min().flatten() {
+        Some(end) if end >= now => {
+            let message = format!(
+                "{}: {obstacle}; left as they are, and the first of them expires on {end}",
+                names(certificates)
+            );
+            Note::warning("etcd-ca-key-missing", name, message, remedy)
+        }
+        _ => {
+            let message = format!("{}: {obstacle}", names(certificates));
+            Note::error("etcd-ca-key-missing", name, message, remedy)
+        }
     }
 }
 

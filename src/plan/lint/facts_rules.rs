@@ -175,7 +175,7 @@ pub(super) fn ca_key_missing(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
 pub(super) fn files_of_its_own(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
     let hosts = input.reachable().filter(|h| h.role != Role::Worker && renews(input, h));
     let own = hosts.flat_map(|h| input.facts_of(h).certificates.iter().map(move |c| (h, c)));
-    own.filter(|(_, c)| c.is_own())
+    own.filter(|(h, c)| c.is_own(&h.kubernetes.cert_dir))
         .filter_map(|(h, c)| own_file(input, h, c))
         .collect()
 }

@@ -44,7 +44,8 @@ fn note(input: &PlanInput<'_>, host: &Host) -> Option<Note> {
 /// Without any of the host's names, or shared with a host whose name it does carry.
 fn is_foreign(input: &PlanInput<'_>, host: &Host, facts: &HostFacts, name: &str) -> bool {
     // One that a flag names may be meant for all masters.
-    let Some(x509) = facts.certificate(name).filter(|c| !c.is_own()).and_then(|c| c.x509()) else {
+    let kubeadms = facts.certificate(name).filter(|c| !c.is_own(&host.kubernetes.cert_dir));
+    let Some(x509) = kubeadms.and_then(|c| c.x509()) else {
         return false;
     };
     let known = facts.hostname.is_some() || facts.advertise_address.is_some();

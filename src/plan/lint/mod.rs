@@ -14,13 +14,14 @@ use super::types::{Note, Plan};
 
 /// All rules, in the order in which a person would check.
 pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
-    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 21] = [
+    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 22] = [
         facts_rules::unreachable,
         facts_rules::no_root,
         facts_rules::ca_expired,
         facts_rules::ca_key_missing,
         facts_rules::files_of_its_own,
         shape_rules::made_by_another,
+        shape_rules::split_roles,
         etcd_rules::signed_elsewhere,
         shape_rules::parked_manifests,
         identity_rules::copied_certificates,

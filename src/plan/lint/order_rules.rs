@@ -88,21 +88,54 @@ fn down_at(phases: &[Phase], index: usize, master: &Host) -> bool {
     down
 }
 
-/// Losing more than (n-1)/2 etcd members takes the API away.
+/// Hosts of which some must stay up for the API to answer.
+struct Group {
+    noun: &'static str,
+    members: Vec<HostName>,
+    /// How many may be away.
+    spare: usize,
+    remedy: &'static str,
+}
+
+/// Losing more than (n-1)/2 etcd members takes the API away, and so does losing the last API server, wherever its etcd is.
 pub(super) fn outage_not_accepted(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
     let members = etcd_members(input);
-    let spare = members.len().saturating_sub(1) / 2;
+    let masters: Vec<HostName> = input.inventory.masters().map(|h| h.name.clone()).collect();
+    let etcd = Group {
+        noun: "etcd members",
+        spare: members.len().saturating_sub(1) / 2,
+        members,
+        remedy: "Write `outage: accepted` in that phase if that is meant, or set `max-parallel: 1` with a gate (three masters or more).",
+    };
+    let api = Group {
+        noun: "masters",
+        spare: masters.len().saturating_sub(1),
+        members: masters,
+        remedy: "Write `outage: accepted` in that phase if that is meant, or set `max-parallel: 1` with a gate (two masters or more).",
+    };
+    let mut notes = outages(input, plan, &etcd);
+    for (phase, note) in outages(input, plan, &api) {
+        if notes.iter().all(|(said, _)| *said != phase) {
+            notes.push((phase, note));
+        }
+    }
+    notes.into_iter().map(|(_, note)| note).collect()
+}
+
+/// Phases that take more of a group away than it can spare.
+fn outages<'a>(input: &PlanInput<'a>, plan: &Plan, group: &Group) -> Vec<(&'a str, Note)> {
     let silent = |h: &HostName| input.facts.get(h).is_some_and(|f| f.unreachable.is_some());
-    let mut down: Vec<HostName> = members.iter().filter(|h| silent(h)).cloned().collect();
+    let mut down: Vec<HostName> = group.members.iter().filter(|h| silent(h)).cloned().collect();
     let mut notes = Vec::new();
     for (planned, phase) in plan.phases.iter().filter_map(|p| source(input, p).map(|s| (p, s))) {
-        let stopped = most_stopped(input, planned, phase, &members, &down);
-        if stopped > spare && !phase.outage_accepted && takes_down(phase) {
-            notes.push(outage_note(phase, stopped, members.len()));
+        let here = most_stopped(input, planned, phase, &group.members, &down);
+        let stopped = here + down.len();
+        if here > 0 && stopped > group.spare && !phase.outage_accepted && takes_down(phase) {
+            notes.push((phase.name.as_str(), outage_note(phase, stopped, group)));
         }
         if takes_down(phase) && !comes_back(input, phase) {
             let stopped = planned.hosts().into_iter().filter(|h| works_on(planned, h));
-            down.extend(stopped.filter(|h| members.contains(h)));
+            down.extend(stopped.filter(|h| group.members.contains(h)));
         } else if starts_kubelet(phase) {
             down.retain(|h| !planned.hosts().contains(h));
         }
@@ -159,7 +192,7 @@ fn works_on(planned: &PlannedPhase, host: &HostName) -> bool {
         .any(|s| s.host == *host && s.planned.skip.is_none())
 }
 
-/// Members that are away at the same time in this phase, those of earlier phases included.
+/// Members that this phase takes away at the same time, beside those that are away already.
 fn most_stopped(
     input: &PlanInput<'_>,
     planned: &PlannedPhase,
@@ -173,24 +206,21 @@ fn most_stopped(
             .filter(|h| members.contains(h) && !down.contains(h) && works_on(planned, h))
             .count()
     };
-    let here = if comes_back(input, phase) {
+    if comes_back(input, phase) {
         planned.batches.iter().map(|b| touched(b)).max().unwrap_or(0)
     } else {
         touched(&planned.hosts())
-    };
-    here + down.len()
+    }
 }
 
-fn outage_note(phase: &Phase, stopped: usize, members: usize) -> Note {
-    Note::error(
-        "outage-not-accepted",
-        None,
-        format!(
-            "phase `{}` stops {stopped} of {members} etcd members at a time: the API goes away",
-            phase.name
-        ),
-        "Write `outage: accepted` in that phase if that is meant, or set `max-parallel: 1` with a gate (three masters or more).",
-    )
+fn outage_note(phase: &Phase, stopped: usize, group: &Group) -> Note {
+    let message = format!(
+        "phase `{}` stops {stopped} of {} {} at a time: the API goes away",
+        phase.name,
+        group.members.len(),
+        group.noun
+    );
+    Note::error("outage-not-accepted", None, message, group.remedy)
 }
 
 fn source<'a>(input: &PlanInput<'a>, planned: &PlannedPhase) -> Option<&'a Phase> {

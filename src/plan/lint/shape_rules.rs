@@ -1,7 +1,7 @@
 //! Rules about the sort of cluster: a run that was cut short, Kubernetes that kubeadm did not make.
 
 use crate::model::playbook::Operation;
-use crate::model::{Host, HostName};
+use crate::model::{Host, HostName, Role};
 
 use super::super::planner::PlanInput;
 use super::super::types::{Note, Plan};
@@ -50,4 +50,27 @@ pub(super) fn made_by_another(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> 
         )
     };
     input.reachable().filter_map(of).map(note).collect()
+}
+
+/// Servers of k3s or RKE2 that are etcd alone, or everything but etcd: in another order than that of these playbooks, and proven elsewhere.
+pub(super) fn split_roles(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
+    if !input.playbook.phases.iter().any(|p| p.one_by_one) {
+        return Vec::new();
+    }
+    let servers = input.reachable().filter(|h| h.role != Role::Worker);
+    servers.filter_map(|host| split(input, host)).collect()
+}
+
+fn split(input: &PlanInput<'_>, host: &Host) -> Option<Note> {
+    let shape = &input.facts_of(host).shape;
+    let name = shape.distribution.as_deref()?;
+    let told = shape.left_to_others.join(", ");
+    (!told.is_empty()).then(|| {
+        Note::error(
+            "split-roles",
+            Some(&host.name),
+            format!("this {name} server does a part of the work alone ({told}): the playbook takes servers that each run etcd and the API"),
+            format!("Rotate by hand: `{name} certificate rotate` on the servers with etcd first, all of them stopped if anything has expired; then on those with the API; then restart the agents."),
+        )
+    })
 }

@@ -3,7 +3,7 @@
 use x509_parser::pem::Pem;
 
 use super::{Endpoint, ServedAnswer};
-use crate::model::{Command, Output, scripts};
+use crate::model::{Command, Output, mask, scripts};
 use crate::probes::error::{ProbeError, text_of};
 use crate::probes::x509;
 
@@ -28,7 +28,7 @@ pub fn parse(output: &Output) -> Result<ServedAnswer, ProbeError> {
     match word {
         "certificate" => leaf(rest),
         "closed" => Ok(ServedAnswer::Closed),
-        "silent" | "not-tls" | "unknown" => Ok(ServedAnswer::Unknown(said.trim().to_owned())),
+        "silent" | "not-tls" | "unknown" => Ok(ServedAnswer::Unknown(mask(said.trim()))),
         _ => Err(ProbeError::format(WHAT, format!("odd line `{head}`"))),
     }
 }

@@ -1,5 +1,7 @@
 //! The plan as a person reads it.
 
+use std::time::Duration;
+
 use super::*;
 use crate::report::fixtures;
 
@@ -19,6 +21,61 @@ fn errors_come_first_and_forbid_the_run() {
     plan.phases.truncate(1);
     plan.notes = fixtures::bad_notes();
     insta::assert_snapshot!(screen(&plan, 72));
+}
+
+/// The head of a plan that was chosen: order, reasons, and what the gentler one would have needed.
+fn chosen(choice: Choice) -> String {
+    let mut plan = fixtures::plan();
+    choice.strategy.playbook().clone_into(&mut plan.playbook);
+    plan.phases.clear();
+    plan.notes.clear();
+    if choice.outage.is_zero() {
+        plan.outage = None;
+    }
+    plan.choice = Some(choice);
+    screen(&plan, 100)
+}
+
+fn sentences(sentences: &[&str]) -> Vec<String> {
+    sentences.iter().map(|s| (*s).to_owned()).collect()
+}
+
+#[test]
+fn rolling_is_chosen_with_what_speaks_for_it() {
+    insta::assert_snapshot!(chosen(Choice {
+        strategy: Strategy::Rolling,
+        asked: false,
+        because: sentences(&[
+            "no certificate of the control plane has expired, neither on disk nor in use",
+            "the API server of every master is ready",
+            "all 3 etcd members asked are healthy",
+        ]),
+        against_rolling: Vec::new(),
+        outage: Duration::ZERO,
+    }));
+}
+
+#[test]
+fn stop_all_is_chosen_with_what_is_in_the_way_of_rolling() {
+    let against = sentences(&[
+        "m1, m2, m3: apiserver, etcd-server and 6 more expired on disk",
+        "m2: its API server is not known to be ready",
+    ]);
+    let choice = Choice {
+        strategy: Strategy::StopAll,
+        asked: false,
+        because: against.clone(),
+        against_rolling: against.clone(),
+        outage: Duration::from_secs(64),
+    };
+    insta::assert_snapshot!(chosen(choice.clone()));
+    // Asked for: the reasons are no reasons then, and are said all the same.
+    let asked = Choice {
+        asked: true,
+        because: sentences(&["`--strategy stop-all` was given"]),
+        ..choice
+    };
+    insta::assert_snapshot!("stop_all_is_asked_for", chosen(asked));
 }
 
 #[test]

@@ -36,10 +36,12 @@ pub fn run_report(files: &RunFiles<'_>) -> RunReport {
             plan,
             version,
             operator,
+            hosts,
             ..
         } = &event.kind
         {
             (report.plan, report.version, report.operator) = (plan.clone(), version.clone(), operator.clone());
+            report.untouched = untouched(hosts, &state);
         }
         pages.take(event);
     }
@@ -72,6 +74,7 @@ fn head(state: &RunState) -> RunReport {
         tally: state.tally,
         next: state.next.clone(),
         left_behind: left_behind(state),
+        untouched: Vec::new(),
         cordoned: cordoned(state),
         phases: Vec::new(),
         certificates: Vec::new(),
@@ -85,6 +88,11 @@ fn left_behind(state: &RunState) -> Vec<LeftBehindReport> {
         why: why.clone(),
     };
     state.excluded.iter().map(told).collect()
+}
+
+fn untouched(hosts: &[HostName], state: &RunState) -> Vec<HostName> {
+    let reached = |h: &HostName| state.excluded.contains_key(h) || state.phases.iter().any(|p| p.hosts.contains_key(h));
+    hosts.iter().filter(|h| !reached(h)).cloned().collect()
 }
 
 fn cordoned(state: &RunState) -> Vec<CordonedReport> {

@@ -26,7 +26,7 @@ fn events() -> Vec<Event> {
             plan: "00".to_owned(),
             version: "0".to_owned(),
             operator: "a@b".to_owned(),
-            hosts: vec![host],
+            hosts: vec![host, "w1".into()],
         },
         EventKind::PhaseStarted {
             phase: phase.clone(),
@@ -83,6 +83,12 @@ fn an_unfinished_run_is_told_as_such_in_every_form_and_nothing_of_a_host_is_mark
     assert!(run_json(&report).contains("\"outcome\": \"started\""));
     let text = run_text(&report, &Style::plain(100));
     assert!(text.contains("not finished") && !text.contains('\u{1b}'), "{text}");
+    // No phase has come to it.
+    let said = "w1: no phase of theirs was begun";
+    assert!(
+        text.contains(&format!("untouched {said}")) && html.contains(said),
+        "{text}"
+    );
 }
 
 #[test]
@@ -114,5 +120,6 @@ fn a_host_that_was_left_behind_is_no_success_in_any_form() {
     ] {
         assert!(form.contains("w7") && form.contains("could not be reached"), "{form}");
     }
+    assert!(run_text(&report, &Style::plain(100)).contains("left behind w7: it could"));
     assert!(run_junit(&report).contains("<testsuite name=\"left behind\" tests=\"1\" failures=\"1\""));
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::report::fold::hosts_and_count;
 use crate::report::style::{Style, Tone};
 use crate::report::text::{Page, clean_line, count, took};
 
@@ -53,6 +54,10 @@ fn head(page: &mut Page<'_>, report: &RunReport) {
     page.field("steps", &steps);
     for left in &report.left_behind {
         page.field("left behind", &format!("{}: {}", left.host, left.why));
+    }
+    if !report.untouched.is_empty() {
+        let text = format!("{}: no phase of theirs was begun", hosts_and_count(&report.untouched));
+        page.field("untouched", &text);
     }
     for closed in &report.cordoned {
         page.field(

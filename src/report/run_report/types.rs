@@ -35,6 +35,8 @@ pub struct RunReport {
     pub next: Vec<String>,
     /// Hosts that took no further part, or none from the start; `--limit @failed` means them.
     pub left_behind: Vec<LeftBehindReport>,
+    /// Hosts that belong to the run and that no phase has come to: they are as they were.
+    pub untouched: Vec<HostName>,
     /// Hosts whose nodes the run left cordoned.
     pub cordoned: Vec<CordonedReport>,
     pub phases: Vec<PhaseReport>,

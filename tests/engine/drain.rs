@@ -4,9 +4,10 @@ use certfleet::config::load_playbook;
 use certfleet::event::EventKind;
 use certfleet::lab::{Fault, LabConfig, Scenario, Workload};
 use certfleet::model::exit::RunEnd;
-use certfleet::model::{Outcome, Playbook};
+use certfleet::model::{Outcome, Output, Playbook};
 
 use crate::fault;
+use crate::harness::meddler::Act;
 use crate::harness::{Press, Story, Told, Wish, run_id};
 
 /// One master, two workers, a pod on the first.
@@ -255,6 +256,24 @@ async fn what_is_undone_by_hand_as_it_is_printed_leaves_nothing_to_us() {
     let again = story.execute(facts, plan, Wish::default()).await;
     assert_eq!(again.end, RunEnd::Succeeded, "{}", again.text());
     assert_eq!(story.lab.cordoned(&"w1".into()), (true, None));
+}
+
+/// The remedy says how the mark goes, too.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_cannot_be_opened_is_named_with_both_commands() {
+    let story = fleet();
+    let refused = Output::new(1, "", "node w1 could not be uncordoned\ncertfleet:supervise exited 1\n");
+    story.meddler().on("m1", "drain uncordon", Act::Answer(refused), 1);
+    let told = run(&story, &drain(), Wish::default()).await;
+    let Some(Outcome::Failed { next, .. }) = told.outcome("workers/w1/5-uncordon") else {
+        panic!("{}", told.text());
+    };
+    for words in [
+        "`kubectl uncordon w1`",
+        "`kubectl annotate node w1 certfleet.io/cordoned-by- ",
+    ] {
+        assert!(next.contains(words), "{next}");
+    }
 }
 
 /// Uncordoned without the second command: the next run takes the mark away, and never undoes a cordon for it.

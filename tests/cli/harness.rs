@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Longer than anything here takes on two busy cores.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a person looks at a prompt for a password before typing.
+const BEFORE_TYPING: Duration = Duration::from_secs(1);
 
 /// What a process left behind.
 #[derive(Debug)]
@@ -245,6 +247,13 @@ impl Terminal {
     pub(crate) fn type_in(&mut self, keys: &str) {
         let input = self.child.stdin.as_mut().expect("it is piped");
         input.write_all(keys.as_bytes()).expect("the terminal reads");
+    }
+
+    /// Types a secret, not quicker than a person: what is typed between the prompt and the end of the echo is thrown away.
+    pub(crate) fn answer(&mut self, prompt: &str, secret: &str) {
+        self.wait_for(prompt);
+        std::thread::sleep(BEFORE_TYPING);
+        self.type_in(secret);
     }
 
     /// The exit code, and everything that was on the screen.

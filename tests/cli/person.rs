@@ -15,8 +15,7 @@ fn passwords_and_the_clusters_name_are_asked_for_and_ctrl_c_is_heard() {
     let renew = lab.command(&["renew", "--playbook", &file, "--quiet", "1s"]);
 
     let mut wrong = Terminal::start(&renew);
-    wrong.wait_for(PASSWORD);
-    wrong.type_in(ANSWER);
+    wrong.answer(PASSWORD, ANSWER);
     wrong.wait_for("Type the cluster's name");
     wrong.type_in("prod\r");
     let (code, screen) = wrong.end();
@@ -24,8 +23,7 @@ fn passwords_and_the_clusters_name_are_asked_for_and_ctrl_c_is_heard() {
     assert!(screen.contains("`prod` is not `lab`"), "{screen}");
 
     let mut interrupted = Terminal::start(&renew);
-    interrupted.wait_for(PASSWORD);
-    interrupted.type_in(ANSWER);
+    interrupted.answer(PASSWORD, ANSWER);
     interrupted.wait_for("cluster name:");
     interrupted.type_in("\u{3}");
     let (code, screen) = interrupted.end();
@@ -33,8 +31,7 @@ fn passwords_and_the_clusters_name_are_asked_for_and_ctrl_c_is_heard() {
     assert!(screen.contains("stopped before anything was changed"), "{screen}");
 
     let mut right = Terminal::start(&renew);
-    right.wait_for(PASSWORD);
-    right.type_in(ANSWER);
+    right.answer(PASSWORD, ANSWER);
     right.wait_for("cluster name:");
     right.type_in("lab\r");
     right.wait_for("SUCCEEDED");

@@ -10,6 +10,11 @@ use super::types::{Expect, OperationError, Planned, Postcondition, RUN_ID_PLACEH
 
 /// Seconds each container gets to end by itself; etcd and kube-apiserver need few.
 const GRACE_SECONDS: u64 = 30;
+/// Seconds of an API server: it closes its port at once and then waits for watches, which do not end. Where the others go on, as
+/// many as a long answer takes.
+const API_SECONDS: u64 = 10;
+/// Where all of them end together: the outage has begun, and every second of it counts.
+const API_SECONDS_IN_AN_OUTAGE: u64 = 3;
 /// Grace, removal, and a slow runtime.
 const TIMEOUT: Duration = Duration::from_secs(GRACE_SECONDS + 120);
 
@@ -38,6 +43,7 @@ pub fn plan(host: &Host, facts: &HostFacts, context: RunContext<'_>) -> Result<P
         runtime.to_string(),
         GRACE_SECONDS.to_string(),
         RUN_ID_PLACEHOLDER.to_owned(),
+        api_seconds(context).to_string(),
     ];
     let mut commands = vec![Command::script(&scripts::STOP_STATIC_PODS, arguments).with_timeout(TIMEOUT)];
     if facts.unit(runtime.service()).is_some_and(|u| !u.is_active()) {
@@ -56,6 +62,15 @@ pub fn plan(host: &Host, facts: &HostFacts, context: RunContext<'_>) -> Result<P
     };
     let postcondition = done(runtime, facts);
     Ok(Planned::work(title, commands, postcondition, Expect::StoppedPods).with_forecast(forecast))
+}
+
+/// A playbook that stops runtimes takes all masters together.
+fn api_seconds(context: RunContext<'_>) -> u64 {
+    if context.runtime_will_stop {
+        API_SECONDS_IN_AN_OUTAGE
+    } else {
+        API_SECONDS
+    }
 }
 
 /// The script itself fails while a container is left; so that nothing is parked any more says that both are done.
@@ -130,7 +145,7 @@ mod tests {
         assert!(matches!(planned.postcondition, Postcondition::CommandSucceeds { .. }));
         assert!(planned.forecast.unwrap().contains("put back first"));
         assert!(
-            planned.commands[0].to_string().ends_with("docker 30 '{run-id}'"),
+            planned.commands[0].to_string().ends_with("docker 30 '{run-id}' 3"),
             "{}",
             planned.commands[0]
         );

@@ -129,6 +129,21 @@ fn an_api_server_goes_first_and_has_less_time() {
     }
 }
 
+/// In an outage that has begun every second counts.
+#[test]
+fn an_api_server_has_as_long_as_is_said() {
+    let tree = host(&NAMES);
+    tree.stub("docker", DOCKER);
+    all_stopped(
+        &tree.run(&["sh"], &scripts::STOP_STATIC_PODS, &["docker", "30", "run", "3"]),
+        &NAMES,
+    );
+    let log = std::fs::read_to_string(tree.state("log")).unwrap();
+    assert_eq!(log.lines().next(), Some("stop 3 0aa"), "{log}");
+    let refused = tree.run(&["sh"], &scripts::STOP_STATIC_PODS, &["docker", "30", "run", "3s"]);
+    assert_eq!(refused.status.to_string(), "exit status 2");
+}
+
 #[test]
 fn a_running_kubelet_forbids_it_before_anything_is_touched() {
     for word in ["active", "activating"] {

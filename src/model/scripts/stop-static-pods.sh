@@ -1,9 +1,11 @@
-# certfleet:stop-static-pods RUNTIME SECONDS [RUN]: ends the control-plane containers and waits until none is left.
+# certfleet:stop-static-pods RUNTIME SECONDS [RUN [API_SECONDS]]: ends the control-plane containers and waits until none is left.
 # A changed file reaches them only in a new process; a running kubelet would start them again under our hands, or, where no
 # client can stop them, ends them itself once their manifests are parked outside of its directory.
 seconds=${2:-}
 run=${3:-by-hand}
+api_own=${4:-10}
 case $seconds in '' | *[!0-9]*) die 2 "not a number of seconds: $seconds" ;; esac
+case $api_own in *[!0-9]*) die 2 "not a number of seconds: $api_own" ;; esac
 case $run in . | .. | */* | '') die 2 "not a run: $run" ;; esac
 
 kubelet_runs() {
@@ -107,7 +109,7 @@ api_seconds() {
 	delay=${delay:-0s}
 	case ${delay%s} in
 	'' | *[!0-9]*) printf '%s' "$seconds" ;;
-	*) if [ $((${delay%s} + 10)) -lt "$seconds" ]; then printf '%s' $((${delay%s} + 10)); else printf '%s' "$seconds"; fi ;;
+	*) if [ $((${delay%s} + api_own)) -lt "$seconds" ]; then printf '%s' $((${delay%s} + api_own)); else printf '%s' "$seconds"; fi ;;
 	esac
 }
 

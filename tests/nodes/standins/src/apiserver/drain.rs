@@ -56,10 +56,14 @@ impl Drain {
     /// Hands each connection to `serve`, until SIGTERM; then waits for those that are being answered.
     pub fn accept(&self, listener: TcpListener, serve: impl Fn(TcpStream, Busy)) {
         for tcp in listener.incoming().flatten() {
+            if self.ending() && tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()) {
+                break;
+            }
+            // As Go's server has it: what was accepted is served.
+            serve(tcp, self.busy());
             if self.ending() {
                 break;
             }
-            serve(tcp, self.busy());
         }
         drop(listener);
         let began = Instant::now();

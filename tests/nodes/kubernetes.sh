@@ -187,7 +187,9 @@ make_cluster() {
 	done
 	workloads | ssh -F "$RUN/ssh_config" "$first" sudo -n kubectl --kubeconfig=/etc/kubernetes/admin.conf apply -f - >>"$RUN/kubeadm.log" 2>&1 ||
 		die "the pods of the cluster cannot be made: see $RUN/kubeadm.log"
-	on_all "$(hosts)" 'tar -C / -cf /var/lib/lab-pristine.tar etc/kubernetes etc/certfleet-lab var/lib/kubelet/pki'
+	# What the kubelets said before there was a cluster is no complaint about this one.
+	on_all "$(hosts)" 'tar -C / -cf /var/lib/lab-pristine.tar etc/kubernetes etc/certfleet-lab var/lib/kubelet/pki
+		journalctl --quiet --rotate; sleep 1; journalctl --quiet --vacuum-time=1s'
 }
 
 # A calico-node that runs nothing, on every node, and is stuck while a file of its host names it; and pods that a drain has to move.

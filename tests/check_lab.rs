@@ -45,6 +45,30 @@ fn said(findings: &Findings) -> Vec<&str> {
     findings.diagnoses.iter().map(|d| d.sentence.as_str()).collect()
 }
 
+/// A crash loop fills its journal with stack dumps, and more than is looked at; then the kubelet is mended.
+#[tokio::test(start_paused = true)]
+async fn what_a_kubelet_wrote_before_it_was_mended_is_no_complaint() {
+    let lab = Lab::new(LabConfig::new(Scenario::Healthy).sized(1, 1)).expect("a fleet");
+    let expired = "E1122 19:00:00.000000 1 bootstrap.go:265] part of the existing bootstrap client certificate is expired: 2020-11-21 19:00:00 +0000 UTC";
+    let registered = "I1122 19:00:00.000000 1 kubelet_node_status.go:74] Successfully registered node w1";
+    let dump = vec!["goroutine 1 [running]:".to_owned(); 600];
+    let w1 = "w1".into();
+    lab.kubelet_says(&w1, &[expired.to_owned()]);
+    lab.kubelet_says(&w1, &dump);
+    let complaints = |findings: &Findings| said(findings).iter().filter(|s| s.contains("complained")).count();
+    lab.kubelet_says(&w1, &[registered.to_owned()]);
+    let mended = check(&lab).await;
+    assert_eq!(
+        (complaints(&mended), mended.level),
+        (0, Level::Ok),
+        "{:#?}",
+        said(&mended)
+    );
+    lab.kubelet_says(&w1, &[expired.to_owned()]);
+    let again = check(&lab).await;
+    assert_eq!(complaints(&again), 1, "{:#?}", said(&again));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_kubelet_that_believes_another_authority_is_critical() {
     let mut config = LabConfig::new(Scenario::Healthy).sized(1, 2);

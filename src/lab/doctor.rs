@@ -42,7 +42,19 @@ impl Lab {
 
     /// Writes a file of text: a manifest, a setting, rubbish.
     pub fn write_file(&self, host: &HostName, path: &str, text: &str) {
-        self.on_files(host, |w, index| put(w, index, path, Content::Text(text.to_owned())));
+        self.on_node(host, |w, index| put(w, index, path, Content::Text(text.to_owned())));
+    }
+
+    /// The kubelet of the host writes these lines, now.
+    pub fn kubelet_says(&self, host: &HostName, lines: &[String]) {
+        self.on_node(host, |w, index| {
+            let moment = w.moment();
+            let node = &mut w.nodes[index];
+            let pid = node.unit("kubelet").map_or(0, |u| u.pid);
+            for line in lines {
+                node.log(&moment, "kubelet.service", "kubelet", pid, line.clone().into_bytes());
+            }
+        });
     }
 
     /// The API server of a master was told to take its certificate from /etc/ssl/api.crt, where a copy of the present one is.
@@ -58,7 +70,7 @@ impl Lab {
 
     /// A flag of the API server names a file, which is a copy of one of kubeadm's.
     fn tell_api_server(&self, host: &HostName, (flag, path): (&str, &str), copied: &str) {
-        self.on_files(host, |w, index| {
+        self.on_node(host, |w, index| {
             let node = &w.nodes[index];
             let manifest = super::static_pods::manifest("kube-apiserver");
             let text = node.files.entry(&manifest).map(|f| f.content.text());
@@ -93,14 +105,14 @@ impl Lab {
 
     /// Removes a file.
     pub fn remove_file(&self, host: &HostName, path: &str) {
-        self.on_files(host, |w, index| {
+        self.on_node(host, |w, index| {
             w.nodes[index].files.remove(path);
         });
     }
 
     /// Replaces a file by a symlink.
     pub fn link_file(&self, host: &HostName, path: &str, target: &str) {
-        self.on_files(host, |w, index| put(w, index, path, Content::Link(target.to_owned())));
+        self.on_node(host, |w, index| put(w, index, path, Content::Link(target.to_owned())));
     }
 
     /// The file of a kubelet's client certificate holds the key of another one; a kubelet that runs has loaded what was there before.
@@ -139,7 +151,7 @@ impl Lab {
         self.with(|w| w.serving_requests.push(host.clone()));
     }
 
-    fn on_files(&self, host: &HostName, change: impl FnOnce(&mut World, usize)) {
+    fn on_node(&self, host: &HostName, change: impl FnOnce(&mut World, usize)) {
         self.with(|w| {
             if let Some(index) = w.nodes.iter().position(|n| n.name == *host) {
                 change(w, index);

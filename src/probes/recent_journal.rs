@@ -30,7 +30,8 @@ pub struct JournalSummary {
     pub last_blocking: Option<String>,
 }
 
-/// The last ten minutes by the host's own clock, which a relative time does not have to know.
+/// The last ten minutes by the host's own clock, which a relative time does not have to know; newest line first. Forwards `--lines` would be
+/// the oldest of them (seen on systemd 252): a kubelet in a crash loop writes that many in a minute, and what it says since is what counts.
 pub fn command(host: &Host) -> Command {
     let unit = format!("--unit={}", host.kubernetes.kubelet_unit);
     let lines = format!("--lines={LINES}");
@@ -42,6 +43,7 @@ pub fn command(host: &Host) -> Command {
         "--output=json",
         &lines,
         "--since=-10min",
+        "--reverse",
     ])
 }
 
@@ -68,7 +70,8 @@ impl JournalSummary {
 
 fn count(bytes: &[u8]) -> JournalSummary {
     let mut summary = JournalSummary::default();
-    for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+    // Of a cut answer the end, which is the oldest, is missing.
+    for line in bytes.split(|b| *b == b'\n').rev().filter(|l| !l.is_empty()) {
         let record = parse_line(line);
         let verdict = classify_record(&record);
         summary.lines += 1;
@@ -112,10 +115,10 @@ mod tests {
             "E0809 13:46:38.476674 1 reflector.go:125] k8s.io/client-go/informers/factory.go:133: Failed to list *v1.Node: Get https://192.168.140.66:6443/api/v1/nodes: x509: certificate has expired or is not yet valid",
         );
         let registered = line("I0809 13:50:00.000000 1 kubelet_node_status.go:75] Successfully registered node m1");
-        let before = parse(&Output::new(0, format!("{expired}{registered}"), "")).expect("a journal");
+        let before = parse(&Output::new(0, format!("{registered}{expired}"), "")).expect("a journal");
         assert_eq!((before.blocking.len(), before.positive), (0, 1));
-        let after = parse(&Output::new(0, format!("{registered}{expired}"), "")).expect("a journal");
-        assert_eq!(after.blocking.len(), 1);
+        let after = parse(&Output::new(0, format!("{expired}{registered}"), "")).expect("a journal");
+        assert_eq!(after.blocking.len(), 1, "the newest line comes first");
     }
 
     #[test]
@@ -125,10 +128,10 @@ mod tests {
                 .to_string()
         };
         let lines = [
-            entry("I1122 19:00:01.1 1 kubelet_node_status.go:73] Successfully registered node m1"),
             entry(
                 "E1122 19:00:00.1 1 reflector.go:178] k8s.io/client-go: Failed to list *v1.Node: Get \"https://10.0.0.1:6443/x\": x509: certificate has expired or is not yet valid: current time 2020-11-22T19:00:00Z is after 2020-11-20T00:00:00Z",
             ),
+            entry("I1122 18:59:59.1 1 kubelet_node_status.go:73] Successfully registered node m1"),
         ];
         let summary = parse(&Output::new(0, lines.join("\n"), "")).unwrap();
         assert_eq!(summary.blocking.get("expired"), Some(&1), "{summary:?}");

@@ -19,8 +19,25 @@ struct Options {
     follow: bool,
     after: Option<u64>,
     since: Option<Timestamp>,
+    reverse: bool,
     show_cursor: bool,
     format: Format,
+}
+
+impl Options {
+    /// The entries that are shown, in their order. From `--since` on journalctl reads forwards, so that `--lines` are then the oldest ones
+    /// (seen on systemd 252); with `--reverse` it reads from the end.
+    fn page<'e>(&self, entries: &'e [&'e Entry]) -> Box<dyn Iterator<Item = &'e Entry> + 'e> {
+        let most = self.lines.unwrap_or(usize::MAX);
+        let all = entries.iter().copied();
+        if self.reverse {
+            Box::new(all.rev().take(most))
+        } else if self.since.is_some() {
+            Box::new(all.take(most))
+        } else {
+            Box::new(all.skip(entries.len().saturating_sub(most)))
+        }
+    }
 }
 
 /// Runs journalctl. The login user may read everything, as a member of `adm` does on Debian and Ubuntu.
@@ -51,8 +68,7 @@ fn first_page(context: &mut Context, options: &Options) -> u64 {
             .after(from, &options.units)
             .filter(|e| options.since.is_none_or(|s| e.at >= s))
             .collect();
-        let skip = options.lines.map_or(0, |lines| entries.len().saturating_sub(lines));
-        let shown: Vec<Vec<u8>> = entries[skip..].iter().map(|e| options.format.show(n, e)).collect();
+        let shown: Vec<Vec<u8>> = options.page(&entries).map(|e| options.format.show(n, e)).collect();
         let newest = n.journal.after(0, &[]).next_back();
         let cursor = n
             .journal
@@ -95,6 +111,7 @@ fn parse(context: &Context, arguments: &[String]) -> Result<Options, String> {
         follow: false,
         after: None,
         since: None,
+        reverse: false,
         show_cursor: false,
         format: Format::Short { french },
     };
@@ -123,6 +140,7 @@ fn parse(context: &Context, arguments: &[String]) -> Result<Options, String> {
             }
             "-S" | "--since" => options.since = Some(moment(&value()?, now)?),
             "-f" | "--follow" => options.follow = true,
+            "-r" | "--reverse" => options.reverse = true,
             "--show-cursor" => options.show_cursor = true,
             "--no-pager" | "-a" | "--all" | "-q" | "--quiet" | "-x" | "--catalog" | "-b" | "--boot" | "--utc"
             | "-l" | "--full" => {}

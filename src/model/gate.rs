@@ -26,7 +26,7 @@ pub struct Gate {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProbeSpec {
-    /// Every certificate that was to be renewed has a new serial and a later notAfter, and none is expired.
+    /// Every certificate that was to be renewed has a new serial and ends no earlier, and none is expired.
     CertificatesOnDisk,
     /// Every served certificate equals its file.
     CertificatesInUse,

@@ -52,7 +52,7 @@ pub struct SkippedPart {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Postcondition {
-    /// Each has another serial and a later notAfter than before (`certfleet:read-certificates`).
+    /// Each has another serial than before and ends no earlier (`certfleet:read-certificates`).
     CertificatesRenewed { before: Vec<CertificateBefore> },
     /// The unit is in the state (`systemctl show`).
     UnitState { unit: String, state: UnitState },

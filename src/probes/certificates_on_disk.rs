@@ -118,7 +118,9 @@ fn with_signer(mut fact: CertificateFact, ders: &[Vec<u8>], authorities: &[(Stri
     fact
 }
 
-/// Whether each certificate of `before` is another, newer one now (longer, unless the cluster has another validity period by now), and no certificate that kubeadm renews is expired.
+/// Whether each certificate of `before` is another one now that ends no earlier (or, where the cluster has another validity period by now,
+/// begins later), and no certificate that kubeadm renews is expired. X.509 counts in seconds (RFC 5280, section 4.1.2.5), so one that is
+/// renewed twice within one ends when the first did.
 /// `now` is the host's clock. An empty `before` (a restart without renewal) leaves the second half.
 pub fn judge(before: &[CertificateBefore], certificates: &[CertificateFact], now: Timestamp) -> Verdict {
     let renewed = before.iter().map(|b| renewed(b, certificates));
@@ -151,8 +153,8 @@ fn renewed(before: &CertificateBefore, certificates: &[CertificateFact]) -> Verd
         let state = fact.map_or_else(|| "gone".to_owned(), |f| f.state.to_string());
         return Verdict::fail(format!("{name} is {state}"), "Restore it from the backup of this run.");
     };
-    let later = x509.not_after > before.not_after || before.not_before.is_some_and(|b| x509.not_before > b);
-    if x509.serial == before.serial || !later {
+    let newer = x509.not_after >= before.not_after || before.not_before.is_some_and(|b| x509.not_before > b);
+    if x509.serial == before.serial || !newer {
         let seen = format!(
             "{name} was not renewed: serial {}, expires {}",
             x509.serial, x509.not_after

@@ -85,7 +85,7 @@ fn asked(gate: &PlannedGate) -> Vec<(&PlannedProbe, Vec<HostName>)> {
 /// What a yes means, in plain words.
 fn proves(probe: &PlannedProbe) -> String {
     let text = match &probe.probe {
-        ProbeSpec::CertificatesOnDisk => "every renewed certificate has a new serial and later dates",
+        ProbeSpec::CertificatesOnDisk => "every renewed certificate has a new serial and ends no earlier",
         ProbeSpec::CertificatesInUse => "every certificate served is the one on disk",
         ProbeSpec::KubeletJournal => "kubelet restarted, no certificate error, a sign of success",
         ProbeSpec::ApiServer => "the API server on this very host says it is ready",

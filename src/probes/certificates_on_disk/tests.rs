@@ -76,7 +76,7 @@ fn bad_rows_are_rows() {
 }
 
 #[test]
-fn renewed_means_another_serial_and_a_later_end() {
+fn renewed_means_another_serial_and_no_earlier_end() {
     let (now, modified) = (at("2020-11-22T19:00:00Z"), "2020-11-22T18:00:00Z");
     let old = on_disk("apiserver", "1", "2020-11-20T00:00:00Z", modified);
     let new = on_disk("apiserver", "2", "2021-11-22T00:00:00Z", modified);
@@ -95,7 +95,14 @@ fn renewed_means_another_serial_and_a_later_end() {
         "expired without renewal"
     );
     let early = at("2018-01-01T00:00:00Z");
-    assert!(matches!(judge(&before, &[new], early), Verdict::Wait(_)));
+    assert!(matches!(
+        judge(&before, std::slice::from_ref(&new), early),
+        Verdict::Wait(_)
+    ));
+    let same_second = on_disk("apiserver", "3", "2021-11-22T00:00:00Z", modified);
+    let before = [new.before().unwrap()];
+    assert!(judge(&before, &[same_second], now).passed());
+    assert!(!judge(&before, &[new], now).passed(), "the serial is the old one");
 }
 
 #[test]

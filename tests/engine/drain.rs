@@ -47,11 +47,23 @@ fn pressed_when(when: fn(&EventKind) -> bool) -> Wish {
     }
 }
 
+async fn interrupted(story: &Story, when: fn(&EventKind) -> bool) -> Told {
+    let told = run(story, &drain(), pressed_when(when)).await;
+    assert_eq!(told.end, RunEnd::Aborted, "{}", told.text());
+    told
+}
+
+/// How often w1 was drained.
+#[track_caller]
+fn drains(story: &Story, told: &Told, times: usize) {
+    let ran = crate::ran(story, "m1", "certfleet:drain drain w1");
+    assert_eq!(ran, times, "{}", told.text());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_that_is_stopped_names_what_it_leaves_cordoned_and_the_next_one_lets_it_back() {
     let story = fleet();
-    let told = run(&story, &drain(), pressed_when(drained)).await;
-    assert_eq!(told.end, RunEnd::Aborted, "{}", told.text());
+    let told = interrupted(&story, drained).await;
     let first = run_id(1).to_string();
     assert_eq!(story.lab.cordoned(&"w1".into()), (true, Some(first.clone())));
     let next = told.next();
@@ -84,8 +96,7 @@ async fn a_stop_during_the_gate_leaves_the_node_closed_and_one_after_it_does_not
     let passed: fn(&EventKind) -> bool = |k| matches!(k, EventKind::GatePassed { .. });
     for (when, closed) in [(gate, true), (passed, false)] {
         let story = fleet();
-        let told = run(&story, &drain(), pressed_when(when)).await;
-        assert_eq!(told.end, RunEnd::Aborted, "{}", told.text());
+        let told = interrupted(&story, when).await;
         assert_eq!(story.lab.cordoned(&"w1".into()).0, closed, "{}", told.text());
         assert_eq!(told.next().contains("Still cordoned"), closed, "{}", told.next());
     }
@@ -164,18 +175,12 @@ async fn a_host_whose_drain_failed_is_out_before_its_gate_is_prepared() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_that_somebody_undid_overnight_is_done_again() {
     let story = fleet();
-    let told = run(&story, &drain(), pressed_when(draining)).await;
-    assert_eq!(told.end, RunEnd::Aborted, "{}", told.text());
+    let told = interrupted(&story, draining).await;
     let kubectl = "kubectl --kubeconfig=/etc/kubernetes/admin.conf";
     story.on("m1", &format!("{kubectl} uncordon w1")).await;
     let told = story.go_on(1, told).await;
     assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
-    assert_eq!(
-        crate::ran(&story, "m1", "certfleet:drain drain w1"),
-        2,
-        "{}",
-        told.text()
-    );
+    drains(&story, &told, 2);
     assert!(
         told.text().contains("the node takes pods; it is done again"),
         "{}",
@@ -192,19 +197,13 @@ async fn a_drain_that_still_holds_or_has_served_is_not_repeated() {
         |k| matches!(k, EventKind::StepStarted { step, .. } if step == "workers/w1/1-service");
     for (when, undone) in [(draining as fn(&EventKind) -> bool, false), (stopped, true)] {
         let story = fleet();
-        let told = run(&story, &drain(), pressed_when(when)).await;
-        assert_eq!(told.end, RunEnd::Aborted, "{}", told.text());
+        let told = interrupted(&story, when).await;
         if undone {
             story.lab.cordon(&"w1".into(), false);
         }
         let told = story.go_on(1, told).await;
         assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
-        assert_eq!(
-            crate::ran(&story, "m1", "certfleet:drain drain w1"),
-            1,
-            "{}",
-            told.text()
-        );
+        drains(&story, &told, 1);
         story.assert_healthy();
     }
 }
@@ -281,8 +280,7 @@ async fn a_node_that_cannot_be_opened_is_named_with_both_commands() {
 async fn a_mark_on_an_open_node_is_cleared_without_a_restart() {
     for cordoned_since in [false, true] {
         let story = fleet_of(3, Workload::Movable);
-        let told = run(&story, &drain(), pressed_when(draining)).await;
-        assert_eq!(told.end, RunEnd::Aborted, "{}", told.text());
+        interrupted(&story, draining).await;
         story.lab.cordon(&"w1".into(), false);
         let (facts, plan) = story.plan_strategy(None, "all").await;
         let mine: Vec<&str> = plan

@@ -3,7 +3,7 @@
 use std::fs;
 
 use certfleet::model::scripts;
-use certfleet::model::{Output, RunId};
+use certfleet::model::{ExitStatus, Output, RunId};
 use certfleet::probes::cordon::{self, CordonFacts, Left};
 
 use crate::tree::{Tree, said, shells};
@@ -82,6 +82,11 @@ fn look(run: &dyn Fn(&str, &[&str]) -> Output) -> CordonFacts {
     cordon::parse_look(&output).unwrap_or_else(|e| panic!("{e}: {}", said(&output)))
 }
 
+#[track_caller]
+fn ended(output: &Output, code: u32) {
+    assert_eq!(output.status, ExitStatus::Code(code), "{}", said(output));
+}
+
 fn calls(tree: &Tree, what: &str) -> usize {
     let all = fs::read_to_string(tree.state("calls")).unwrap_or_default();
     all.lines().filter(|l| l.contains(what)).count()
@@ -112,7 +117,7 @@ fn a_node_is_drained_under_our_mark_and_let_back() {
 fn what_a_budget_keeps_is_named_and_the_node_is_let_back() {
     each(&[("budget", "")], |run, _| {
         let output = run("drain", &["30"]);
-        assert_eq!(output.status, certfleet::model::ExitStatus::Code(4));
+        ended(&output, 4);
         assert_eq!(cordon::left(&output), Left::Lifted);
         assert!(cordon::refusal(&output).contains("shop/web-1"), "{}", said(&output));
         let facts = look(run);
@@ -147,12 +152,7 @@ fn a_cordon_of_somebody_else_is_never_undone() {
 fn what_another_run_has_taken_over_is_its_own() {
     let takes_pods_no_more = |run: &dyn Fn(&str, &[&str]) -> Output| {
         let output = run("drain", &["30"]);
-        assert_eq!(
-            output.status,
-            certfleet::model::ExitStatus::Code(4),
-            "{}",
-            said(&output)
-        );
+        ended(&output, 4);
         assert_eq!(cordon::left(&output), Left::Kept, "{}", said(&output));
         let facts = look(run);
         assert!(facts.cordoned, "{facts:?}");
@@ -176,12 +176,7 @@ fn what_another_run_has_taken_over_is_its_own() {
 fn what_a_person_does_meanwhile_is_seen_before_it_is_called_drained() {
     each(&[("opened", "")], |run, _| {
         let output = run("drain", &["30"]);
-        assert_eq!(
-            output.status,
-            certfleet::model::ExitStatus::Code(4),
-            "{}",
-            said(&output)
-        );
+        ended(&output, 4);
         assert_eq!(cordon::left(&output), Left::Lifted);
         assert!(
             cordon::refusal(&output).contains("somebody uncordoned node w1"),
@@ -209,12 +204,7 @@ fn a_node_that_is_not_ready_is_not_touched() {
     for ready in ["False", "Unknown"] {
         each(&[("ready", ready)], |run, tree| {
             let output = run("drain", &["30"]);
-            assert_eq!(
-                output.status,
-                certfleet::model::ExitStatus::Code(5),
-                "{}",
-                said(&output)
-            );
+            ended(&output, 5);
             assert_eq!(cordon::left(&output), Left::Unready, "{}", said(&output));
             assert_eq!((calls(tree, "drain w1"), calls(tree, "patch")), (0, 0));
             assert!(!look(run).cordoned);
@@ -275,7 +265,7 @@ fn an_api_that_stutters_is_asked_again_and_one_that_is_away_is_said() {
     });
     each(&[("down", "99")], |run, tree| {
         let output = run("drain", &["30"]);
-        assert_eq!(output.status, certfleet::model::ExitStatus::Code(3));
+        ended(&output, 3);
         assert_eq!(cordon::left(&output), Left::Untouched, "{}", said(&output));
         assert_eq!(calls(tree, "drain w1"), 0);
         assert!(cordon::parse_look(&run("look", &[])).is_err());

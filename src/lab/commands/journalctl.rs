@@ -9,6 +9,12 @@ use crate::model::ExitStatus;
 
 use super::journal_format::Format;
 
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Forwards,
+    Backwards,
+}
+
 /// What was asked.
 #[derive(Debug)]
 struct Options {
@@ -19,7 +25,7 @@ struct Options {
     follow: bool,
     after: Option<u64>,
     since: Option<Timestamp>,
-    reverse: bool,
+    order: Order,
     show_cursor: bool,
     format: Format,
 }
@@ -30,12 +36,10 @@ impl Options {
     fn page<'e>(&self, entries: &'e [&'e Entry]) -> Box<dyn Iterator<Item = &'e Entry> + 'e> {
         let most = self.lines.unwrap_or(usize::MAX);
         let all = entries.iter().copied();
-        if self.reverse {
-            Box::new(all.rev().take(most))
-        } else if self.since.is_some() {
-            Box::new(all.take(most))
-        } else {
-            Box::new(all.skip(entries.len().saturating_sub(most)))
+        match self.order {
+            Order::Backwards => Box::new(all.rev().take(most)),
+            Order::Forwards if self.since.is_some() => Box::new(all.take(most)),
+            Order::Forwards => Box::new(all.skip(entries.len().saturating_sub(most))),
         }
     }
 }
@@ -111,7 +115,7 @@ fn parse(context: &Context, arguments: &[String]) -> Result<Options, String> {
         follow: false,
         after: None,
         since: None,
-        reverse: false,
+        order: Order::Forwards,
         show_cursor: false,
         format: Format::Short { french },
     };
@@ -140,7 +144,7 @@ fn parse(context: &Context, arguments: &[String]) -> Result<Options, String> {
             }
             "-S" | "--since" => options.since = Some(moment(&value()?, now)?),
             "-f" | "--follow" => options.follow = true,
-            "-r" | "--reverse" => options.reverse = true,
+            "-r" | "--reverse" => options.order = Order::Backwards,
             "--show-cursor" => options.show_cursor = true,
             "--no-pager" | "-a" | "--all" | "-q" | "--quiet" | "-x" | "--catalog" | "-b" | "--boot" | "--utc"
             | "-l" | "--full" => {}

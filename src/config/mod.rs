@@ -16,6 +16,7 @@ mod playbook;
 mod playbook_checks;
 mod playbook_file;
 mod playbook_items;
+mod playbook_items_schema;
 mod schema;
 mod settings;
 mod source;

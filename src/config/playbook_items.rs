@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
@@ -175,7 +175,7 @@ pub(super) struct ServedFile {
 }
 
 /// What can be written as a word or as `word: { settings }`.
-trait Item: Sized {
+pub(super) trait Item: Sized {
     /// Every word.
     const WORDS: &'static [&'static str];
     /// What it is, for errors.
@@ -308,61 +308,5 @@ impl<'de> Deserialize<'de> for StepFile {
 impl<'de> Deserialize<'de> for ProbeFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ItemVisitor(PhantomData))
-    }
-}
-
-/// `{ word: settings }` and nothing else.
-fn keyed_schema(word: &str, settings: &Schema) -> Schema {
-    json_schema!({
-        "type": "object",
-        "properties": { (word): settings },
-        "required": [word],
-        "additionalProperties": false
-    })
-}
-
-fn item_schema(bare: &[&str], keyed: Vec<Schema>) -> Schema {
-    let mut alternatives = vec![json_schema!({ "enum": bare })];
-    alternatives.extend(keyed);
-    json_schema!({ "oneOf": alternatives })
-}
-
-impl JsonSchema for StepFile {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Step".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let bare: Vec<&str> = STEPS.into_iter().filter(|w| Self::bare(w).is_some()).collect();
-        let keyed = vec![
-            keyed_schema("backup", &generator.subschema_for::<Nothing>()),
-            keyed_schema("renew-certificates", &generator.subschema_for::<RenewFile>()),
-            keyed_schema(
-                "reissue-etcd-certificates",
-                &generator.subschema_for::<ReissueEtcdFile>(),
-            ),
-            keyed_schema("service", &generator.subschema_for::<ServiceFile>()),
-            keyed_schema("recycle-static-pods", &generator.subschema_for::<Nothing>()),
-            keyed_schema("reissue-kubelet-client", &generator.subschema_for::<Nothing>()),
-            keyed_schema("approve-kubelet-serving", &generator.subschema_for::<Nothing>()),
-            keyed_schema("refresh-kubeconfig-copies", &generator.subschema_for::<Nothing>()),
-            keyed_schema("prune-backups", &generator.subschema_for::<PruneBackupsFile>()),
-            keyed_schema("delete-pods", &generator.subschema_for::<DeletePodsFile>()),
-            keyed_schema("run", &generator.subschema_for::<RunFile>()),
-        ];
-        item_schema(&bare, keyed)
-    }
-}
-
-impl JsonSchema for ProbeFile {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Probe".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let bare: Vec<&str> = PROBES.into_iter().filter(|w| Self::bare(w).is_some()).collect();
-        let unit = keyed_schema("unit", &generator.subschema_for::<UnitFile>());
-        let served = keyed_schema("served", &generator.subschema_for::<ServedFile>());
-        item_schema(&bare, vec![unit, served])
     }
 }

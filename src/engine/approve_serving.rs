@@ -10,8 +10,8 @@ use crate::model::Outcome;
 use crate::plan::{PlannedStep, ServingApproval};
 use crate::probes::serving_approval::{Approval, Pending, judge, parse};
 
+use super::attempt::record_output;
 use super::context::Run;
-use super::step::record_output;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(2);

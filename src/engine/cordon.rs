@@ -11,9 +11,10 @@ use crate::plan::{Cordon, NodeState, PlannedStep, fill_run_id};
 use crate::probes::cordon::{Left, by_hand, evicted, left, refusal, unmark_by_hand};
 use crate::remote::RemoteError;
 
+use super::attempt::record_output;
 use super::context::Run;
 use super::settle::settle_lost;
-use super::step::{FREE_THE_DISK, NOTHING_SENT, intent, record_output};
+use super::step::{FREE_THE_DISK, NOTHING_SENT, intent};
 use super::supervise::{self, Job};
 
 /// Between two questions to a speaker that does not answer.

@@ -12,7 +12,7 @@ use crate::plan::{Expect, NodeState, PlannedPhase, PlannedStep};
 
 use super::context::Run;
 use super::gate::{GateEnd, Watch};
-use super::journal_watch::note_stopped;
+use super::journal_start::note_stopped;
 use super::made::Made;
 use super::quorum;
 use super::step::run_step;

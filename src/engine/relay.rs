@@ -6,9 +6,10 @@ use crate::plan::{PlannedStep, Postcondition, Relay, fill_run_id};
 use crate::probes::relayed;
 use crate::remote::RemoteError;
 
+use super::attempt::{record_output, refused, verify};
 use super::context::Run;
 use super::settle::settle_lost;
-use super::step::{NOTHING_SENT, record_output, refused, verify};
+use super::step::NOTHING_SENT;
 use super::supervise;
 
 /// The first command after those of the relay itself.

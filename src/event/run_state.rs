@@ -9,7 +9,8 @@ use crate::model::exit::RunEnd;
 use crate::model::{HostName, Outcome, RunId};
 
 use super::journal_start::{self, JournalStart};
-use super::kinds::{Event, EventKind, GateReason, Tally};
+use super::kinds::{Event, EventKind, Tally};
+use super::phase_state::{HostState, PhaseState, PhaseStatus};
 
 /// Everything that is known about a run from its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,40 +40,6 @@ pub struct RunState {
     pub outage: Option<Duration>,
     pub next: Vec<String>,
     pub elapsed: Option<Duration>,
-}
-
-/// One phase as it went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PhaseState {
-    pub name: String,
-    pub outage: bool,
-    pub hosts: BTreeMap<HostName, HostState>,
-    pub status: PhaseStatus,
-    /// Latest word of each probe of each host.
-    pub probes: BTreeMap<(HostName, String), (bool, String)>,
-    pub gate_reasons: Vec<GateReason>,
-    pub elapsed: Option<Duration>,
-    pub finished: Option<Timestamp>,
-}
-
-/// Where a phase is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PhaseStatus {
-    Steps,
-    Gate,
-    GateFailed,
-    Done,
-}
-
-/// Where a host is within a phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HostState {
-    Waiting,
-    Running,
-    StepsDone,
-    Proven,
-    Failed,
-    Unknown,
 }
 
 /// One step as it went.
@@ -323,38 +290,5 @@ fn state_after(outcome: &Outcome) -> HostState {
         Outcome::Failed { .. } => HostState::Failed,
         Outcome::Unknown { .. } => HostState::Unknown,
         _ => HostState::StepsDone,
-    }
-}
-
-impl PhaseState {
-    fn new(name: &str, hosts: &[HostName], outage: bool) -> Self {
-        Self {
-            name: name.to_owned(),
-            outage,
-            hosts: hosts.iter().map(|h| (h.clone(), HostState::Waiting)).collect(),
-            status: PhaseStatus::Steps,
-            probes: BTreeMap::new(),
-            gate_reasons: Vec::new(),
-            elapsed: None,
-            finished: None,
-        }
-    }
-
-    fn prove(&mut self, hosts: &[HostName]) {
-        for host in hosts {
-            if let Some(state) = self.hosts.get_mut(host)
-                && !matches!(state, HostState::Failed | HostState::Unknown)
-            {
-                *state = HostState::Proven;
-            }
-        }
-    }
-
-    fn fail(&mut self, reasons: &[GateReason]) {
-        self.status = PhaseStatus::GateFailed;
-        self.gate_reasons = reasons.to_vec();
-        for reason in reasons {
-            self.hosts.insert(reason.host.clone(), HostState::Failed);
-        }
     }
 }

@@ -10,14 +10,14 @@ use crate::model::facts::KubeVersion;
 use crate::model::{HostName, Role, RuntimeKind};
 
 use super::clock::{LabClock, Millis};
-use super::config::Timings;
 use super::file_tree::FileTree;
 use super::journald::{Entry, Journal};
 use super::klog::Klog;
 use super::kubelet::Kubelet;
 use super::pki::Leaf;
 use super::rancher::{self, Rancher};
-use super::units::{Unit, UnitState};
+use super::timings::Timings;
+use super::units::{Unit, UnitState, unit_file};
 
 /// How root rights are had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,75 +252,5 @@ impl Node {
         }
         self.start_unit(moment, self.runtime.service());
         self.start_unit(moment, "kubelet.service");
-    }
-
-    /// Begins to start a unit; [`UnitState::Active`] follows when it is due. A running unit stays as it is.
-    pub(super) fn start_unit(&mut self, moment: &Moment, name: &str) {
-        let duration = self.start_duration(moment, name);
-        if name == "docker" || name == "docker.service" {
-            self.start_unit(moment, "docker.socket");
-        }
-        let Some(unit) = self.unit_mut(name) else { return };
-        if matches!(unit.state, UnitState::Active | UnitState::Activating { .. }) {
-            return;
-        }
-        unit.set(
-            UnitState::Activating {
-                due: moment.now + duration,
-            },
-            moment.now,
-        );
-    }
-
-    /// k3s and RKE2 say themselves when they are there.
-    fn start_duration(&self, moment: &Moment, name: &str) -> Millis {
-        if self
-            .rancher
-            .as_ref()
-            .is_some_and(|own| own.unit(self.role) == unit_file(name))
-        {
-            Millis::MAX / 2
-        } else if unit_file(name) == self.runtime.service() {
-            moment.timings.runtime_start
-        } else {
-            0
-        }
-    }
-
-    /// Begins to stop a unit.
-    pub(super) fn stop_unit(&mut self, moment: &Moment, name: &str) {
-        if unit_file(name) == "docker.socket" {
-            self.stop_unit(moment, "docker.service");
-        }
-        let duration = match unit_file(name).as_str() {
-            "kubelet.service" => moment.timings.kubelet_stop,
-            "docker.socket" => 0,
-            _ => moment.timings.runtime_stop,
-        };
-        let Some(unit) = self.unit_mut(name) else { return };
-        match unit.state {
-            UnitState::Inactive | UnitState::Failed | UnitState::Deactivating { .. } => {}
-            UnitState::AutoRestart { .. } => unit.set(UnitState::Inactive, moment.now),
-            UnitState::Active | UnitState::Activating { .. } => {
-                unit.set(
-                    UnitState::Deactivating {
-                        due: moment.now + duration,
-                    },
-                    moment.now,
-                );
-            }
-        }
-    }
-}
-
-/// `kubelet` is `kubelet.service`.
-pub(super) fn unit_file(name: &str) -> String {
-    if [".service", ".socket", ".timer", ".target"]
-        .iter()
-        .any(|s| name.ends_with(s))
-    {
-        name.to_owned()
-    } else {
-        format!("{name}.service")
     }
 }

@@ -91,3 +91,15 @@ impl Unit {
         self.name.ends_with(".socket")
     }
 }
+
+/// `kubelet` is `kubelet.service`.
+pub(super) fn unit_file(name: &str) -> String {
+    if [".service", ".socket", ".timer", ".target"]
+        .iter()
+        .any(|s| name.ends_with(s))
+    {
+        name.to_owned()
+    } else {
+        format!("{name}.service")
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::model::{HostName, Role};
+use crate::model::HostName;
 
 use super::alarm::{Alarm, Watch};
 use super::calico::{Pod, PodState};
@@ -18,7 +18,7 @@ use super::pki::{LabError, Leaf, LeafSpec, Pki, Signer};
 use super::rng::Rng;
 use super::serving_requests::ServingRequest;
 use super::workload::Closed;
-use super::{kubelet, rancher, static_pods, units};
+use super::{kubelet, rancher, static_pods, transitions};
 
 /// A state-changing command that was run on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl World {
     fn tick(&mut self) {
         let moment = self.moment();
         for node in &mut self.nodes {
-            units_tick(node, &moment);
+            transitions::tick(node, &moment);
         }
         self.connect_etcd();
         self.connect_apis();
@@ -135,107 +135,6 @@ impl World {
         // Without it the port shows nothing, and whoever looks sees that.
         let _ = self.make_serving();
         self.tick_pods(&moment);
-    }
-
-    /// Running etcd members open connections to each other: both certificates are read from disk and must be valid.
-    fn connect_etcd(&mut self) {
-        let alive: BTreeSet<String> = self
-            .nodes
-            .iter()
-            .filter_map(|n| n.container("etcd"))
-            .map(|c| c.id.clone())
-            .collect();
-        self.peers.retain(|(a, b)| alive.contains(a) && alive.contains(b));
-        let acceptable: Vec<&str> = self.nodes.iter().filter_map(|n| self.acceptable_member(n)).collect();
-        let mut fresh = Vec::new();
-        for (i, a) in acceptable.iter().enumerate() {
-            fresh.extend(acceptable[i + 1..].iter().map(|b| ((*a).to_owned(), (*b).to_owned())));
-        }
-        self.peers.extend(fresh);
-    }
-
-    fn acceptable_member<'a>(&self, node: &'a Node) -> Option<&'a str> {
-        let container = node.container("etcd")?;
-        let peer = node.files.leaf(&node.pki("etcd/peer.crt"))?;
-        let up = self.now >= container.started + self.config.timings.etcd_up;
-        let valid = peer.valid(self.clock.wall(self.now + node.offset));
-        (up && valid).then_some(container.id.as_str())
-    }
-
-    /// The member runs and sees a majority, itself included.
-    pub(super) fn member_healthy(&self, node: &Node) -> bool {
-        let Some(container) = node.container("etcd") else {
-            return false;
-        };
-        let id = &container.id;
-        let seen = self.peers.iter().filter(|(a, b)| a == id || b == id).count() + 1;
-        seen > self.members() / 2
-    }
-
-    /// Size of the etcd cluster.
-    pub(super) fn members(&self) -> usize {
-        self.nodes.iter().filter(|n| self.is_member(n)).count()
-    }
-
-    /// A member of etcd belongs on the host, whether it runs or not.
-    pub(super) fn is_member(&self, node: &Node) -> bool {
-        node.role
-            == if self.config.etcd > 0 {
-                Role::Etcd
-            } else {
-                Role::ControlPlane
-            }
-    }
-
-    /// The etcd that this master's API server uses has its quorum.
-    fn has_etcd(&self, master: &Node) -> bool {
-        self.servers_of(master).any(|n| self.member_healthy(n))
-    }
-
-    /// The hosts whose etcd this master's API server may use: its own, or all that are elsewhere.
-    fn servers_of<'a>(&'a self, master: &Node) -> impl Iterator<Item = &'a Node> {
-        let (index, elsewhere) = (master.index, self.config.etcd > 0);
-        self.nodes.iter().filter(move |n| {
-            if elsewhere {
-                n.role == Role::Etcd
-            } else {
-                n.index == index
-            }
-        })
-    }
-
-    /// Whether an etcd listens for this master's API server, and whether one shows it a certificate that is valid there.
-    fn etcd_seen_from(&self, master: &Node) -> (bool, bool) {
-        let wall = self.clock.wall(self.now + master.offset);
-        let up = |n: &&Node| {
-            n.container("etcd")
-                .is_some_and(|c| self.now >= c.started + self.config.timings.etcd_up)
-        };
-        let valid = |n: &Node| {
-            n.files
-                .leaf(&n.pki("etcd/server.crt"))
-                .is_some_and(|leaf| leaf.valid(wall))
-        };
-        let mut servers = self.servers_of(master).filter(up).peekable();
-        (servers.peek().is_some(), servers.any(valid))
-    }
-
-    /// An API server without etcd tries to connect: etcd's server certificate and its own client certificate must do.
-    fn connect_apis(&mut self) {
-        let (now, clock) = (self.now, self.clock);
-        let seen: Vec<(bool, bool)> = self.nodes.iter().map(|n| self.etcd_seen_from(n)).collect();
-        for (node, (etcd_up, server_valid)) in self.nodes.iter_mut().zip(seen) {
-            let wall = clock.wall(now + node.offset);
-            let Some(api) = node.containers.iter_mut().find(|c| c.component == "kube-apiserver") else {
-                continue;
-            };
-            let client_valid = api.client.as_ref().is_some_and(|leaf| leaf.valid(wall));
-            if !etcd_up {
-                api.since = None;
-            } else if server_valid && client_valid {
-                api.since = api.since.or(Some(now));
-            }
-        }
     }
 
     fn tick_pods(&mut self, moment: &Moment) {
@@ -324,69 +223,6 @@ fn holds_vip(node: &Node, apis: &[Api]) -> bool {
     let client = node.container(static_pods::KUBE_VIP).and_then(|c| c.client.as_ref());
     let api = apis.iter().find(|a| a.master == node.index && a.ready);
     client.zip(api).is_some_and(|(leaf, api)| leaf.valid(api.wall))
-}
-
-/// Units that were on their way arrive.
-fn units_tick(node: &mut Node, moment: &Moment) {
-    let names: Vec<&'static str> = node.units.keys().copied().collect();
-    for name in names {
-        let Some(unit) = node.units.get(name) else { continue };
-        match unit.state {
-            units::UnitState::Activating { due } if moment.now >= due => arrive(node, moment, name),
-            units::UnitState::AutoRestart { due } if moment.now >= due => restart(node, moment, name),
-            units::UnitState::Deactivating { due } if moment.now >= due => leave(node, moment, name),
-            _ => {}
-        }
-    }
-}
-
-fn arrive(node: &mut Node, moment: &Moment, name: &'static str) {
-    let pid = node.pid();
-    let Some(unit) = node.units.get_mut(name) else { return };
-    let description = unit.description;
-    if unit.fail_next > 0 {
-        unit.fail_next -= 1;
-        unit.set(units::UnitState::Failed, moment.now);
-        node.log_systemd(
-            moment,
-            name,
-            &format!("{name}: Main process exited, code=exited, status=1/FAILURE"),
-        );
-        node.log_systemd(moment, name, &format!("Failed to start {description}."));
-        return;
-    }
-    unit.set(units::UnitState::Active, moment.now);
-    unit.pid = if unit.is_socket() { 0 } else { pid };
-    node.log_systemd(moment, name, &format!("Started {description}."));
-    if name == "kubelet.service" {
-        node.kubelet = Some(kubelet::Kubelet::new(pid, moment));
-    }
-}
-
-fn restart(node: &mut Node, moment: &Moment, name: &'static str) {
-    if let Some(unit) = node.units.get_mut(name) {
-        unit.restarts += 1;
-        let counter = unit.restarts;
-        node.log_systemd(
-            moment,
-            name,
-            &format!("{name}: Scheduled restart job, restart counter is at {counter}."),
-        );
-    }
-    arrive(node, moment, name);
-}
-
-fn leave(node: &mut Node, moment: &Moment, name: &'static str) {
-    let Some(unit) = node.units.get_mut(name) else { return };
-    let description = unit.description;
-    unit.set(units::UnitState::Inactive, moment.now);
-    node.log_systemd(moment, name, &format!("Stopped {description}."));
-    match name {
-        "kubelet.service" => node.kubelet = None,
-        // dockerd takes its containers along; containerd's and CRI-O's live under their shims.
-        "docker.service" if !node.live_restore => node.containers.clear(),
-        _ => {}
-    }
 }
 
 /// From 1.17 the API server looks for a new serving certificate about once a minute.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::lab::context::Context;
 use crate::lab::journald::{Entry, Journal};
-use crate::lab::node::unit_file;
+use crate::lab::units::unit_file;
 use crate::model::ExitStatus;
 
 use super::journal_format::Format;

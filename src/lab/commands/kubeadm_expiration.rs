@@ -8,7 +8,8 @@ use crate::lab::fleet::is_master;
 use crate::lab::pki::Signer;
 use crate::model::ExitStatus;
 
-use super::kubeadm::{CERTIFICATES, Renewable, preamble, told_of_external_etcd};
+use super::kubeadm::{preamble, told_of_external_etcd};
+use super::kubeadm_names::{CERTIFICATES, Renewable};
 use super::table;
 
 const FINE: ExitStatus = ExitStatus::Code(0);

@@ -13,6 +13,7 @@ mod journal_format;
 mod journalctl;
 mod kubeadm;
 mod kubeadm_expiration;
+mod kubeadm_names;
 mod kubectl;
 mod kubectl_json;
 mod kubectl_more;

@@ -1,7 +1,8 @@
 //! `systemctl`: show, is-active, status, start, stop, restart.
 
 use crate::lab::context::Context;
-use crate::lab::node::{Node, unit_file};
+use crate::lab::node::Node;
+use crate::lab::units::unit_file;
 use crate::lab::units::{Unit, UnitState};
 use crate::model::ExitStatus;
 

@@ -3,6 +3,7 @@
 mod collect;
 mod html;
 mod junit;
+mod pages;
 mod text;
 mod types;
 

@@ -6,7 +6,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::engine::Cancel;
 use crate::model::RunId;
 
-use super::terminal::print_err;
+use super::error::CliError;
+use super::terminal::{Terminal, print_err};
 
 /// Hears signals from its making on; what comes while nobody listens is kept. One ear for the whole of a run: between two
 /// of them a signal would be lost.
@@ -56,8 +57,27 @@ pub(crate) fn listen(ear: Option<Ear>, cancel: &Cancel, run: &RunId) {
     });
 }
 
-/// Resolves at the first Ctrl-C, SIGTERM or SIGHUP: for the time in which nothing is changed yet.
-pub(crate) async fn told_to_stop(ear: Option<&mut Ear>) {
+/// What was stopped by a signal before a run began.
+pub(crate) const NOTHING_CHANGED: &str = "stopped before anything was changed";
+
+/// Does the work, unless Ctrl-C, SIGTERM or SIGHUP comes first: then the terminal is as it was (a question may have been open), and
+/// `stopped` is what the person reads.
+pub(crate) async fn unless_told_to_stop<T>(
+    ear: Option<&mut Ear>,
+    terminal: Terminal,
+    stopped: &str,
+    work: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
+    tokio::select! {
+        done = work => done,
+        () = told_to_stop(ear) => {
+            terminal.restore();
+            Err(CliError::Declined(stopped.to_owned()))
+        }
+    }
+}
+
+async fn told_to_stop(ear: Option<&mut Ear>) {
     match ear {
         Some(ear) => {
             ear.next().await;

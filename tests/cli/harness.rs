@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 /// Longer than anything here takes on two busy cores.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-/// How long a person looks at a prompt for a password before typing.
-const BEFORE_TYPING: Duration = Duration::from_secs(1);
 
 /// What a process left behind.
 #[derive(Debug)]
@@ -198,11 +196,26 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn start(command: &Command) -> Self {
+        Self::of(command, "exec ", "")
+    }
+
+    /// At the end it shows how it was left (`stty -a`).
+    pub(crate) fn left_by(command: &Command) -> Self {
+        Self::of(command, "trap : INT; ", "; code=$?; stty -a; exit $code")
+    }
+
+    fn of(command: &Command, before: &str, after: &str) -> Self {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let words: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
         let line = shlex::try_join(words.iter().map(String::as_str)).expect("no NUL");
         let mut script = Command::new("script");
-        script.args(["--quiet", "--return", "--command", &format!("exec {line}"), "/dev/null"]);
+        script.args([
+            "--quiet",
+            "--return",
+            "--command",
+            &format!("{before}{line}{after}"),
+            "/dev/null",
+        ]);
         for (name, value) in command.get_envs() {
             script.env(name, value.unwrap_or_default());
         }
@@ -249,11 +262,10 @@ impl Terminal {
         input.write_all(keys.as_bytes()).expect("the terminal reads");
     }
 
-    /// Types a secret, not quicker than a person: what is typed between the prompt and the end of the echo is thrown away.
-    pub(crate) fn answer(&mut self, prompt: &str, secret: &str) {
+    /// Types as soon as it is asked for.
+    pub(crate) fn answer(&mut self, prompt: &str, keys: &str) {
         self.wait_for(prompt);
-        std::thread::sleep(BEFORE_TYPING);
-        self.type_in(secret);
+        self.type_in(keys);
     }
 
     /// The exit code, and everything that was on the screen.

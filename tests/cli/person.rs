@@ -43,9 +43,21 @@ fn passwords_and_the_clusters_name_are_asked_for_and_ctrl_c_is_heard() {
 #[test]
 fn ctrl_c_at_the_password_gives_the_terminal_back() {
     let lab = Lab::up("french", 1, 0);
-    let mut terminal = Terminal::start(&lab.command(&["renew"]));
-    terminal.wait_for(PASSWORD);
-    terminal.type_in("\u{3}");
-    let (code, screen) = terminal.end();
-    assert_eq!(code, Some(6), "{screen}");
+    let verbs: [(&[&str], i32); 7] = [
+        (&["renew"], 6),
+        (&["rollback", "r1"], 6),
+        (&["exec", "--root", "--", "true"], 6),
+        (&["unlock", "--reason", "x"], 6),
+        (&["journal"], 6),
+        (&["journal", "--follow"], 0),
+        (&["check"], 3),
+    ];
+    for (verb, expected) in verbs {
+        let mut terminal = Terminal::left_by(&lab.command(verb));
+        terminal.wait_for(PASSWORD);
+        terminal.type_in("\u{3}");
+        let (code, screen) = terminal.end();
+        assert_eq!(code, Some(expected), "{verb:?}: {screen}");
+        assert!(screen.contains(" echo "), "{verb:?}: {screen}");
+    }
 }

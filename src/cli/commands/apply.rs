@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::launch::{Launch, lock, new_run_id};
+use super::launch::{Facts, Launch, lock, new_run_id};
 use crate::cli::args::{ApplyArgs, Global, Output, Target};
 use crate::cli::confirm::confirm;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
-use crate::cli::signals::Ear;
+use crate::cli::signals::{Ear, NOTHING_CHANGED, unless_told_to_stop};
 use crate::cli::terminal::{Terminal, print, print_err};
 use crate::model::Selector;
 use crate::plan::{Drift, SavedPlan, drift};
@@ -29,6 +29,28 @@ pub(crate) async fn run(args: &ApplyArgs, global: &Global, terminal: Terminal) -
     let session = Session::open(&target, terminal)?;
     let id = new_run_id(&saved.plan.playbook);
     let _lock = lock(global, &session.inventory.cluster, &id)?;
+    let mut ear = Ear::new();
+    let prepared = prepare(args, &saved, &session, terminal);
+    let facts = unless_told_to_stop(ear.as_mut(), terminal, NOTHING_CHANGED, prepared).await?;
+    let launch = Launch {
+        session: &session,
+        plan: &saved.plan,
+        output: args.output,
+        inventory: &args.inventory,
+        global,
+        terminal,
+        ear,
+    };
+    launch.fresh(id, facts).await
+}
+
+/// Everything before the first change: facts that fit the plan, and a person's yes.
+async fn prepare(
+    args: &ApplyArgs,
+    saved: &SavedPlan,
+    session: &Session,
+    terminal: Terminal,
+) -> Result<Arc<Facts>, CliError> {
     let facts = Arc::new(session.gather().await);
     let plan = &saved.plan;
     if plan.errors().next().is_some() {
@@ -40,16 +62,7 @@ pub(crate) async fn run(args: &ApplyArgs, global: &Global, terminal: Terminal) -
         Output::Json => print_err(&report::plan_text(plan, &terminal.err_style())),
     }
     confirm(plan, args.yes, terminal).await?;
-    let launch = Launch {
-        session: &session,
-        plan,
-        output: args.output,
-        inventory: &args.inventory,
-        global,
-        terminal,
-        ear: Ear::new(),
-    };
-    launch.fresh(id, facts).await
+    Ok(facts)
 }
 
 /// Prints every difference.

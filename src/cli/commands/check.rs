@@ -12,6 +12,7 @@ use crate::cli::args::{CheckArgs, CheckBy, CheckOnly, CheckOutput};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
+use crate::cli::signals::{Ear, unless_told_to_stop};
 use crate::cli::terminal::{Terminal, print};
 use crate::engine;
 use crate::report::{self, CheckView, GroupBy};
@@ -24,11 +25,21 @@ pub(crate) async fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Cl
     }
     let session = Session::open(&args.target, terminal)?;
     let Some(pause) = args.watch else {
-        return once(args, &session, terminal, false).await;
+        let looked = once(args, &session, terminal, false);
+        return unless_told_to_stop(
+            Ear::new().as_mut(),
+            terminal,
+            "stopped before all was looked at",
+            looked,
+        )
+        .await;
     };
     tokio::select! {
         ended = watch(args, &session, terminal, pause) => ended,
-        _ = tokio::signal::ctrl_c() => Ok(Exit::Done),
+        _ = tokio::signal::ctrl_c() => {
+            terminal.restore();
+            Ok(Exit::Done)
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::cli::args::ExecArgs;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
+use crate::cli::signals::{Ear, unless_told_to_stop};
 use crate::cli::terminal::{Terminal, print};
 use crate::model::{Command, Host};
 use crate::report::{HostOutput, fold_output};
@@ -15,7 +16,9 @@ pub(crate) async fn run(args: &ExecArgs, terminal: Terminal) -> Result<Exit, Cli
     let session = Session::open(&args.target, terminal)?;
     let command = command(args);
     let hosts = session.hosts();
-    let results = join_all(hosts.iter().map(|host| one(&session, host, &command))).await;
+    let all = async { Ok(join_all(hosts.iter().map(|host| one(&session, host, &command))).await) };
+    let stopped = "stopped; where the command was begun already, it may go on";
+    let results = unless_told_to_stop(Ear::new().as_mut(), terminal, stopped, all).await?;
     print(&format!(
         "{}\n",
         fold_output(&results, &terminal.out_style()).trim_end()

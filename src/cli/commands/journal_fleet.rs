@@ -9,6 +9,7 @@ use crate::cli::args::{JournalArgs, JournalOutput, Target};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
+use crate::cli::signals::{Ear, unless_told_to_stop};
 use crate::cli::terminal::{Terminal, print, print_err};
 use crate::model::{Command, Host, HostName, mask};
 use crate::probes::kubelet_journal::{Kind, Record, Verdict, classify_record, parse_line};
@@ -44,9 +45,13 @@ pub(crate) async fn run(args: &JournalArgs, terminal: Terminal) -> Result<Exit, 
     let hosts = session.hosts();
     let style = terminal.out_style();
     if args.follow {
-        follow(&session, &hosts, args, &style).await
+        let ended = follow(&session, &hosts, args, &style).await;
+        // It may have been ended at a question.
+        terminal.restore();
+        ended
     } else {
-        read(&session, &hosts, args, &style).await
+        let read = read(&session, &hosts, args, &style);
+        unless_told_to_stop(Ear::new().as_mut(), terminal, "stopped before all was read", read).await
     }
 }
 

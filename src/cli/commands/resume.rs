@@ -9,7 +9,7 @@ use crate::cli::args::{Global, ResumeArgs, Target};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, state_directory};
-use crate::cli::signals::Ear;
+use crate::cli::signals::{Ear, unless_told_to_stop};
 use crate::cli::terminal::{Terminal, print_err};
 use crate::engine::runs::find;
 use crate::engine::{self, RunRecord};
@@ -35,13 +35,15 @@ pub(crate) async fn run(args: &ResumeArgs, global: &Global, terminal: Terminal) 
     };
     let session = Session::open(&target, terminal)?;
     let _lock = lock(global, &session.inventory.cluster, &record.id)?;
-    let facts = if begun(&record) {
-        let facts = engine::carried_over(session.gather().await, &record.facts().unwrap_or_default());
-        refuse_drift(&misfit(&plan, &session.inventory, &facts))?;
-        facts
-    } else {
-        facts_to_begin_with(&record, &plan, &session).await?
-    };
+    let mut ear = Ear::new();
+    let fresh = fresh_facts(&record, &plan, &session);
+    let facts = unless_told_to_stop(
+        ear.as_mut(),
+        terminal,
+        "stopped before anything more was changed",
+        fresh,
+    )
+    .await?;
     let launch = Launch {
         session: &session,
         plan: &plan,
@@ -49,7 +51,7 @@ pub(crate) async fn run(args: &ResumeArgs, global: &Global, terminal: Terminal) 
         inventory: &inventory,
         global,
         terminal,
-        ear: Ear::new(),
+        ear,
     };
     launch.again(&record, Arc::new(facts)).await
 }
@@ -69,6 +71,15 @@ fn open(args: &ResumeArgs, global: &Global) -> Result<RunRecord, CliError> {
 /// A run's directory is made once its plan was agreed to; without a single event, it died right then.
 fn begun(record: &RunRecord) -> bool {
     record.events.as_ref().is_ok_and(|events| !events.is_empty())
+}
+
+async fn fresh_facts(record: &RunRecord, plan: &Plan, session: &Session) -> Result<Facts, CliError> {
+    if !begun(record) {
+        return facts_to_begin_with(record, plan, session).await;
+    }
+    let facts = engine::carried_over(session.gather().await, &record.facts().unwrap_or_default());
+    refuse_drift(&misfit(plan, &session.inventory, &facts))?;
+    Ok(facts)
 }
 
 /// What was agreed to is done only on hosts that are as they were then: the rule of `apply`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::launch::{Launch, lock, new_run_id};
+use super::launch::{Facts, Launch, lock, new_run_id};
 use super::run::{plan_with, refusal, show_plan};
 use super::way::Tuning;
 use crate::cli::args::{Global, RollbackArgs};
@@ -10,26 +10,51 @@ use crate::cli::confirm::confirm;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::{Session, state_directory};
-use crate::cli::signals::Ear;
+use crate::cli::signals::{Ear, NOTHING_CHANGED, unless_told_to_stop};
 use crate::cli::terminal::Terminal;
 use crate::config::load_playbook;
 use crate::engine::backups;
 use crate::engine::runs::find;
 use crate::model::RunId;
-use crate::plan::{PlanInput, with_restore};
+use crate::plan::{Plan, PlanInput, with_restore};
 
 /// Looks at the backups, plans, shows, asks, runs.
 pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal) -> Result<Exit, CliError> {
     let session = Session::open(&args.options.target, terminal)?;
     let id = new_run_id("rollback");
     let _lock = lock(global, &session.inventory.cluster, &id)?;
+    let mut ear = Ear::new();
+    let prepared = prepare(args, global, &session, terminal);
+    let (plan, facts) = unless_told_to_stop(ear.as_mut(), terminal, NOTHING_CHANGED, prepared).await?;
+    if args.options.dry_run {
+        return Ok(Exit::Done);
+    }
+    let launch = Launch {
+        session: &session,
+        plan: &plan,
+        output: args.options.output,
+        inventory: &args.options.target.inventory,
+        global,
+        terminal,
+        ear,
+    };
+    launch.fresh(id, facts).await
+}
+
+/// Everything before the first change: facts, backups, plan, and a person's yes.
+async fn prepare(
+    args: &RollbackArgs,
+    global: &Global,
+    session: &Session,
+    terminal: Terminal,
+) -> Result<(Plan, Arc<Facts>), CliError> {
     // What runs is looked at for nodes that a run has left cordoned.
     let facts = Arc::new(session.gather_alive().await);
     let playbook = Tuning::of(&args.options, false).apply(load_playbook("restart")?);
     let of = run_of(args, global)?;
     let kept = backups::look(&session.transport, &session.hosts(), &of).await;
     let plan = with_restore(
-        plan_with(&session, &playbook, &facts),
+        plan_with(session, &playbook, &facts),
         &PlanInput {
             inventory: &session.inventory,
             playbook: &playbook,
@@ -44,20 +69,10 @@ pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal
     if plan.errors().next().is_some() {
         return Err(refusal(&plan));
     }
-    if args.options.dry_run {
-        return Ok(Exit::Done);
+    if !args.options.dry_run {
+        confirm(&plan, args.options.yes, terminal).await?;
     }
-    confirm(&plan, args.options.yes, terminal).await?;
-    let launch = Launch {
-        session: &session,
-        plan: &plan,
-        output: args.options.output,
-        inventory: &args.options.target.inventory,
-        global,
-        terminal,
-        ear: Ear::new(),
-    };
-    launch.fresh(id, facts).await
+    Ok((plan, facts))
 }
 
 /// The beginning or the end of an id is enough for a run of this machine; any other machine's is written whole.

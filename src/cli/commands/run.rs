@@ -12,7 +12,7 @@ use crate::cli::confirm::confirm;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
-use crate::cli::signals::{self, Ear};
+use crate::cli::signals::{Ear, NOTHING_CHANGED, unless_told_to_stop};
 use crate::cli::terminal::{Terminal, print, print_err};
 use crate::engine;
 use crate::model::Playbook;
@@ -47,10 +47,8 @@ pub(crate) async fn run_on(
         Some(lock(global, &session.inventory.cluster, &id)?)
     };
     let mut ear = Ear::new();
-    let (plan, facts) = tokio::select! {
-        prepared = prepare(session, way, options, terminal) => prepared?,
-        () = signals::told_to_stop(ear.as_mut()) => return Err(interrupted(terminal)),
-    };
+    let prepared = prepare(session, way, options, terminal);
+    let (plan, facts) = unless_told_to_stop(ear.as_mut(), terminal, NOTHING_CHANGED, prepared).await?;
     if options.dry_run {
         if let Some(file) = &options.out {
             save(file, &plan, &facts)?;
@@ -95,11 +93,6 @@ async fn prepare(
         confirm(&plan, options.yes, terminal).await?;
     }
     Ok((plan, facts))
-}
-
-fn interrupted(terminal: Terminal) -> CliError {
-    terminal.restore();
-    CliError::Declined("stopped before anything was changed".to_owned())
 }
 
 /// Keeps the plan for `apply`, readable for its owner alone.

@@ -4,6 +4,7 @@ use crate::cli::args::{Target, UnlockArgs};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
+use crate::cli::signals::{Ear, unless_told_to_stop};
 use crate::cli::terminal::{Terminal, print};
 use crate::engine::lease;
 use crate::model::{Selector, duration};
@@ -24,7 +25,9 @@ pub(crate) async fn run(args: &UnlockArgs, terminal: Terminal) -> Result<Exit, C
     let session = Session::open(&target, terminal)?;
     let reason = format!("{}: {}", crate::cli::operator::operator().who, args.reason.trim());
     let mut failed = Vec::new();
-    for (master, told) in lease::unlock(&session.transport, &session.inventory, &reason).await {
+    let freed = async { Ok(lease::unlock(&session.transport, &session.inventory, &reason).await) };
+    let stopped = "stopped; some masters may be free already: run it again";
+    for (master, told) in unless_told_to_stop(Ear::new().as_mut(), terminal, stopped, freed).await? {
         let line = match told {
             Ok(Some(holder)) => format!(
                 "{master}: freed; run {} of {} held it since {}, last sign of life {} ago",

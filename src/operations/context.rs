@@ -13,6 +13,8 @@ pub struct RunContext<'a> {
     pub now: Timestamp,
     /// Another step of the same playbook stops this host's container runtime before this one.
     pub runtime_will_stop: bool,
+    /// The phase accepts an outage: what it takes away, it takes away on all its hosts together.
+    pub outage_accepted: bool,
     /// This host does what is done once per cluster (`delete-pods`).
     pub speaks_for_cluster: bool,
     /// Every host, for what takes two of them.

@@ -27,6 +27,7 @@ pub(crate) fn context() -> RunContext<'static> {
     RunContext {
         now: Timestamp::UNIX_EPOCH,
         runtime_will_stop: false,
+        outage_accepted: false,
         speaks_for_cluster: true,
         fleet: Fleet::NONE,
     }

@@ -64,9 +64,8 @@ pub fn plan(host: &Host, facts: &HostFacts, context: RunContext<'_>) -> Result<P
     Ok(Planned::work(title, commands, postcondition, Expect::StoppedPods).with_forecast(forecast))
 }
 
-/// A playbook that stops runtimes takes all masters together.
 fn api_seconds(context: RunContext<'_>) -> u64 {
-    if context.runtime_will_stop {
+    if context.outage_accepted {
         API_SECONDS_IN_AN_OUTAGE
     } else {
         API_SECONDS
@@ -138,6 +137,7 @@ mod tests {
         facts.shape.parked = vec![format!("{PARKED}/run-1/etcd.yaml")];
         let context = RunContext {
             runtime_will_stop: true,
+            outage_accepted: true,
             ..fixtures::context()
         };
         let planned = plan(&fixtures::host("m1", Role::ControlPlane), &facts, context).unwrap();

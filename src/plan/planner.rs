@@ -249,6 +249,7 @@ impl<'a> PlanInput<'a> {
         RunContext {
             now: self.now,
             runtime_will_stop: anywhere,
+            outage_accepted: all[phase].outage_accepted,
             speaks_for_cluster: self.speaker().is_some_and(|s| s.name == host.name),
             fleet: Fleet {
                 hosts: &self.inventory.hosts,

@@ -289,6 +289,7 @@ async fn a_mark_on_an_open_node_is_cleared_without_a_restart() {
             .map(|s| s.operation.as_str())
             .collect();
         assert_eq!(mine, ["unmark"]);
+        assert_eq!(plan.errors().count(), 0, "{:?}", plan.notes);
         if cordoned_since {
             story.lab.cordon(&"w1".into(), true);
         }

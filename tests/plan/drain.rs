@@ -149,6 +149,7 @@ fn a_mark_on_an_open_node_is_cleared_and_asks_for_nothing_else() {
     assert_eq!(work, ["workers/w2/5-unmark"]);
     let workers = rolling.phases.iter().find(|p| p.name == "workers").expect("the phase");
     assert!(workers.gate.is_none(), "nothing was changed that could be proven");
+    assert_eq!(rolling.errors().count(), 0, "{:?}", rolling.notes);
 
     // Beside real work elsewhere in the phase, its host is still not asked.
     let busy = fleet().with_live("w1", |l| l.endpoint = Some(Health::Ill("refused".to_owned())));

@@ -1,5 +1,6 @@
 //! k3s and RKE2: servers before agents, one at a time where they are well, and what is refused.
 
+use certfleet::config::parse_playbook;
 use certfleet::model::shape::ServedFacts;
 use certfleet::model::{HostFacts, UnitFacts};
 use certfleet::plan::{Plan, Postcondition, Severity};
@@ -149,6 +150,24 @@ fn a_step_of_servers_is_proven_by_what_a_restart_alone_does_not_change() {
             of("listener")
         );
     }
+}
+
+#[test]
+fn a_port_of_which_nothing_is_known_tells_nothing() {
+    let book = |hosts: &str, port: u16| {
+        let text = format!(
+            "name: mine\nphases:\n  - name: one\n    hosts: {hosts}\n    steps:\n      - run: {{ command: \"true\", done-when-served: {port} }}\n    gate: {{ probes: [nodes] }}\n"
+        );
+        parse_playbook(&text, "mine.yaml").unwrap_or_else(|e| panic!("{e}"))
+    };
+    let said = |fleet: &Fleet, hosts: &str, port: u16| notes(&fleet.plan(&book(hosts, port), "all"));
+    let refused = |notes: &[String]| notes.iter().any(|n| n.starts_with("error port-not-asked"));
+    let k3s = well("k3s");
+    assert!(!refused(&said(&k3s, "masters", 6444)));
+    assert!(!refused(&said(&k3s, "all", 10250)));
+    assert!(refused(&said(&k3s, "all", 6443)), "agents have no such port");
+    assert!(refused(&said(&k3s, "masters", 8443)));
+    assert!(refused(&said(&Fleet::new(3, 2).alive(), "masters", 6443)), "kubeadm's");
 }
 
 #[test]

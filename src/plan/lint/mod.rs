@@ -14,7 +14,7 @@ use super::types::{Note, Plan};
 
 /// All rules, in the order in which a person would check.
 pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
-    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 22] = [
+    let rules: [fn(&PlanInput<'_>, &Plan) -> Vec<Note>; 23] = [
         facts_rules::unreachable,
         facts_rules::no_root,
         facts_rules::ca_expired,
@@ -22,6 +22,7 @@ pub(super) fn lint(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
         facts_rules::files_of_its_own,
         shape_rules::made_by_another,
         shape_rules::split_roles,
+        shape_rules::port_not_asked,
         etcd_rules::signed_elsewhere,
         shape_rules::parked_manifests,
         identity_rules::copied_certificates,

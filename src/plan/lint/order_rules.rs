@@ -5,6 +5,7 @@ use crate::model::playbook::{Operation, Phase, ServiceState};
 use crate::model::{Host, HostName, Role};
 
 use super::super::gates::has_etcd;
+use super::super::leftovers::is_idle;
 use super::super::planner::{PlanInput, stops_the_runtime};
 use super::super::types::{Note, Plan, PlannedPhase};
 
@@ -234,7 +235,7 @@ pub(super) fn no_gate(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
             .iter()
             .any(|op| !matches!(op, Operation::Backup | Operation::PruneBackups { .. }))
     };
-    let busy = |p: &&PlannedPhase| p.steps.iter().any(|s| s.planned.skip.is_none());
+    let busy = |p: &&PlannedPhase| !p.steps.iter().all(is_idle);
     let ungated = |p: &&PlannedPhase| p.gate.as_ref().is_none_or(|g| g.probes.is_empty());
     let open = plan.phases.iter().filter(busy).filter(ungated);
     let open = open.filter_map(|p| source(input, p)).filter(|p| changes(p));

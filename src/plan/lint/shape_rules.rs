@@ -1,6 +1,6 @@
 //! Rules about the sort of cluster: a run that was cut short, Kubernetes that kubeadm did not make.
 
-use crate::model::playbook::Operation;
+use crate::model::playbook::{Operation, Phase};
 use crate::model::{Host, HostName, Role};
 
 use super::super::planner::PlanInput;
@@ -9,6 +9,43 @@ use super::super::types::{Note, Plan};
 pub(super) fn has_step(input: &PlanInput<'_>, host: &Host, wanted: fn(&Operation) -> bool) -> bool {
     let phases = input.playbook.phases.iter().filter(|p| p.hosts.matches(host));
     phases.flat_map(|p| &p.steps).any(wanted)
+}
+
+/// What a port showed before is known of the ports of k3s and RKE2 alone: of any other, what is there now always looks like the new.
+pub(super) fn port_not_asked(input: &PlanInput<'_>, _plan: &Plan) -> Vec<Note> {
+    let phases = input.playbook.phases.iter();
+    let asked = phases.flat_map(|p| p.steps.iter().filter_map(move |op| Some((p, told_by(op)?))));
+    let hosts = |(phase, port): (&Phase, u16)| {
+        let blind = move |h: &&Host| phase.hosts.matches(h) && !input.facts_of(h).shape.ports(h.role).contains(&port);
+        input.reachable().find(blind).map(|host| (host, port))
+    };
+    asked
+        .filter_map(hosts)
+        .map(|(host, port)| not_asked(host, port))
+        .collect()
+}
+
+/// The port by which a step of one's own is told to be done.
+fn told_by(operation: &Operation) -> Option<u16> {
+    match operation {
+        Operation::Run {
+            done_when_served,
+            unless_served,
+            ..
+        } => done_when_served.or(*unless_served),
+        _ => None,
+    }
+}
+
+fn not_asked(host: &Host, port: u16) -> Note {
+    Note::error(
+        "port-not-asked",
+        Some(&host.name),
+        format!(
+            "a step is done when port {port} serves another certificate, but what it served before is not known here"
+        ),
+        "Use `unless:` with a command of your own. `done-when-served` and `unless-served` are for hosts of k3s and RKE2.",
+    )
 }
 
 /// A run that was cut short while it held the manifests back: they are put back before anything else.

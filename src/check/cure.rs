@@ -50,10 +50,10 @@ impl Cures {
         if signable { self.renew() } else { kubelet_client() }
     }
 
-    /// A self-signed one that has expired is put aside by `renew`, and the kubelet makes a new one; one that will end later is not
-    /// touched, and one that somebody else issued is theirs.
-    pub(super) fn kubelet_serving(&self, path: &str, expired: bool) -> Cure {
-        if path == SELF_SIGNED && expired {
+    /// A self-signed one that has expired is put aside by `renew` where that may run (`renewable`), and the kubelet makes a new one; one
+    /// that will end later is not touched, and one that somebody else issued is theirs.
+    pub(super) fn kubelet_serving(&self, path: &str, renewable: bool) -> Cure {
+        if path == SELF_SIGNED && renewable {
             self.renew()
         } else {
             kubelet_serving(path)

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::model::HostName;
 use crate::model::certificate::SIGNED_BY_ETCD;
+use crate::model::{HostName, Role};
 use crate::probes::served::{ServedAnswer, Server};
 
 use super::View;
@@ -136,7 +136,7 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
     let cure = match row.name.as_str() {
         _ if authority => cure::new_authority(),
         "kubelet-client" | "kubelet.conf" => cures.kubelet_client(signable(view)),
-        "kubelet-serving" => cures.kubelet_serving(&row.place, row.verdict == Verdict::Expired),
+        "kubelet-serving" => cures.kubelet_serving(&row.place, serving_renewable(view, row)),
         _ if is_own(view, row) => cure::own_file(&row.place),
         name if SIGNED_BY_ETCD.contains(&name) => etcd::cure(view, cures),
         _ if without_key(view, row) => cure::external_authority(),
@@ -173,6 +173,15 @@ fn file(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
 /// Some master can sign for a kubelet.
 fn signable(view: &View<'_>) -> bool {
     view.fleet.hosts.iter().any(|h| h.facts.ca_key == Some(true))
+}
+
+/// `renew` looks after kubelets that have an API server, and refuses a cluster whose CA's key is elsewhere.
+fn serving_renewable(view: &View<'_>, row: &Row) -> bool {
+    let mut hosts = view.fleet.hosts.iter();
+    let alone = hosts.any(|h| h.facts.host == row.host && h.role == Role::Etcd);
+    let mut masters = view.fleet.hosts.iter().filter(|h| h.role == Role::ControlPlane);
+    let elsewhere = masters.any(|h| h.facts.ca_key == Some(false));
+    row.verdict == Verdict::Expired && !alone && !elsewhere
 }
 
 /// A flag of its component names the file, and kubeadm does not renew it.
@@ -219,7 +228,7 @@ fn served(view: &View<'_>, cures: &Cures, row: &Row) -> Named {
         return (
             Kind::KubeletServing,
             "kubelet-serving".to_owned(),
-            cures.kubelet_serving(serving_file(view, row), row.verdict == Verdict::Expired),
+            cures.kubelet_serving(serving_file(view, row), serving_renewable(view, row)),
         );
     }
     if process == Server::EtcdElsewhere.process() {

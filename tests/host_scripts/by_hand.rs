@@ -119,7 +119,8 @@ fn an_api_server_gets_its_certificate_from_an_external_ca_as_the_guide_says() {
     let lines = on(&tree, block(EXTERNAL_CA, "-keyout apiserver.key"));
     let (look, make) = lines.split_once('\n').expect("two lines");
     let seen = typed(&made, look);
-    assert!(seen.contains("CN = kube-apiserver"), "{seen}");
+    // OpenSSL 3.2 and later leave the blanks out.
+    assert!(seen.replace(" = ", "=").contains("CN=kube-apiserver"), "{seen}");
     let names = seen
         .lines()
         .last()

@@ -120,6 +120,18 @@ printf 'ok\n200'"#,
         ask(&tree)[0].answer,
         Answer::Well("https://[::1]:10257/healthz".to_owned())
     );
+    for trouble in [
+        "OpenSSL SSL_connect: SSL_ERROR_SYSCALL",
+        "Recv failure: Connection reset by peer",
+        "wrong version number",
+    ] {
+        tree.stub("curl", &format!("echo 'curl: (35) {trouble}' >&2; exit 35"));
+        let found = ask(&tree);
+        assert!(
+            matches!(&found[0].answer, Answer::Ill(why) if why.contains(trouble)),
+            "{found:?}"
+        );
+    }
     for (code, proven) in [
         (1, false),
         (2, false),

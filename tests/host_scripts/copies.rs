@@ -51,7 +51,11 @@ struct Master {
 }
 
 fn master() -> Master {
-    let (tree, ca) = (Tree::new(), Authority::new("kubernetes"));
+    master_of(Authority::new("kubernetes"))
+}
+
+fn master_of(ca: Authority) -> Master {
+    let tree = Tree::new();
     let (old, new) = (admin(&ca, -2), admin(&ca, 365));
     tree.write(&format!("{PKI}/ca.crt"), &ca.pair.cert);
     tree.write(ADMIN, kubeconfig("https://m1:6443", &[("kubernetes-admin", &new)]));
@@ -137,6 +141,22 @@ fn an_earlier_certificate_of_the_same_authority_counts_and_a_foreign_one_does_no
             assert!(text.contains(&format!("{word}\t{path}")), "{shell:?} {path}: {text}");
         }
         assert!(text.contains("same\t/srv/follows") && !text.contains("token") && !text.contains("absent"));
+    }
+}
+
+#[test]
+fn the_authority_may_be_an_intermediate_one_whose_root_is_elsewhere() {
+    let root = Authority::new("root");
+    for shell in shells() {
+        let m = master_of(root.below("kubernetes"));
+        let sibling = admin(&root.below("kubernetes"), -300);
+        for (path, pair) in [(ROOT, &admin(&m.ca, -300)), (OPS, &sibling)] {
+            m.tree.write(path, kubeconfig("https://m1:6443", &[("u", pair)]));
+        }
+        let output = m.refresh(&shell, &[]);
+        let text = output.stdout_text();
+        assert!(text.starts_with(&format!("refreshed\t{ROOT}\t")), "{shell:?}: {text}");
+        assert!(text.contains(&format!("left\t{OPS}\t")), "{shell:?}: {text}");
     }
 }
 

@@ -163,7 +163,9 @@ fn run(tree: &Tree, words: &[&str]) -> Output {
         .into_iter()
         .chain(words[1..].iter().copied())
         .collect();
-    tree.run(&["sh"], &scripts::DRAIN, &all)
+    // The machine's own kubectl, wherever that is.
+    let path = std::env::var("PATH").unwrap_or_default();
+    tree.run_with_path(&["sh"], &scripts::DRAIN, &all, &path)
 }
 
 #[test]

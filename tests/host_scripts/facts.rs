@@ -106,6 +106,11 @@ fn what_the_kubelet_calls_itself_and_which_addresses_are_the_hosts_own() {
     assert_eq!(facts.hostname_override.as_deref(), Some("node-7"));
     assert_eq!(facts.kubelet_user.as_deref(), Some("system:node:m1"));
     assert_eq!(facts.serving_requested, Some(true));
+    for comment in ["#", "  ;"] {
+        let off = format!("{comment}KUBELET_EXTRA_ARGS=\"--hostname-override=node-8\"\n");
+        tree.write("/etc/default/kubelet", off);
+        assert_eq!(read(&tree).hostname_override.as_deref(), Some("a"), "{comment}");
+    }
 }
 
 #[test]
@@ -144,6 +149,15 @@ fn whom_the_kubelet_believes_is_told_by_public_keys() {
         "    # - --tls-cert-file=/etc/ssl/api.crt\n    #- --tls-sni-cert-key=/etc/ssl/a,/etc/ssl/b\n"
     ));
     assert!(!told("    - --tls-cert-file=/etc/ssl/api.crt\n"));
+    tree.link(
+        "/etc/kubernetes/ssl",
+        tree.path("/etc/kubernetes/pki").to_str().unwrap(),
+    );
+    assert!(
+        told("    - --tls-cert-file=/etc/kubernetes/ssl/apiserver.crt\n"),
+        "by a link"
+    );
+    assert!(told("    - --tls-cert-file=/etc/kubernetes/pki//apiserver.crt\n"));
     assert!(!told(
         "    - --tls-cert-file=/etc/kubernetes/pki/apiserver.crt\n    - '--tls-sni-cert-key=/etc/ssl/a.crt,/etc/ssl/a.key:api.example.com'\n"
     ));

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use certfleet::model::Output;
 use certfleet::model::scripts::Script;
@@ -93,6 +94,39 @@ pub(crate) fn shells() -> Vec<Vec<&'static str>> {
     found
 }
 
+/// Everything of this machine's PATH but what a cluster brings: a host of a test has only the stubs of those.
+static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    for entry in ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+        .into_iter()
+        .flat_map(|d| fs::read_dir(d).into_iter().flatten().flatten())
+    {
+        let name = entry.file_name();
+        if !OF_A_CLUSTER.iter().any(|c| name == *c) {
+            // `/bin` is `/usr/bin` on most machines.
+            let _ = std::os::unix::fs::symlink(entry.path(), folder.join(name));
+        }
+    }
+    folder
+});
+
+const OF_A_CLUSTER: [&str; 12] = [
+    "containerd",
+    "crictl",
+    "crio",
+    "ctr",
+    "docker",
+    "dockerd",
+    "etcd",
+    "etcdctl",
+    "kubeadm",
+    "kubectl",
+    "kubelet",
+    "nerdctl",
+];
+
 impl Tree {
     pub(crate) fn new() -> Self {
         let tree = Self {
@@ -145,10 +179,7 @@ impl Tree {
     }
 
     pub(crate) fn run(&self, shell: &[&str], script: &Script, arguments: &[&str]) -> Output {
-        let path = format!(
-            "{}:/usr/bin:/bin:/usr/sbin:/sbin",
-            self.dir.path().join("bin").display()
-        );
+        let path = format!("{}:{}", self.dir.path().join("bin").display(), PROGRAMS.display());
         self.run_with_path(shell, script, arguments, &path)
     }
 

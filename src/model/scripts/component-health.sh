@@ -30,8 +30,10 @@ by_curl() {
 *}
 	case $code in
 	0) judge "$status" "$body" ;;
+	# Somebody took the connection and is not who was asked for.
+	35) case $body in *reset* | *SYSCALL* | *'wrong version'*) say ill "$url: $body" ;; *) say unknown "$url: ${body:-curl ended with $code}" ;; esac ;;
 	# This curl cannot ask such a question: that says nothing about who would answer.
-	1 | 2 | 3 | 4 | 35) say unknown "$url: ${body:-curl ended with $code}" ;;
+	1 | 2 | 3 | 4) say unknown "$url: ${body:-curl ended with $code}" ;;
 	*) say ill "$url: ${body:-curl ended with $code}" ;;
 	esac
 }

@@ -124,11 +124,11 @@ processes() {
 }
 
 # Whether the first flag of process $2 is in the manifest of $1: another cluster's (kind, a nested one) has other flags, or no manifest here.
+# One without flags (a service of the machine) is nobody's pod.
 of_manifest() {
 	flag=$(tr '\0' '\n' 2>/dev/null <"$R/proc/$2/cmdline" | sed -n '/^--/{p;q;}')
 	for f in "$manifests/$1.yaml" "$parked"/*/"$1.yaml"; do
-		[ -f "$f" ] || continue
-		if [ -z "$flag" ] || grep -qF -e "$flag" "$f"; then return 0; fi
+		if [ -f "$f" ] && [ -n "$flag" ] && grep -qF -e "$flag" "$f"; then return 0; fi
 	done
 	return 1
 }

@@ -143,7 +143,9 @@ serves_another() {
 	f=$R/etc/kubernetes/manifests/kube-apiserver.yaml
 	[ -r "$f" ] || return 0
 	shown=$(flag_of "$f" tls-cert-file)
-	if [ "${shown:-$cert_dir/apiserver.crt}" != "$cert_dir/apiserver.crt" ] || [ -n "$(flag_of "$f" tls-sni-cert-key)" ]; then
+	# One and the same by a link, or by another way to write it, is kubeadm's.
+	[ "$(readlink -f "$R${shown:-$cert_dir/apiserver.crt}")" = "$(readlink -f "$R$cert_dir/apiserver.crt")" ] || shown=another
+	if [ "$shown" = another ] || [ -n "$(flag_of "$f" tls-sni-cert-key)" ]; then
 		say serves-another yes
 	fi
 }
@@ -167,7 +169,8 @@ hostname_override() {
 	v=
 	for f in "$R/var/lib/kubelet/kubeadm-flags.env" "$R/etc/default/kubelet" "$R/etc/sysconfig/kubelet"; do
 		[ -r "$f" ] || continue
-		found=$(sed -n "s/^.*--hostname-override[= ]\([^\"' ]*\).*\$/\1/p" "$f" | tail -n 1)
+		# systemd leaves out the lines that begin with either (systemd.exec(5), EnvironmentFile=).
+		found=$(sed -n "/^[[:space:]]*[#;]/!s/^.*--hostname-override[= ]\([^\"' ]*\).*\$/\1/p" "$f" | tail -n 1)
 		v=${found:-$v}
 	done
 	say hostname-override "$v"

@@ -95,9 +95,9 @@ pub(crate) async fn follow_ends_with_its_stream(g: Arc<Ground>) {
         panic!("no line")
     };
     let pid = String::from_utf8(pid).expect("a number");
-    drop(lines);
     let proc = std::path::PathBuf::from(format!("/proc/{pid}"));
     assert!(proc.exists());
+    drop(lines);
     let deadline = Instant::now() + Duration::from_secs(5);
     while proc.exists() {
         assert!(Instant::now() < deadline, "the followed command still runs");

@@ -140,7 +140,7 @@ async fn a_lost_connection_is_told_and_the_next_command_reconnects() {
 async fn a_command_has_a_deadline_and_its_session_is_free_again() {
     let bench = Bench::new(Behaviour::default()).await;
     let (fleet, m1) = bench.one();
-    let after = Duration::from_millis(50);
+    let after = Duration::from_millis(500);
     for _ in 0..8 {
         let result = fleet.run(&m1, &login(&["hang"]).with_timeout(after)).await;
         assert_eq!(result, Err(RemoteError::CommandTimeout { after }));
@@ -375,12 +375,15 @@ async fn a_dead_host_costs_one_attempt_for_all_who_wait() {
     let (fleet, m1) = (bench.fleet(vec![host]), HostName::from("m1"));
     let command = login(&["say"]);
     let started = std::time::Instant::now();
-    let all = futures::future::join_all((0..10).map(|_| fleet.run(&m1, &command))).await;
+    let all = futures::future::join_all((0..20).map(|_| fleet.run(&m1, &command))).await;
     assert!(
         all.iter().all(|r| matches!(r, Err(RemoteError::ConnectTimeout { .. }))),
         "{all:?}"
     );
-    assert!(started.elapsed() < Duration::from_millis(1500));
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "one after another takes four"
+    );
 }
 
 #[tokio::test]

@@ -34,6 +34,12 @@ fn exists(name: &str, tests: &str) -> bool {
         let shapes = fs::read_to_string("tests/simulator/shapes.rs").unwrap_or_default();
         return shapes.contains(&format!("(\"{shape}\", \""));
     }
+    if let Some(row) = name.strip_prefix("nodes/") {
+        let rows = fs::read_to_string("tests/nodes/rows.sh").unwrap_or_default();
+        return rows
+            .lines()
+            .any(|l| l.split('|').next().is_some_and(|first| first.trim_end() == row));
+    }
     let (file, function) = name.split_once("::").unwrap_or(("", name));
     let file = (!file.is_empty()).then(|| fs::read_to_string(format!("tests/{file}")).unwrap_or_default());
     file.as_deref().unwrap_or(tests).contains(&format!("fn {function}("))
@@ -50,7 +56,7 @@ fn every_named_test_exists() {
     assert!(names.len() > 40, "{names:?}");
     let absent: Vec<&String> = names.iter().filter(|n| !exists(n, &tests)).collect();
     assert!(absent.is_empty(), "no such test: {absent:#?}");
-    assert!(!exists("simulator/none", &tests));
+    assert!(!exists("simulator/none", &tests) && !exists("nodes/none", &tests));
     assert!(!exists("scenarios/none", &tests) && !exists("host_scripts/facts.rs::none", &tests));
 }
 

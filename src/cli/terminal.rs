@@ -37,7 +37,7 @@ impl Terminal {
             && self.interactive
         {
             let mut stty = std::process::Command::new("stty");
-            let _ = stty.args(["echo", "icanon", "isig", "icrnl"]).stdin(tty).status();
+            let _ = stty.args(["echo", "-echonl", "icanon", "isig", "icrnl"]).stdin(tty).status();
         }
     }
 

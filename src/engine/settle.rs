@@ -74,11 +74,10 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
         }
         Postcondition::CommandSucceeds { command } => {
             let output = run.ask(host, command).await?;
-            let seen = format!("`{command}`: {}", output.status);
             Ok(if output.status.success() {
-                Settled::Holds(seen)
+                Settled::Holds(format!("done, says `{command}`"))
             } else {
-                Settled::Not(seen)
+                Settled::Not(format!("`{command}`: {}", output.status))
             })
         }
     }

@@ -140,8 +140,10 @@ fn docker(object: &BTreeMap<String, Value>) -> Option<Record> {
     })
 }
 
-/// Keys that are placed by name.
-const KNOWN: &[&str] = &["ts", "caller", "msg", "message", "err", "error", "v", "level", "logger"];
+/// Keys that are placed by name, or left out: an event that could not be written quotes other people's failures.
+const KNOWN: &[&str] = &[
+    "ts", "caller", "msg", "message", "err", "error", "v", "level", "logger", "event",
+];
 
 /// klog's JSON layout becomes a klog line; zap's (it has a level) becomes logfmt, as only other programs write it.
 fn logging(object: &BTreeMap<String, Value>) -> Option<Record> {

@@ -37,9 +37,17 @@ pub(super) fn second_record(message: &str, body: &str) -> Option<usize> {
 }
 
 fn quotes_output(body: &str) -> bool {
-    ["robe failed", "robe for", "output:", "output=", "rpc error"]
-        .iter()
-        .any(|mark| body.contains(mark))
+    [
+        "robe failed",
+        "robe for",
+        "output:",
+        "output=",
+        "rpc error",
+        "lifecycle hook",
+        "exited with",
+    ]
+    .iter()
+    .any(|mark| body.contains(mark))
 }
 
 /// The part of a message that tells its meaning; only event.go dumps events.
@@ -104,15 +112,26 @@ fn completed(body: &str) -> Option<&'static str> {
     (tail.len() >= SHORTEST && fits.next().is_none()).then_some(rest)
 }
 
-/// A status patch quotes conditions and the failures of containers; the cause stands behind it.
+/// A status patch quotes conditions and the failures of containers; the cause stands behind it, unless the line is cut inside.
 fn without_status_patch(body: &str) -> Option<String> {
     const PATCH: &str = "failed to patch status";
     let start = body.find(PATCH)? + PATCH.len();
-    let end = [" for node ", " for pod "]
+    let (head, patch) = body.split_at_checked(start)?;
+    match end_of_patch(patch) {
+        Some(end) => Some(format!("{head}{}", patch.get(end..)?)),
+        None if patch.trim_start_matches([' ', '\\', '"']).starts_with('{') => Some(head.to_owned()),
+        None => None,
+    }
+}
+
+/// Where the patch ends: its closing quote (or brace) stands before these words, as it does nowhere inside.
+fn end_of_patch(patch: &str) -> Option<usize> {
+    let ends = [" for node ", " for pod "]
         .iter()
-        .filter_map(|mark| body.rfind(mark))
-        .max()?;
-    Some(format!("{}{}", body.get(..start)?, body.get(end.max(start)..)?))
+        .flat_map(|mark| patch.rmatch_indices(mark));
+    ends.map(|(at, _)| at)
+        .filter(|at| patch.get(..*at).is_some_and(|before| before.ends_with(['"', '}'])))
+        .max()
 }
 
 /// An event dump quotes whatever the event says; the cause stands after it (or in `err=` before it).

@@ -134,8 +134,7 @@ pub(super) const CAUSES: &[Cause] = &[
         "x509-other",
         Text::any(&[
             "x509: ",
-            "tls: failed to verify certificate",
-            "tls: failed to verify cert",
+            "tls: failed to ver",
             "x509: certificate specifies an incompatible key usage",
         ]),
         Class::OtherError,
@@ -146,6 +145,8 @@ pub(super) const CAUSES: &[Cause] = &[
         Text::any(&[
             "Unauthorized",
             "the server has asked for the client to prov",
+            "unauthorized:",
+            "is unauthorized",
             "You must be logged in to the server",
             "system:anonymous",
             "invalid bearer token",
@@ -182,6 +183,7 @@ pub(super) const CAUSES: &[Cause] = &[
             "timed out waiting for the condition",
             "DeadlineExceeded",
             "Timeout: request did not complete",
+            "Timeout: Too large resource",
             "net/http: TLS hand",
             "http2: client connection lost",
         ]),

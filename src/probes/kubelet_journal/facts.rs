@@ -2,17 +2,20 @@
 //! those rows are tested that have one of the needles found.
 //!
 //! Needles are plain text, compared without regard to ASCII case (klog messages began in lower case until structured
-//! logging made them sentences).
+//! logging made them sentences), except [`EXACT`].
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Match};
 
 use super::causes::{CAUSES, Cause};
 use super::mask::Mask;
 use super::phrases::{Phrase, phrases};
 use super::scopes::{ScopeRow, scopes};
+
+/// The one needle whose case counts: the API server writes it so, while pods, secrets and pages are named in lower case.
+const EXACT: &str = "Unauthorized";
 
 /// The text condition of a row.
 #[derive(Debug, Clone, Copy)]
@@ -110,6 +113,8 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Facts {
     needles: Option<AhoCorasick>,
+    /// Which needle is [`EXACT`].
+    exact: Option<usize>,
     /// By needle.
     rows_of: Vec<Rows>,
     phrases: Vec<(&'static Phrase, Bits)>,
@@ -126,7 +131,8 @@ impl Facts {
     pub(super) fn of(&self, text: &str) -> Found {
         let mut found = Found::default();
         let hits = self.needles.iter().flat_map(|n| n.find_overlapping_iter(text));
-        for needle in hits.map(|hit| hit.pattern().as_usize()) {
+        let meant = |hit: &Match| Some(hit.pattern().as_usize()) != self.exact || text.get(hit.range()) == Some(EXACT);
+        for needle in hits.filter(meant).map(|hit| hit.pattern().as_usize()) {
             found.mask.set(needle);
             if let Some(rows) = self.rows_of.get(needle) {
                 found.rows.phrases |= rows.phrases;
@@ -185,6 +191,7 @@ impl Facts {
             .build(&needles.patterns);
         Self {
             needles: automaton.ok(),
+            exact: needles.index.get(EXACT).copied(),
             rows_of,
             phrases,
             scopes,

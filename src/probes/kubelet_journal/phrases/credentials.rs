@@ -11,7 +11,7 @@ const CSR: &str = "cannot create certificate signing request";
 pub(super) const TABLE: &[Phrase] = &[
     block(
         "bootstrap-file",
-        Text::any(&["unable to load bootstrap kubeconfig"]),
+        Text::any(&["unable to load bootstrap kubec"]),
         Class::BootstrapFailed,
         remedy::BOOTSTRAP,
     )
@@ -112,12 +112,14 @@ pub(super) const TABLE: &[Phrase] = &[
             "can only create pods with spec.nodeName",
             "can only delete pods with spec.nodeName",
             "can only create a node CSR with",
+            "User \"system:node:\"",
+            "User \\\"system:node:\\\"",
         ]),
         Class::Unauthorized,
         remedy::UNAUTHORIZED,
     )
     .from(
         "1.7-1.34",
-        "plugin/pkg/admission/noderestriction, plugin/pkg/auth/authorizer/node: the client certificate carries another node's name",
+        "plugin/pkg/admission/noderestriction, plugin/pkg/auth/authorizer/node: the client certificate carries another node's name, or none",
     ),
 ];

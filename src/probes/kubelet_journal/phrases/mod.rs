@@ -37,6 +37,16 @@ pub(super) struct Phrase {
     pub(super) origin: &'static str,
 }
 
+/// What makes a harmless statement a matter of credentials.
+const CREDENTIALS: &[&str] = &[
+    "x509: ",
+    "Unauthorized",
+    "the server has asked for the client to prov",
+    "system:anonymous",
+    "remote error: tls: ",
+    "tls: failed to ver",
+];
+
 /// Whose mouth a statement must come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {

@@ -3,7 +3,7 @@
 use super::super::class::{Class, Clears};
 use super::super::facts::Text;
 use super::super::remedy;
-use super::{By, Phrase, hold, noise, positive, quiet};
+use super::{By, CREDENTIALS, Phrase, hold, noise, positive, quiet};
 
 pub(super) const TABLE: &[Phrase] = &[
     // Positive signs.
@@ -58,7 +58,7 @@ pub(super) const TABLE: &[Phrase] = &[
             "certificate request was not signed",
             "certificate signing request is denied",
         ])
-        .not(&["x509: ", "Unauthorized"]),
+        .not(CREDENTIALS),
         Clears::Maybe,
         Some(remedy::CSR),
     )
@@ -165,12 +165,12 @@ pub(super) const TABLE: &[Phrase] = &[
         "watch-ended",
         Text::all(&["watch of "])
             .and_any(&["ended with", "closed with"])
-            .not(&["x509: ", "Unauthorized"]),
+            .not(CREDENTIALS),
     )
     .from("1.2-1.34", "client-go tools/cache/reflector.go watchHandler"),
     quiet(
         "watch-ended-structured",
-        Text::any(&["warning: watch ended with error"]).not(&["x509: ", "Unauthorized"]),
+        Text::any(&["warning: watch ended with error"]).not(CREDENTIALS),
     )
     .from("1.33-1.34", "client-go tools/cache/reflector.go handleWatch"),
     quiet(

@@ -8,6 +8,16 @@ use super::{By, Phrase, fail, quiet};
 /// What the kubelet's unit is called.
 const UNITS: &[&str] = &["kubelet", "origin-node.service", "atomic-openshift-node.service"];
 
+/// Units with the kubelet's name in theirs that are not it.
+const OTHER_UNITS: &[&str] = &[
+    "kubelet-check",
+    "kubelet-csr-approver",
+    "kubelet-exporter",
+    "kubelet-health",
+    "kubelet-monitor",
+    "kubelet-watchdog",
+];
+
 pub(super) const TABLE: &[Phrase] = &[
     fail(
         "runtime-down",
@@ -44,7 +54,7 @@ pub(super) const TABLE: &[Phrase] = &[
             "misconfiguration: kubelet cgroup driver",
             "is different from docker cgroup driver",
             "failed to set feature gates",
-            "unrecognized feature gate",
+            "flag: unrecognized feature gate",
             "cannot set feature gate",
             "failed to initialize kubelet",
             "failed to create kubelet:",
@@ -96,7 +106,9 @@ pub(super) const TABLE: &[Phrase] = &[
     .from("systemd", "src/core/service.c: what a stop leaves"),
     fail(
         "unit-start-limit",
-        Text::any(&["start request repeated too quickly", "start-limit"]).and_one_of(UNITS),
+        Text::any(&["start request repeated too quickly", "start-limit"])
+            .and_one_of(UNITS)
+            .not(OTHER_UNITS),
         Clears::No,
         remedy::START_LIMIT,
     )
@@ -110,6 +122,8 @@ pub(super) const TABLE: &[Phrase] = &[
             "Unable to locate executable",
             "Failed to locate executable",
             "is masked",
+            "Failed to load environment files",
+            "Failed to run 'start",
         ]),
         Clears::No,
         remedy::CONFIG,
@@ -118,7 +132,7 @@ pub(super) const TABLE: &[Phrase] = &[
     .from("systemd", "src/core/execute.c"),
     fail(
         "unit-exited",
-        Text::all(&["main process exited"]).and_one_of(UNITS),
+        Text::all(&["main process exited"]).and_one_of(UNITS).not(OTHER_UNITS),
         Clears::Maybe,
         remedy::DIED,
     )
@@ -134,8 +148,13 @@ pub(super) const TABLE: &[Phrase] = &[
             "Failed to start kubelet",
             "Failed to start Kubernetes Kubelet",
             ".service: Control process exited",
+            ".service: Watchdog timeout",
+            "/start failed with result",
+            "Dependency failed for kubelet",
+            "Dependency failed for Kubernetes Kubelet",
         ])
-        .and_one_of(UNITS),
+        .and_one_of(UNITS)
+        .not(OTHER_UNITS),
         Clears::Maybe,
         remedy::DIED,
     )

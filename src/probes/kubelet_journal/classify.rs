@@ -3,9 +3,10 @@
 use super::causes::Cause;
 use super::class::{Class, Clears, Effect, Verdict};
 use super::component::{Who, who};
-use super::elsewhere::{event, looks_bad, other, systemd};
+use super::elsewhere::{event, looks_bad, other, serving, stream, systemd};
 use super::facts::{FACTS, Found};
 use super::klog::{self, Klog};
+use super::quotes::{answered_by_grpc, decides, only_quotes};
 use super::record::{Kind, Record};
 use super::remedy;
 use super::scopes::Scope;
@@ -54,7 +55,7 @@ pub(super) struct Line<'a> {
     /// Whether no identifier stands before it: then it need not come from the kubelet's unit at all.
     anonymous: bool,
     pub(super) klog: Option<Klog<'a>>,
-    facts: Found,
+    pub(super) facts: Found,
     pub(super) text: &'a str,
 }
 
@@ -77,7 +78,10 @@ fn judge_one(ident: Option<&str>, message: &str, klog: Option<Klog<'_>>) -> Verd
 }
 
 fn by_phrase(line: &Line<'_>) -> Option<Verdict> {
-    let row = FACTS.phrases(&line.facts).find(|row| row.by.admits(line.who))?;
+    let rows = FACTS.phrases(&line.facts).filter(|row| row.by.admits(line.who));
+    let row = rows
+        .into_iter()
+        .find(|row| !decides(row.effect) || !only_quotes(line))?;
     Some(Verdict {
         class: row.class,
         effect: row.effect,
@@ -108,7 +112,15 @@ fn kubelet(line: &Line<'_>) -> Verdict {
     let cause = cause_of(line);
     let (scope, rule) = scope_of(line);
     match scope {
+        _ if panicked(line) => verdict(
+            Class::OtherError,
+            Effect::Fail,
+            Clears::Maybe,
+            Some(remedy::DIED),
+            "panicked",
+        ),
         Scope::Serving => serving(cause),
+        Scope::Stream => stream(line, cause, rule),
         Scope::Runtime => verdict(
             cause_class(cause),
             Effect::Hold,
@@ -119,6 +131,13 @@ fn kubelet(line: &Line<'_>) -> Verdict {
         _ if scope.is_foreign() => foreign(line, scope, cause, rule),
         _ => own(line, scope, cause, rule),
     }
+}
+
+/// The Go runtime's last words, from a process that its identifier names.
+fn panicked(line: &Line<'_>) -> bool {
+    let starts = |words: &&str| line.text.starts_with(*words);
+    let words = ["panic: ", "fatal error: ", "runtime: out of memory"];
+    line.klog.is_none() && !line.anonymous && words.iter().any(starts)
 }
 
 pub(super) fn verdict(
@@ -159,6 +178,9 @@ pub(super) fn is_trust(cause: &Cause) -> bool {
 fn own(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &'static str) -> Verdict {
     let chatter = scope == Scope::General && severity(line) == Some(b'I');
     match cause {
+        Some(cause) if is_trust(cause) && answered_by_grpc(line, rule) => {
+            foreign(line, Scope::Workload, Some(cause), "grpc-answer")
+        }
         Some(cause) if is_trust(cause) => Verdict {
             ambiguous_with: cause.ambiguous_with,
             ..verdict(
@@ -183,7 +205,7 @@ fn clears(cause: &Cause) -> Clears {
     }
 }
 
-fn unexplained(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &'static str) -> Verdict {
+pub(super) fn unexplained(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &'static str) -> Verdict {
     let severity = severity(line);
     if scope == Scope::ApiRequest && severity == Some(b'F') && cause.is_some_and(|cause| cause.rule == "network") {
         return verdict(Class::OtherError, Effect::Hold, Clears::Yes, None, rule);
@@ -210,24 +232,6 @@ fn complains(text: &str) -> bool {
     ["ail", "rror", "nable to", "annot", "ejected", "exceeds"]
         .iter()
         .any(|word| text.contains(word))
-}
-
-/// Somebody knocks at the kubelet's door: says nothing about its own way to the API server.
-fn serving(cause: Option<&'static Cause>) -> Verdict {
-    match cause {
-        Some(cause) if is_trust(cause) => {
-            let effect = if cause.class == Class::Expired {
-                Effect::Foreign
-            } else {
-                Effect::Neutral
-            };
-            Verdict {
-                ambiguous_with: cause.ambiguous_with,
-                ..verdict(cause.class, effect, Clears::Maybe, None, "serving")
-            }
-        }
-        _ => Verdict::neutral("serving"),
-    }
 }
 
 pub(super) fn foreign(line: &Line<'_>, scope: Scope, cause: Option<&'static Cause>, rule: &'static str) -> Verdict {
@@ -264,7 +268,7 @@ fn unknown(line: &Line<'_>) -> Verdict {
             verdict(Class::OtherError, Effect::Foreign, Clears::Maybe, None, rule)
         }
         (Scope::General, None) => Verdict::neutral(rule),
-        (Scope::General, Some(_)) => other(line),
+        (Scope::General | Scope::Stream, Some(_)) => other(line),
         _ if line.anonymous && rule == "api-url" && !is_own_request(line) => other(line),
         _ => kubelet(line),
     }

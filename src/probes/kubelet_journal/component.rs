@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::klog::Klog;
-use super::names::{KUBELET_FILES, KUBELETS, OTHER_FILES, OTHER_STARTS, SHARED_FILES, WRAPPERS};
+use super::names::{KUBELET_FILES, KUBELETS, NOT_KUBELETS, OTHER_FILES, OTHER_STARTS, SHARED_FILES, WRAPPERS};
 use super::reflector;
 
 /// Who speaks.
@@ -39,7 +39,9 @@ fn by_ident(ident: &str) -> Who {
     let name = ident.trim_start_matches('(').trim_end_matches(')');
     let name = name.rsplit('/').next().unwrap_or(name);
     let name = name.strip_suffix(".service").unwrap_or(name);
-    if name.contains("kubelet") || KUBELETS.contains(&name) {
+    if name.contains("kubelet") && NOT_KUBELETS.iter().any(|end| name.ends_with(end)) {
+        Who::Other
+    } else if name.contains("kubelet") || KUBELETS.contains(&name) {
         Who::Kubelet
     } else if matches!(name, "systemd" | "init" | "init.scope") {
         Who::Systemd
@@ -80,6 +82,13 @@ fn by_klog(klog: &Klog<'_>) -> Who {
         _ if in_container(klog) => Who::Other,
         // The kubelet says so from its server.go alone; an API server did from several files.
         _ if klog.file != "server.go" && klog.body.starts_with("Unable to authenticate the request") => Who::Other,
+        // What a server offers is asked by kubectl and controllers.
+        _ if ["/api?timeout=", "/apis?timeout="]
+            .iter()
+            .any(|path| klog.body.contains(path)) =>
+        {
+            Who::Other
+        }
         Some(_) => Who::Kubelet,
         None => Who::Unknown,
     }

@@ -1,7 +1,11 @@
-//! Lines of other speakers: other units, event rows, other components. They say nothing about the kubelet's own way to its API.
+//! Lines of other speakers (other units, event rows, other components) and of those who call the kubelet.
+//!
+//! They say nothing about the kubelet's own way to its API.
 
+use super::causes::Cause;
 use super::class::{Class, Clears, Effect, Verdict};
-use super::classify::{Line, cause_class, cause_of, foreign, is_trust, scope_of, severity, verdict};
+use super::classify::{Line, cause_class, cause_of, foreign, is_trust, scope_of, severity, unexplained, verdict};
+use super::scopes::Scope;
 
 /// Whether a line without severity begins like a failure.
 pub(super) fn looks_bad(text: &str) -> bool {
@@ -19,6 +23,32 @@ pub(super) fn systemd(line: &Line<'_>) -> Verdict {
         verdict(Class::OtherError, Effect::Foreign, Clears::Maybe, None, "other-unit")
     } else {
         Verdict::neutral("systemd")
+    }
+}
+
+/// Somebody knocks at the kubelet's door: says nothing about its own way to the API server.
+pub(super) fn serving(cause: Option<&'static Cause>) -> Verdict {
+    match cause {
+        Some(cause) if is_trust(cause) => {
+            let effect = if cause.class == Class::Expired {
+                Effect::Foreign
+            } else {
+                Effect::Neutral
+            };
+            Verdict {
+                ambiguous_with: cause.ambiguous_with,
+                ..verdict(cause.class, effect, Clears::Maybe, None, "serving")
+            }
+        }
+        _ => Verdict::neutral("serving"),
+    }
+}
+
+/// A caller's exec, attach or port-forward: what it could not reach is not the API server; that it went away is nothing.
+pub(super) fn stream(line: &Line<'_>, cause: Option<&'static Cause>, rule: &'static str) -> Verdict {
+    match cause {
+        Some(reason) if is_trust(reason) || reason.class.is_unreachable() => foreign(line, Scope::Stream, cause, rule),
+        _ => unexplained(line, Scope::General, cause, rule),
     }
 }
 

@@ -12,7 +12,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, Match};
 use super::causes::{CAUSES, Cause};
 use super::mask::Mask;
 use super::phrases::{Phrase, phrases};
-use super::scopes::{ScopeRow, scopes};
+use super::scopes::{Scope, ScopeRow, scopes};
 
 /// The one needle whose case counts: the API server writes it so, while pods, secrets and pages are named in lower case.
 const EXACT: &str = "Unauthorized";
@@ -156,6 +156,12 @@ impl Facts {
         let by_file = self.scope_of_file.get(file).copied();
         let first = by_text.into_iter().chain(by_file).min()?;
         self.scopes.get(first).map(|(row, _)| *row)
+    }
+
+    /// The scope that a klog source file decides.
+    pub(super) fn scope_of_file(&self, file: &str) -> Option<Scope> {
+        let at = self.scope_of_file.get(file)?;
+        self.scopes.get(*at).map(|(row, _)| row.scope)
     }
 
     /// Whether the row `rule` is among the scopes that hold by text.

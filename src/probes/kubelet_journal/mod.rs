@@ -17,6 +17,7 @@ mod mask;
 mod names;
 mod phrases;
 mod prefix;
+mod quotes;
 mod record;
 mod reflector;
 mod remedy;

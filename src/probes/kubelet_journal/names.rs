@@ -9,6 +9,19 @@ pub(super) const KUBELETS: &[&str] = &[
     "openshift-node",
 ];
 
+/// How names of other programs end that have the kubelet's in theirs.
+pub(super) const NOT_KUBELETS: &[&str] = &[
+    "-approver",
+    "-check",
+    "-exporter",
+    "-health",
+    "-healthcheck",
+    "-metrics",
+    "-monitor",
+    "-rubber-stamp",
+    "-watchdog",
+];
+
 /// Names that only carry the kubelet's output, or run several components in one process.
 pub(super) const WRAPPERS: &[&str] = &[
     "sh",

@@ -2,6 +2,7 @@
 
 mod asked;
 mod own;
+mod products;
 
 use super::facts::Text;
 
@@ -12,6 +13,8 @@ pub(super) enum Scope {
     ApiRequest,
     /// Somebody asked the kubelet (port 10250): its serving side.
     Serving,
+    /// Somebody's exec, attach or port-forward through the kubelet.
+    Stream,
     /// A CNI plugin, with its own kubeconfig.
     PodNetwork,
     /// A registry.
@@ -38,6 +41,14 @@ impl Scope {
         matches!(
             self,
             Self::PodNetwork | Self::Image | Self::Webhook | Self::Cloud | Self::Probe | Self::Workload
+        )
+    }
+
+    /// Whether a line there quotes what others print.
+    pub(super) fn quotes(self) -> bool {
+        matches!(
+            self,
+            Self::Probe | Self::Workload | Self::Image | Self::PodNetwork | Self::Serving | Self::Stream
         )
     }
 }
@@ -77,8 +88,8 @@ const fn files(rule: &'static str, scope: Scope, files: &'static [&'static str],
     }
 }
 
-/// All rows: what others asked for or failed at, then what the kubelet itself wanted.
-const TABLES: [&[ScopeRow]; 2] = [asked::TABLE, own::TABLE];
+/// All rows: what others asked for or failed at, then what only a name tells, then what the kubelet itself wanted.
+const TABLES: [&[ScopeRow]; 3] = [asked::TABLE, products::TABLE, own::TABLE];
 
 /// All rows in order.
 pub(super) fn scopes() -> impl Iterator<Item = &'static ScopeRow> {

@@ -27,6 +27,12 @@ pub(super) const TABLE: &[ScopeRow] = &[
         "cri-client, dockershim",
     ),
     text(
+        "grpc-peer",
+        Scope::Workload,
+        Text::any(&["grpc: addrConn", "traces export"]).not(&["dial unix", ".sock"]),
+        "grpc internal/channelz logging.go: a collector of traces; the runtime and the plugins have sockets",
+    ),
+    text(
         "api-request",
         Scope::ApiRequest,
         Text::any(&[
@@ -142,6 +148,8 @@ pub(super) const TABLE: &[ScopeRow] = &[
             "reconciler_common.go",
             "kubelet_volumes.go",
             "mount_linux.go",
+            "volume_stat_calculator.go",
+            "http.go",
         ],
         "pkg/kubelet/kuberuntime, pkg/kubelet/volumemanager, pkg/volume",
     ),

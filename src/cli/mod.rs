@@ -6,6 +6,7 @@ mod confirm;
 mod error;
 mod exit;
 mod failed;
+mod ignored;
 mod operator;
 mod screen;
 mod secrets;

@@ -17,6 +17,9 @@ pub enum RemoteError {
     /// Name resolution, TCP, banner or key exchange failed, retries included.
     #[error("cannot connect to {address}: {reason}")]
     Unreachable { address: String, reason: String },
+    /// This process (or this machine) has as many files open as it may: nothing is wrong with the host.
+    #[error("cannot connect to {address}: this machine gives certfleet no more open files")]
+    NoFilesLeft { address: String },
     /// The server hung up before SSH began and said why in clear text, retries included.
     #[error("{address} hung up before SSH began; it said: {said}")]
     TurnedAway { address: String, said: String },
@@ -121,6 +124,9 @@ impl RemoteError {
             RemoteError::NoSuchHost(_) => "Check the host name against `certfleet inventory`.".to_owned(),
             RemoteError::Unreachable { .. } | RemoteError::ConnectTimeout { .. } => {
                 "Check that the host is up and that `ssh` reaches it from here; `address:`, `port:` and `jump:` are set in the inventory.".to_owned()
+            }
+            RemoteError::NoFilesLeft { .. } => {
+                "Each host takes one open file, and certfleet itself twenty. Raise the hard limit (`ulimit -Hn` shows it): /etc/security/limits.conf, `LimitNOFILE=` of a systemd unit, docker's `--ulimit`; or take fewer hosts at once with `--limit`.".to_owned()
             }
             RemoteError::TurnedAway { said, .. } => turned_away(said).to_owned(),
             RemoteError::HostKeyUnknown { address, .. } => format!(

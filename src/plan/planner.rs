@@ -53,6 +53,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
         created: input.now,
         hosts: input.members().map(|h| input.planned_host(h)).collect(),
         choice: None,
+        asked_with: None,
         outage: None,
         phases,
         notes,

@@ -46,9 +46,10 @@ fn looking_and_planning_change_nothing() {
     let before = serials();
 
     let plan = lab
-        .run(&["renew", "--dry-run", "--output", "json"])
+        .run(&["renew", "--drain", "--dry-run", "--output", "json"])
         .expect(0);
     let plan: serde_json::Value = serde_json::from_str(&plan.out).expect("one JSON object");
+    assert_eq!(plan["asked-with"], "certfleet renew --drain");
     assert_eq!(plan["cluster"], "lab");
     assert!(plan["phases"].as_array().is_some_and(|p| p.len() >= 7), "{plan}");
     let refused = lab.run(&["renew", "--output", "json"]).expect(2);

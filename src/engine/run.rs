@@ -92,14 +92,14 @@ fn left_out(run: &Run, plan: &Plan) -> BTreeSet<HostName> {
     out
 }
 
-/// All phases; a person's wish to stop is an event of its own, at its time.
+/// All phases; a wish to stop is an event of its own, at its time.
 async fn run_until_the_end(course: &mut Course, run: &Run, plan: &Plan) -> RunEnd {
     let phases = course.run_phases(run, plan);
     tokio::pin!(phases);
     tokio::select! {
         biased;
         () = run.cancel.stopped() => {
-            let _ = run.recorder.record(EventKind::StopRequested);
+            let _ = run.recorder.record(EventKind::StopRequested { why: run.cancel.why() });
             phases.await
         }
         end = &mut phases => end,

@@ -8,6 +8,8 @@ mod fleet;
 mod harness;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/meet.rs"]
+mod meet;
 #[path = "cli/monitor.rs"]
 mod monitor;
 #[path = "cli/person.rs"]

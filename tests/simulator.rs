@@ -14,6 +14,8 @@ mod hook;
 mod judge;
 #[path = "simulator/judged.rs"]
 mod judged;
+#[path = "simulator/parked.rs"]
+mod parked;
 #[path = "simulator/rotated.rs"]
 mod rotated;
 #[path = "simulator/shapes.rs"]

@@ -39,6 +39,7 @@ pub fn diagnose(fleet: &FleetInspection, rows: &[Row], inventory: &str) -> Vec<D
             .flat_map(|host| surroundings::of_host(&view, &cures, host)),
     );
     symptoms.extend(surroundings::requests(&view));
+    symptoms.extend(surroundings::marked(&view, &cures));
     symptoms.extend(surroundings::typha(&view));
     let mut groups = group(symptoms);
     groups.sort_by_key(rank);
@@ -138,6 +139,11 @@ fn sentence(group: &Group, now: Timestamp) -> String {
             group.detail
         ),
         Kind::Requests => format!("the kubelet on {hosts} waits for the approval of its serving certificate"),
+        Kind::Cordoned => format!("{hosts} is still cordoned by run {}", group.detail),
+        Kind::Marked => format!(
+            "{hosts} takes pods and still bears the mark of run {}: the next cordon of a person would look like certfleet's",
+            group.detail
+        ),
         Kind::RotationOff => format!("the kubelet on {hosts} does not rotate its client certificate"),
         Kind::NoAuthorityKey => {
             format!("the key of {who} is not on {hosts} (external CA): certfleet cannot renew what it signed")

@@ -164,6 +164,7 @@ pub(super) fn fleet(hosts: Vec<Inspection>) -> FleetInspection {
         hosts,
         requests: None,
         typha: Vec::new(),
+        marked: Vec::new(),
     }
 }
 

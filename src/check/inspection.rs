@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{CertificateFact, HostFacts, HostName, Role, X509Facts};
+use crate::probes::nodes::MarkedNode;
 use crate::probes::recent_journal::JournalSummary;
 use crate::probes::served::ServedCertificate;
 use crate::probes::serving_requests::ServingRequest;
@@ -54,6 +55,9 @@ pub struct FleetInspection {
     pub requests: Option<Vec<ServingRequest>>,
     /// The network plugin's own certificates, where it has some and an API server answered.
     pub typha: Vec<TyphaCertificate>,
+    /// Nodes that bear the mark of a run of ours, where an API server answered.
+    #[serde(default)]
+    pub marked: Vec<MarkedNode>,
 }
 
 impl Inspection {

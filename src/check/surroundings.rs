@@ -1,7 +1,8 @@
-//! Symptoms around the certificates: clocks, authorities, rotation, requests, journals.
+//! Symptoms around the certificates: clocks, authorities, rotation, requests, journals, and what a run of ours has left behind.
 
 use jiff::SignedDuration;
 
+use crate::probes::nodes::MarkedNode;
 use crate::probes::recent_journal::JournalSummary;
 use crate::probes::typha::{NAMESPACE, TyphaCertificate};
 
@@ -11,7 +12,7 @@ use super::etcd;
 use super::inspection::Inspection;
 use super::level::Level;
 use super::symptoms::{Kind, Symptom};
-use crate::model::Role;
+use crate::model::{HostName, Role};
 
 /// kubeadm backdates notBefore by five minutes: a clock that is further behind calls a fresh certificate "not yet valid".
 const CLOCK_CRITICAL_MS: i64 = 5 * 60 * 1000;
@@ -162,19 +163,33 @@ fn problems(host: &Inspection) -> Vec<Symptom> {
     host.facts.problems.iter().map(one).collect()
 }
 
+/// The host of a node, by its name; a node that is none of ours by its own.
+fn host_of(view: &View<'_>, node: &str) -> HostName {
+    let means = |h: &&Inspection| h.facts.hostname.as_deref() == Some(node) || h.facts.host.as_str() == node;
+    let host = view.fleet.hosts.iter().find(means);
+    host.map_or_else(|| node.into(), |h| h.facts.host.clone())
+}
+
+/// What a run of ours that did not end well has left on nodes.
+pub(super) fn marked(view: &View<'_>, cures: &Cures) -> Vec<Symptom> {
+    let one = |node: &MarkedNode| {
+        let (kind, level) = if node.cordoned {
+            (Kind::Cordoned, Level::Warning)
+        } else {
+            (Kind::Marked, Level::Ok)
+        };
+        let mut symptom = Symptom::new(kind, level, &host_of(view, &node.name), "node", cures.renew());
+        symptom.detail.clone_from(&node.run);
+        symptom
+    };
+    view.fleet.marked.iter().map(one).collect()
+}
+
 /// Kubelets that wait for somebody to approve their serving certificate.
 pub(super) fn requests(view: &View<'_>) -> Vec<Symptom> {
     let pending = view.fleet.requests.iter().flatten();
     let one = |request: &crate::probes::serving_requests::ServingRequest| {
-        let means = |h: &&Inspection| {
-            h.facts.hostname.as_deref() == Some(&request.node) || h.facts.host.as_str() == request.node
-        };
-        let host = view
-            .fleet
-            .hosts
-            .iter()
-            .find(means)
-            .map_or_else(|| request.node.as_str().into(), |h| h.facts.host.clone());
+        let host = host_of(view, &request.node);
         let cure = cure::manual("look whose they are with `kubectl get csr`, then `kubectl certificate approve NAME`");
         Symptom::new(Kind::Requests, Level::Warning, &host, "kubelet", cure)
     };

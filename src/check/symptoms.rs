@@ -43,6 +43,9 @@ pub(super) enum Kind {
     Down,
     Journal,
     Requests,
+    /// Of a run of ours that did not end well.
+    Cordoned,
+    Marked,
     RotationOff,
     Unseen,
     NoAuthorityKey,

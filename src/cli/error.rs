@@ -77,6 +77,10 @@ impl CliError {
                  `certfleet unlock --reason TEXT` frees the lock.",
                 holder.run
             )),
+            Self::Lease(LeaseError::Overtaken { .. }) => Some("Nothing was changed. Plan again.".to_owned()),
+            Self::Lease(LeaseError::Over { .. }) => Some(
+                "Nothing was changed. `certfleet check` says how the cluster is; start anew if anything is left.".to_owned(),
+            ),
             Self::Lease(LeaseError::NotKept { .. }) => Some(
                 "Nothing was changed. Free space there, or mount it writable (`df /var/lib`, `mount`), then start again.".to_owned(),
             ),
@@ -97,7 +101,7 @@ impl CliError {
             | Self::Config(_)
             | Self::Usage { .. }
             | Self::PlanRefused(_)
-            | Self::Lease(LeaseError::NotKept { .. })
+            | Self::Lease(LeaseError::NotKept { .. } | LeaseError::Overtaken { .. } | LeaseError::Over { .. })
             | Self::Io { .. }
             | Self::Lab(_)
             | Self::Ledger(_) => Exit::Usage,

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::load_inventory;
-use crate::engine::RunRecord;
 use crate::engine::runs::{find, list};
+use crate::engine::{LedgerError, RunRecord};
 use crate::model::{HostName, Selector};
 
 use super::args::{Commands, Global};
@@ -57,12 +57,123 @@ fn left_behind(state: &Path, run: Option<&str>, cluster: &str) -> Result<Vec<Hos
     Ok(hosts.into_iter().collect())
 }
 
+/// The latest run of the cluster. A damaged one that may be the latest is not passed over: the hosts that an earlier one left behind
+/// are others.
 fn last_of(state: &Path, cluster: &str) -> Result<RunRecord, CliError> {
-    let here = |r: &RunRecord| r.state().cluster == cluster;
-    list(state).into_iter().rfind(here).ok_or_else(|| {
-        CliError::usage(
-            format!("no run of cluster {cluster} is recorded in {}", state.display()),
-            HINT,
-        )
-    })
+    for record in list(state).into_iter().rev() {
+        match &record.events {
+            Ok(_) if record.state().cluster == cluster => return Ok(record),
+            Err(why) if may_be_of(&record, cluster) => return Err(damaged(&record, cluster, why)),
+            _ => {}
+        }
+    }
+    Err(CliError::usage(
+        format!("no run of cluster {cluster} is recorded in {}", state.display()),
+        HINT,
+    ))
+}
+
+/// Its plan names the cluster; without one nobody knows.
+fn may_be_of(record: &RunRecord, cluster: &str) -> bool {
+    record.plan().map_or(true, |plan| plan.cluster == cluster)
+}
+
+fn damaged(record: &RunRecord, cluster: &str, why: &LedgerError) -> CliError {
+    let id = &record.id;
+    CliError::usage(
+        format!("run {id} may be the last one of cluster {cluster}, and its ledger cannot be read: {why}"),
+        format!(
+            "`certfleet runs` lists the runs: `--limit @failed:RUN` takes one whose ledger is whole, `--limit HOST,HOST` takes hosts.              Or move the directory of {id} away."
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::engine::Ledger;
+    use crate::event::{Event, EventKind};
+    use crate::model::RunId;
+    use crate::plan::Plan;
+
+    fn event(seq: u64, kind: EventKind) -> Event {
+        Event {
+            seq,
+            at: Timestamp::UNIX_EPOCH,
+            kind,
+        }
+    }
+
+    /// A run of `prod` that left w1 behind, and then one whose ledger is damaged.
+    fn recorded() -> tempfile::TempDir {
+        let state = tempfile::tempdir().expect("a directory");
+        let mut ledger = Ledger::create(state.path(), &RunId::new("1-good")).expect("a ledger");
+        let started = EventKind::RunStarted {
+            run: RunId::new("1-good"),
+            cluster: "prod".to_owned(),
+            playbook: "renew".to_owned(),
+            plan: String::new(),
+            version: String::new(),
+            operator: String::new(),
+            hosts: vec!["w1".into()],
+        };
+        let excluded = EventKind::HostExcluded {
+            phase: "start".to_owned(),
+            host: "w1".into(),
+            why: "no answer".to_owned(),
+        };
+        for (seq, kind) in [(1, started), (2, excluded)] {
+            ledger.append(&event(seq, kind)).expect("written");
+        }
+        drop(Ledger::create(state.path(), &RunId::new("2-damaged")).expect("a ledger"));
+        fs::write(state.path().join("runs/2-damaged/ledger.jsonl"), "{}\n{}\n").expect("written");
+        state
+    }
+
+    fn keep_plan_of(state: &Path, cluster: &str) {
+        let plan = Plan {
+            format: 1,
+            cluster: cluster.to_owned(),
+            playbook: "renew".to_owned(),
+            created: Timestamp::UNIX_EPOCH,
+            hosts: Vec::new(),
+            phases: Vec::new(),
+            choice: None,
+            asked_with: None,
+            outage: None,
+            notes: Vec::new(),
+        };
+        let json = serde_json::to_vec(&plan).expect("JSON");
+        fs::write(state.join("runs/2-damaged/plan.json"), json).expect("written");
+    }
+
+    #[test]
+    fn a_damaged_run_that_may_be_the_last_is_not_passed_over() {
+        let state = recorded();
+        for plan in [None, Some("prod")] {
+            if let Some(cluster) = plan {
+                keep_plan_of(state.path(), cluster);
+            }
+            let error = left_behind(state.path(), None, "prod").expect_err("damaged");
+            let said = error.to_string();
+            assert!(
+                said.contains("2-damaged") && said.contains("ledger.jsonl:1: not a ledger line"),
+                "{said}"
+            );
+            assert!(error.hint().is_some_and(|h| h.contains("@failed:RUN")), "{error:?}");
+        }
+        let named = left_behind(state.path(), Some("1-good"), "prod").expect("hosts");
+        assert_eq!(named, ["w1".into()]);
+    }
+
+    #[test]
+    fn a_damaged_run_of_another_cluster_is_nobodys_business() {
+        let state = recorded();
+        keep_plan_of(state.path(), "staging");
+        assert_eq!(left_behind(state.path(), None, "prod").expect("hosts"), ["w1".into()]);
+    }
 }

@@ -6,6 +6,8 @@ mod confirm;
 mod error;
 mod exit;
 mod failed;
+mod ignored;
+mod open_files;
 mod operator;
 mod screen;
 mod secrets;
@@ -29,6 +31,7 @@ pub fn main() -> ExitCode {
         Err(error) => return usage_exit(&error),
     };
     start_log(cli.global.verbose);
+    open_files::raise_the_limit();
     let terminal = Terminal::detect(&cli.global);
     let check = matches!(cli.command, Commands::Check(_));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

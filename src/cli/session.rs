@@ -7,8 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::config::load_inventory;
-use crate::engine;
-use crate::model::{Host, HostFacts, HostName, Inventory, Role, Selector};
+use crate::engine::{self, Seen, lease};
+use crate::model::{Host, HostFacts, HostName, Inventory, Role, RunId, Selector};
 use crate::remote::{FleetOptions, SshFleet, Transport};
 
 use super::args::{Global, Target};
@@ -47,6 +47,14 @@ impl Session {
             .filter(|h| self.limit.matches(h))
             .cloned()
             .collect()
+    }
+
+    /// What the masters know of runs, before their hosts are asked anything else. Refuses a cluster that another run holds: said now, and
+    /// not after the question.
+    pub(crate) async fn look_at_locks(&self, run: &RunId) -> Result<Seen, CliError> {
+        let seen = lease::look(&self.transport, &self.inventory).await;
+        seen.free_for(run)?;
+        Ok(seen)
     }
 
     /// Asks every host of this call, and every master and etcd host: one of them may have to sign for a host. Partial answers

@@ -1,5 +1,7 @@
 //! Ctrl-C: the first press finishes steps in flight, the second detaches, the third ends at once. SIGTERM and SIGHUP
-//! (a closed laptop) detach.
+//! (a closed laptop) detach. One that was ignored when the process started (`nohup`, a script's background job) stays ignored.
+
+use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -7,15 +9,16 @@ use crate::engine::Cancel;
 use crate::model::RunId;
 
 use super::error::CliError;
+use super::ignored::Ignored;
 use super::terminal::{Terminal, print_err};
 
 /// Hears signals from its making on; what comes while nobody listens is kept. One ear for the whole of a run: between two
 /// of them a signal would be lost.
 #[derive(Debug)]
 pub(crate) struct Ear {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+    hangup: Option<Signal>,
 }
 
 /// What a signal asks for.
@@ -27,19 +30,37 @@ enum Word {
 impl Ear {
     /// None without the right to install handlers; the defaults stay in force then.
     pub(crate) fn new() -> Option<Self> {
+        let ignored = Ignored::now();
         Some(Self {
-            interrupt: signal(SignalKind::interrupt()).ok()?,
-            terminate: signal(SignalKind::terminate()).ok()?,
-            hangup: signal(SignalKind::hangup()).ok()?,
+            interrupt: unless_ignored(SignalKind::interrupt(), ignored).ok()?,
+            terminate: unless_ignored(SignalKind::terminate(), ignored).ok()?,
+            hangup: unless_ignored(SignalKind::hangup(), ignored).ok()?,
         })
     }
 
     async fn next(&mut self) -> Word {
         tokio::select! {
-            _ = self.interrupt.recv() => Word::Press,
-            _ = self.terminate.recv() => Word::Leave,
-            _ = self.hangup.recv() => Word::Leave,
+            () = heard(&mut self.interrupt) => Word::Press,
+            () = heard(&mut self.terminate) => Word::Leave,
+            () = heard(&mut self.hangup) => Word::Leave,
         }
+    }
+}
+
+fn unless_ignored(kind: SignalKind, ignored: Ignored) -> io::Result<Option<Signal>> {
+    if ignored.has(kind) {
+        return Ok(None);
+    }
+    signal(kind).map(Some)
+}
+
+/// Waits for it; for ever, if it is ignored.
+async fn heard(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
     }
 }
 

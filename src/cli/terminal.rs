@@ -37,7 +37,10 @@ impl Terminal {
             && self.interactive
         {
             let mut stty = std::process::Command::new("stty");
-            let _ = stty.args(["echo", "-echonl", "icanon", "isig", "icrnl"]).stdin(tty).status();
+            let _ = stty
+                .args(["echo", "-echonl", "icanon", "isig", "icrnl"])
+                .stdin(tty)
+                .status();
         }
     }
 

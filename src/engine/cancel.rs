@@ -1,5 +1,7 @@
 //! Two ways to stop: finish what is in flight, or leave at once.
 
+use std::sync::{Arc, OnceLock};
+
 use tokio_util::sync::CancellationToken;
 
 /// Shared by the engine and whoever listens for signals.
@@ -7,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Cancel {
     stop: CancellationToken,
     leave: CancellationToken,
+    why: Arc<OnceLock<String>>,
 }
 
 impl Cancel {
@@ -18,6 +21,19 @@ impl Cancel {
     /// First press of Ctrl-C: steps in flight end, no new one starts.
     pub fn request_stop(&self) {
         self.stop.cancel();
+    }
+
+    /// The same, for a reason that is no person's wish: a sentence for the ledger and the screen.
+    pub fn request_stop_because(&self, why: &str) {
+        if !self.stopping() {
+            let _ = self.why.set(why.to_owned());
+        }
+        self.stop.cancel();
+    }
+
+    /// Why the run is to stop, where nobody pressed anything.
+    pub fn why(&self) -> Option<String> {
+        self.why.get().cloned()
     }
 
     /// Second press, SIGTERM, SIGHUP: stop waiting for steps in flight. They go on at the hosts.

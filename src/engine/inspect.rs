@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::check::{FleetInspection, Handshake, Inspection, dial_targets};
 use crate::model::{Host, HostFacts, Inventory, Role};
+use crate::probes::nodes::{self, MarkedNode};
 use crate::probes::recent_journal::{self, JournalSummary};
 use crate::probes::served::{Endpoint, ServedAnswer, Server, elsewhere};
 use crate::probes::serving_requests::{self, ServingRequest};
@@ -49,14 +50,18 @@ pub async fn inspect(
     let each = hosts.iter().map(|host| Box::pin(one(transport, host, now, &limits)));
     let mut inspected = join_all(each).await;
     etcd_elsewhere(transport, inventory, &mut inspected).await;
-    let requests = pending_requests(transport, hosts, &inspected).await;
-    let typha = typha_certificates(transport, hosts, &inspected).await;
+    let (requests, marked, typha) = tokio::join!(
+        pending_requests(transport, hosts, &inspected),
+        marked_nodes(transport, hosts, &inspected),
+        typha_certificates(transport, hosts, &inspected)
+    );
     FleetInspection {
         cluster: inventory.cluster.clone(),
         at: now(),
         hosts: inspected,
         requests,
         typha,
+        marked,
     }
 }
 
@@ -180,6 +185,19 @@ async fn pending_requests(
         }
     }
     None
+}
+
+/// Nodes that a run of ours has left cordoned, or whose mark it has left; of the first master that answers.
+async fn marked_nodes(transport: &Arc<dyn Transport>, hosts: &[Host], inspected: &[Inspection]) -> Vec<MarkedNode> {
+    let answers = |(h, i): &(&Host, &Inspection)| h.role == Role::ControlPlane && api_answers(i);
+    let Some((host, _)) = hosts.iter().zip(inspected).find(answers) else {
+        return Vec::new();
+    };
+    let command = nodes::command(host).with_timeout(QUESTION);
+    let Ok(output) = transport.run(&host.name, &command).await else {
+        return Vec::new();
+    };
+    nodes::parse(&output).map(nodes::marked).unwrap_or_default()
 }
 
 /// The same for the certificates of the Tigera operator's network plugin; other plugins have none.

@@ -203,7 +203,7 @@ mod tests {
         Event {
             seq,
             at: jiff::Timestamp::UNIX_EPOCH,
-            kind: EventKind::StopRequested,
+            kind: EventKind::StopRequested { why: None },
         }
     }
 

@@ -47,7 +47,7 @@ pub use context::Run;
 pub use gather::gather;
 pub use handshake::shake;
 pub use inspect::inspect;
-pub use lease::{Holder, Lease, LeaseError};
+pub use lease::{Claim, Holder, Lease, LeaseError, Seen};
 pub use ledger::{Ledger, LedgerError};
 pub use live::look_alive;
 pub use lock::{ClusterLock, LockError};

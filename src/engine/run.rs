@@ -65,7 +65,7 @@ pub(super) async fn run_to_the_end(run: &Run, plan: &Plan, made: Made) -> RunEnd
         end,
         tally: state.tally,
         outage_ms: course.outage.millis(),
-        next: next_steps(run, end)
+        next: next_steps(run, plan, end)
             .into_iter()
             .chain(cordon::still_closed(run))
             .collect(),
@@ -92,14 +92,14 @@ fn left_out(run: &Run, plan: &Plan) -> BTreeSet<HostName> {
     out
 }
 
-/// All phases; a person's wish to stop is an event of its own, at its time.
+/// All phases; a wish to stop is an event of its own, at its time.
 async fn run_until_the_end(course: &mut Course, run: &Run, plan: &Plan) -> RunEnd {
     let phases = course.run_phases(run, plan);
     tokio::pin!(phases);
     tokio::select! {
         biased;
         () = run.cancel.stopped() => {
-            let _ = run.recorder.record(EventKind::StopRequested);
+            let _ = run.recorder.record(EventKind::StopRequested { why: run.cancel.why() });
             phases.await
         }
         end = &mut phases => end,
@@ -239,7 +239,7 @@ fn proves_the_api(phase: &PlannedPhase) -> bool {
 }
 
 /// What the person should do now: concrete, in order.
-fn next_steps(run: &Run, end: RunEnd) -> Vec<String> {
+fn next_steps(run: &Run, plan: &Plan, end: RunEnd) -> Vec<String> {
     let state = run.recorder.state();
     let failed: Vec<String> = state.failed_hosts().iter().map(ToString::to_string).collect();
     if let Some(why) = run.recorder.broken() {
@@ -255,7 +255,7 @@ fn next_steps(run: &Run, end: RunEnd) -> Vec<String> {
             format!("Mend {} as shown above.", failed.join(", ")),
             format!(
                 "Then bring them along: `{} --limit @failed`, with the same inventory.",
-                verb(&state.playbook)
+                words(plan)
             ),
         ],
         RunEnd::StepFailed | RunEnd::GateFailed => vec![format!(
@@ -276,10 +276,13 @@ fn next_steps(run: &Run, end: RunEnd) -> Vec<String> {
     }
 }
 
-/// How a person starts this playbook.
-fn verb(playbook: &str) -> String {
-    match playbook {
-        "renew" | "restart" => format!("certfleet {playbook}"),
+/// How a person asks for this plan again; of an older plan, as far as its playbook's name tells.
+fn words(plan: &Plan) -> String {
+    if let Some(words) = &plan.asked_with {
+        return words.clone();
+    }
+    match plan.playbook.as_str() {
+        name @ ("renew" | "restart") => format!("certfleet {name}"),
         // Its files are back on the masters; what is left is to restart the others.
         "rollback" => "certfleet restart".to_owned(),
         other => format!("certfleet run {other}"),

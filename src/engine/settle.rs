@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::model::gate::UnitState;
-use crate::model::shape::ServedFacts;
+use crate::model::shape::{PARKED, ServedFacts};
 use crate::model::{Command, HostName, Outcome, RuntimeKind};
 use crate::plan::{NodeState, PlannedStep, Postcondition};
 use crate::probes::served::anew;
@@ -83,7 +83,8 @@ pub(super) async fn settle(run: &Run, host: &HostName, postcondition: &Postcondi
     }
 }
 
-/// The old containers are gone, and those that came after them (a host that lost its power starts them by itself) have the files of now.
+/// The old containers are gone, no manifest is parked (a host that lost its power in the middle would start nothing of it), and those that
+/// came after them (it starts what it has by itself) have the files of now.
 async fn recycled(run: &Run, host: &HostName, runtime: RuntimeKind, ids: &[String]) -> Result<Settled, RemoteError> {
     let output = run.ask(host, &containers::command(runtime)).await?;
     let found = match containers::parse(&output) {
@@ -91,7 +92,18 @@ async fn recycled(run: &Run, host: &HostName, runtime: RuntimeKind, ids: &[Strin
         Err(why) => return Ok(Settled::Not(why.to_string())),
     };
     let gone = containers::judge_gone(ids, &found);
-    if found.is_empty() || !gone.passed() {
+    if !gone.passed() {
+        return Ok(from(Ok(gone)));
+    }
+    if !run
+        .ask(host, &Command::root(["test", "!", "-e", PARKED]))
+        .await?
+        .status
+        .success()
+    {
+        return Ok(Settled::Not(format!("manifests are still parked in {PARKED}")));
+    }
+    if found.is_empty() {
         return Ok(from(Ok(gone)));
     }
     let output = run.ask(host, &certificates_on_disk::command(run.host(host)?)).await?;

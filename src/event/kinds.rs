@@ -144,8 +144,11 @@ pub enum EventKind {
         #[serde(with = "duration")]
         elapsed: Duration,
     },
-    /// A person asked to stop: steps in flight are finished, no new one starts.
-    StopRequested,
+    /// Steps in flight are finished, no new one starts. A person asked for it, unless there is another reason.
+    StopRequested {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
     RunFinished {
         end: RunEnd,
         tally: Tally,

@@ -98,7 +98,7 @@ impl RunState {
                 };
                 self.journals.insert((phase.clone(), host.clone()), start);
             }
-            EventKind::StopRequested => self.stop_requested = true,
+            EventKind::StopRequested { .. } => self.stop_requested = true,
             EventKind::NodeCordoned {
                 host, node, speaker, ..
             } => {

@@ -21,7 +21,9 @@ impl EventKind {
                 one(output, clean);
             }
             Self::NodeReleased { how, .. } => one(how, clean),
-            Self::StepRetried { why, .. } | Self::HostExcluded { why, .. } => one(why, clean),
+            Self::StopRequested { why: Some(why) } | Self::StepRetried { why, .. } | Self::HostExcluded { why, .. } => {
+                one(why, clean);
+            }
             Self::StepFinished { outcome, .. } => clean_outcome(outcome, clean),
             Self::GateProgress { detail, .. } => one(detail, clean),
             Self::GateFailed { reasons, .. } => reasons.iter_mut().for_each(|r| clean_reason(r, clean)),
@@ -33,7 +35,7 @@ impl EventKind {
             | Self::GatePassed { .. }
             | Self::PhaseFinished { .. }
             | Self::NodeCordoned { .. }
-            | Self::StopRequested => {}
+            | Self::StopRequested { why: None } => {}
         }
         self
     }

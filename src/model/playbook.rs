@@ -21,9 +21,13 @@ pub struct Playbook {
 }
 
 impl Playbook {
-    /// Whether its plan depends on what runs on the hosts now ([`super::LiveFacts`]).
+    /// Whether its plan depends on what runs on the hosts now ([`super::LiveFacts`]): what is needed, what is drained, and which nodes
+    /// an earlier run has left cordoned where this one proves them.
     pub fn asks_what_runs(&self) -> bool {
-        self.phases.iter().any(|p| p.only_needed || p.drain.is_some())
+        let stops = |p: &Phase| p.steps.iter().any(Operation::may_stop_something);
+        self.phases
+            .iter()
+            .any(|p| p.only_needed || p.drain.is_some() || stops(p))
     }
 
     /// Workers are drained wherever the playbook stops something on them.

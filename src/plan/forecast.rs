@@ -6,6 +6,7 @@ use crate::model::gate::ProbeSpec;
 use crate::model::{Host, Role};
 use crate::operations::types::Postcondition;
 
+use super::leftovers::is_idle;
 use super::planner::PlanInput;
 use super::types::{OutageForecast, Plan, PlannedPhase, PlannedStep};
 
@@ -16,7 +17,7 @@ const API_START: Duration = Duration::from_secs(20);
 
 /// The forecast, if any phase with something to do accepts an outage.
 pub(super) fn forecast_outage(input: &PlanInput<'_>, plan: &Plan) -> Option<OutageForecast> {
-    let busy = |p: &PlannedPhase| p.outage && p.steps.iter().any(|s| s.planned.skip.is_none());
+    let busy = |p: &PlannedPhase| p.outage && !p.steps.iter().all(is_idle);
     let first = plan.phases.iter().position(busy)?;
     let last = plan
         .phases
@@ -65,7 +66,7 @@ fn touched(input: &PlanInput<'_>, phases: &[PlannedPhase], role: Role) -> usize 
     let of_role = input.reachable().filter(|h| h.role == role);
     let busy = |h: &&Host| {
         let steps = phases.iter().flat_map(|p| p.steps_of(&h.name));
-        steps.into_iter().any(|s| s.planned.skip.is_none())
+        !steps.into_iter().all(is_idle)
     };
     of_role.filter(busy).count()
 }

@@ -53,6 +53,7 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
         created: input.now,
         hosts: input.members().map(|h| input.planned_host(h)).collect(),
         choice: None,
+        asked_with: None,
         outage: None,
         phases,
         notes,
@@ -221,13 +222,14 @@ impl<'a> PlanInput<'a> {
         self.facts.get(&host.name).unwrap_or(&NOTHING)
     }
 
-    /// The host that does what is done once per cluster: the first master that answers.
+    /// The host that does what is done once per cluster: the first master that answers, of those that take part if any does.
     pub(super) fn speaker(&self) -> Option<&'a Host> {
-        let facts = self.facts;
-        let masters = self.inventory.masters();
-        masters
-            .into_iter()
-            .find(move |h| facts.get(&h.name).is_some_and(|f| f.unreachable.is_none()))
+        let (facts, limit) = (self.facts, self.limit);
+        let answers = |h: &&Host| facts.get(&h.name).is_some_and(|f| f.unreachable.is_none());
+        let mut masters = self.inventory.masters().filter(answers);
+        let first = masters.next()?;
+        let taking_part = [first].into_iter().chain(masters).find(|h| limit.matches(h));
+        taking_part.or(Some(first))
     }
 
     fn planned_host(&self, host: &Host) -> PlannedHost {

@@ -83,6 +83,7 @@ mod tests {
             hosts: Vec::new(),
             phases: Vec::new(),
             choice: None,
+            asked_with: None,
             outage: None,
             notes: Vec::new(),
         };

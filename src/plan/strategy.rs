@@ -117,14 +117,12 @@ struct View<'a> {
 type Shared = Vec<(String, Vec<String>)>;
 
 impl<'a> View<'a> {
-    /// Masters and etcd hosts of this call, with their facts.
+    /// Masters and etcd hosts of this call, with their facts; where it has workers alone, all that were asked.
     fn core(&self) -> impl Iterator<Item = (&'a Host, &'a HostFacts)> + use<'a> {
         let (facts, limit) = (self.facts, self.limit);
-        let hosts = self
-            .inventory
-            .hosts
-            .iter()
-            .filter(move |h| h.role != Role::Worker && limit.matches(h));
+        let all = || self.inventory.hosts.iter().filter(|h| h.role != Role::Worker);
+        let workers_alone = !all().any(|h| limit.matches(h));
+        let hosts = all().filter(move |h| workers_alone || limit.matches(h));
         hosts.filter_map(move |h| Some((h, facts.get(&h.name)?)))
     }
 

@@ -32,6 +32,9 @@ pub struct Plan {
     /// The strategy and its reasons; `None` when a playbook was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
+    /// The words with which a person asked for it, without inventory and limit; none in plans of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_with: Option<String>,
     pub outage: Option<OutageForecast>,
     /// Errors first. An error means that the plan must not run.
     pub notes: Vec<Note>,

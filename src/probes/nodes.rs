@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Command, Host, Output};
 
@@ -27,6 +27,26 @@ pub struct NodeFacts {
     pub unschedulable: bool,
     /// The run whose mark is on it (`certfleet.io/cordoned-by`).
     pub cordoned_by: Option<String>,
+}
+
+/// A node with the mark of a run on it: cordoned by that run, or opened by somebody since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkedNode {
+    pub name: String,
+    pub run: String,
+    pub cordoned: bool,
+}
+
+/// The nodes that bear a mark.
+pub fn marked(nodes: Vec<NodeFacts>) -> Vec<MarkedNode> {
+    let mark = |node: NodeFacts| {
+        Some(MarkedNode {
+            run: node.cordoned_by?,
+            name: node.name,
+            cordoned: node.unschedulable,
+        })
+    };
+    nodes.into_iter().filter_map(mark).collect()
 }
 
 #[derive(Deserialize)]

@@ -6,6 +6,8 @@ use thiserror::Error;
 
 use crate::model::duration::display as show;
 
+use super::vault::Refusal;
+
 /// A failure of the way to the host, never of the command itself (that is an exit status).
 ///
 /// No variant holds a secret. `Display` says what happened; [`RemoteError::remedy`] what to do.
@@ -17,6 +19,9 @@ pub enum RemoteError {
     /// Name resolution, TCP, banner or key exchange failed, retries included.
     #[error("cannot connect to {address}: {reason}")]
     Unreachable { address: String, reason: String },
+    /// This process (or this machine) has as many files open as it may: nothing is wrong with the host.
+    #[error("cannot connect to {address}: this machine gives certfleet no more open files")]
+    NoFilesLeft { address: String },
     /// The server hung up before SSH began and said why in clear text, retries included.
     #[error("{address} hung up before SSH began; it said: {said}")]
     TurnedAway { address: String, said: String },
@@ -54,6 +59,13 @@ pub enum RemoteError {
         address: String,
         user: String,
         tried: String,
+    },
+    /// An answer that is good for one login was refused; whatever else was asked for was right. The next login asks anew.
+    #[error("{address} refused the login as {user}: the answer to `{question}` was not right")]
+    CodeRefused {
+        address: String,
+        user: String,
+        question: String,
     },
     /// Root rights were refused.
     #[error("cannot become root: {0}")]
@@ -96,6 +108,10 @@ pub enum BecomeError {
     PasswordRequired,
     #[error("the password is wrong")]
     WrongPassword,
+    #[error("the password is wrong here, and other hosts accepted it")]
+    AnotherPassword,
+    #[error("the password was not sent: some hosts accepted it, then two refused it one after the other")]
+    NotSent,
     #[error("the user may not run commands as root here")]
     NotAllowed,
     #[error("a terminal is required (requiretty)")]
@@ -122,6 +138,9 @@ impl RemoteError {
             RemoteError::Unreachable { .. } | RemoteError::ConnectTimeout { .. } => {
                 "Check that the host is up and that `ssh` reaches it from here; `address:`, `port:` and `jump:` are set in the inventory.".to_owned()
             }
+            RemoteError::NoFilesLeft { .. } => {
+                "Each host takes one open file, and certfleet itself twenty. Raise the hard limit (`ulimit -Hn` shows it): /etc/security/limits.conf, `LimitNOFILE=` of a systemd unit, docker's `--ulimit`; or take fewer hosts at once with `--limit`.".to_owned()
+            }
             RemoteError::TurnedAway { said, .. } => turned_away(said).to_owned(),
             RemoteError::HostKeyUnknown { address, .. } => format!(
                 "Compare the fingerprint with the host's console, then record it with `ssh {}`, or set `host-key-policy: accept-new`.",
@@ -137,6 +156,7 @@ impl RemoteError {
             RemoteError::AuthRefused { address, user, .. } => {
                 format!("Try `ssh -l {user} {}`. Set `user:` and `identity:` in the inventory, load the key into the agent, or set `password: prompt`.", ssh_words(address))
             }
+            RemoteError::CodeRefused { .. } => "A one-time code is good for one login: wait for the next one. It is asked for again when the host is needed again; a key that needs no code suits a fleet better.".to_owned(),
             RemoteError::Become(error) => error.remedy(),
             RemoteError::ChannelRefused { what: "the command", .. } => "Log in as this user by hand (`ssh USER@HOST true`): its shell, its password's age or a ForceCommand keeps commands from running. Log in as another user, or mend that.".to_owned(),
             RemoteError::ChannelRefused { .. } => "Raise MaxSessions in the host's sshd_config, or look at its log.".to_owned(),
@@ -171,6 +191,15 @@ fn ssh_words(address: &str) -> String {
 }
 
 impl BecomeError {
+    /// A password that a host refused, here or elsewhere.
+    pub(super) fn password(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Here | Refusal::Elsewhere => BecomeError::WrongPassword,
+            Refusal::HereAlone => BecomeError::AnotherPassword,
+            Refusal::InARow => BecomeError::NotSent,
+        }
+    }
+
     /// What the person should do.
     pub fn remedy(&self) -> String {
         match self {
@@ -179,6 +208,12 @@ impl BecomeError {
             }
             BecomeError::WrongPassword => {
                 "Start again with the right password; no second attempt was made, so nothing is locked."
+            }
+            BecomeError::AnotherPassword => {
+                "This host has another password: give the user the same one there, or NOPASSWD in sudoers, or run it by itself with `--limit`. It was sent there once."
+            }
+            BecomeError::NotSent => {
+                "Hosts with different passwords cannot share one run: give the user the same one on all, or NOPASSWD in sudoers, or run them apart with `--limit`."
             }
             BecomeError::NotAllowed => "Log in as a user whom sudoers allows to run commands as root.",
             BecomeError::TerminalRequired => {

@@ -10,17 +10,27 @@ use futures::future::BoxFuture;
 use secrecy::SecretString;
 use thiserror::Error;
 
-/// What is asked for. Equal requests are asked once for the whole fleet.
+/// What is asked for. Equal requests are asked once for the whole fleet, but for [`SecretRequest::Question`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SecretRequest {
     /// The passphrase of a private key file on this machine.
     Passphrase { file: PathBuf },
-    /// The password with which a user logs in.
-    Login { user: String },
+    /// The password with which a user logs in: to all hosts of the fleet, or to one jump host, which has its own.
+    Login { user: String, jump_host: Option<String> },
     /// The password that `sudo` (the user's own) or `su` (root's) asks for.
     Become { method: &'static str, user: String },
     /// A question of keyboard-interactive authentication that is no plain password (a one-time code).
     Question { host: String, text: String, echo: bool },
+}
+
+impl SecretRequest {
+    /// The password with which a user logs in to the hosts of the fleet.
+    pub fn login(user: &str) -> Self {
+        SecretRequest::Login {
+            user: user.to_owned(),
+            jump_host: None,
+        }
+    }
 }
 
 /// The question as a person reads it.
@@ -28,7 +38,11 @@ impl fmt::Display for SecretRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SecretRequest::Passphrase { file } => write!(f, "Passphrase of {}", file.display()),
-            SecretRequest::Login { user } => write!(f, "SSH password of {user} (whole fleet)"),
+            SecretRequest::Login { user, jump_host: None } => write!(f, "SSH password of {user} (whole fleet)"),
+            SecretRequest::Login {
+                user,
+                jump_host: Some(hop),
+            } => write!(f, "SSH password of {user} on the jump host {hop}"),
             SecretRequest::Become { method, user } => write!(f, "{method} password of {user} (whole fleet)"),
             SecretRequest::Question { host, text, .. } => write!(f, "{host}: {}", text.trim()),
         }
@@ -46,7 +60,7 @@ pub enum SecretError {
     NoTerminal,
 }
 
-/// Asks a person. Called once per request and never twice at the same time.
+/// Asks a person. Never called twice at the same time, and once per request, except for one-time codes.
 pub trait Secrets: Send + Sync + fmt::Debug {
     /// Waits for the answer; there is no deadline on a person.
     fn ask<'a>(&'a self, request: &'a SecretRequest) -> BoxFuture<'a, Result<SecretString, SecretError>>;

@@ -1,39 +1,32 @@
-//! Each secret is asked once for the fleet, and its first use is serialised: one host proves it, the others wait.
+//! Each secret is asked once for the fleet, and its first uses are few at a time: one host proves it, the others wait.
 //!
-//! A wrong password tried on fifty hosts at once locks fifty accounts. So until one host has accepted a password only
-//! one host at a time may try it, and once a host has refused it nobody tries it again.
+//! A wrong password tried on fifty hosts at once locks fifty accounts, or one account of a directory fifty times over. Who may try
+//! it when is decided in [`proof`]; no host is ever sent the same wrong password twice.
+
+mod lease;
+mod proof;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::secrets::{SecretError, SecretRequest, Secrets};
+
+use lease::Entry;
+pub use lease::Lease;
+pub use proof::Refusal;
 
 /// Asks, remembers and guards the secrets of one run.
 #[derive(Debug)]
 pub struct Vault {
     secrets: Arc<dyn Secrets>,
-    entries: Mutex<HashMap<SecretRequest, Arc<AsyncMutex<Entry>>>>,
-    /// Every answer, to be found again in what hosts say.
+    entries: Mutex<HashMap<SecretRequest, Arc<Entry>>>,
+    /// Every answer that is kept, to be found again in what hosts say.
     known: Mutex<Vec<SecretString>>,
     /// One question on the terminal at a time.
     terminal: AsyncMutex<()>,
-}
-
-#[derive(Debug, Default)]
-struct Entry {
-    answer: Option<Result<SecretString, SecretError>>,
-    proof: Proof,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Proof {
-    #[default]
-    Untried,
-    Accepted,
-    Refused,
 }
 
 /// Why a secret cannot be used.
@@ -41,36 +34,8 @@ enum Proof {
 pub enum VaultError {
     /// Nobody answered.
     NoAnswer(SecretError),
-    /// Another host refused it.
-    RefusedElsewhere,
-}
-
-/// The right to try a secret once. While its first use is unproven, holding the lease keeps all other hosts waiting.
-#[derive(Debug)]
-pub struct Lease {
-    secret: SecretString,
-    first: Option<OwnedMutexGuard<Entry>>,
-}
-
-impl Lease {
-    /// The secret.
-    pub fn secret(&self) -> &SecretString {
-        &self.secret
-    }
-
-    /// A host accepted it: the others may use it freely.
-    pub fn accept(mut self) {
-        if let Some(entry) = self.first.as_mut() {
-            entry.proof = Proof::Accepted;
-        }
-    }
-
-    /// A host refused it: nobody else tries.
-    pub fn refuse(mut self) {
-        if let Some(entry) = self.first.as_mut() {
-            entry.proof = Proof::Refused;
-        }
-    }
+    /// It was tried, here or elsewhere, and is not sent.
+    Refused(Refusal),
 }
 
 impl Vault {
@@ -84,34 +49,15 @@ impl Vault {
         }
     }
 
-    /// The answer itself, asked once; for passphrases and questions, which no host can lock.
+    /// The answer itself, asked once and kept; for passphrases, which no host can lock.
     pub async fn answer(&self, request: &SecretRequest) -> Result<SecretString, SecretError> {
-        let cell = self.cell(request);
-        let mut entry = cell.lock().await;
-        self.fill(request, &mut entry).await
-    }
-
-    /// The right to try a password on a host. Waits while another host is proving it.
-    pub async fn lease(&self, request: &SecretRequest) -> Result<Lease, VaultError> {
-        let mut entry = self.cell(request).lock_owned().await;
-        let secret = self.fill(request, &mut entry).await.map_err(VaultError::NoAnswer)?;
-        match entry.proof {
-            Proof::Refused => Err(VaultError::RefusedElsewhere),
-            Proof::Accepted => Ok(Lease { secret, first: None }),
-            Proof::Untried => Ok(Lease {
-                secret,
-                first: Some(entry),
-            }),
-        }
-    }
-
-    async fn fill(&self, request: &SecretRequest, entry: &mut Entry) -> Result<SecretString, SecretError> {
-        if let Some(answer) = &entry.answer {
+        let entry = self.entry(request);
+        let mut kept = entry.answer.lock().await;
+        if let Some(answer) = kept.as_ref() {
             return answer.clone();
         }
-        let _turn = self.terminal.lock().await;
-        let answer = self.secrets.ask(request).await;
-        entry.answer = Some(answer.clone());
+        let answer = self.answer_of_now(request).await;
+        *kept = Some(answer.clone());
         if let Ok(secret) = &answer {
             self.known
                 .lock()
@@ -119,6 +65,19 @@ impl Vault {
                 .push(secret.clone());
         }
         answer
+    }
+
+    /// An answer that is good for one login (a one-time code): asked each time, and not kept.
+    pub async fn answer_of_now(&self, request: &SecretRequest) -> Result<SecretString, SecretError> {
+        let _turn = self.terminal.lock().await;
+        self.secrets.ask(request).await
+    }
+
+    /// The right to try a password on a host. Waits while others prove it.
+    pub async fn lease(&self, request: &SecretRequest, host: &str) -> Result<Lease, VaultError> {
+        let secret = self.answer(request).await.map_err(VaultError::NoAnswer)?;
+        let turn = self.entry(request).turn(secret, host);
+        turn.await.map_err(VaultError::Refused)
     }
 
     /// Replaces every secret that was given; ones of less than four characters would be seen in every word.
@@ -133,7 +92,7 @@ impl Vault {
         shown
     }
 
-    fn cell(&self, request: &SecretRequest) -> Arc<AsyncMutex<Entry>> {
+    fn entry(&self, request: &SecretRequest) -> Arc<Entry> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(entries.entry(request.clone()).or_default())
     }
@@ -145,7 +104,7 @@ mod tests {
     use crate::remote::secrets::FixedSecrets;
 
     fn request() -> SecretRequest {
-        SecretRequest::Login { user: "ops".to_owned() }
+        SecretRequest::login("ops")
     }
 
     fn vault() -> (Arc<FixedSecrets>, Arc<Vault>) {
@@ -156,31 +115,45 @@ mod tests {
     #[tokio::test]
     async fn a_refused_password_is_tried_by_one_host_only() {
         let (secrets, vault) = vault();
-        let first = vault.lease(&request()).await.expect("a lease");
+        let first = vault.lease(&request(), "a").await.expect("a lease");
         let second = tokio::spawn({
             let vault = Arc::clone(&vault);
-            async move { vault.lease(&request()).await.map(|_| ()) }
+            async move { vault.lease(&request(), "b").await.map(|_| ()) }
         });
         tokio::task::yield_now().await;
         assert!(!second.is_finished(), "the second host must wait");
-        first.refuse();
-        assert_eq!(second.await.expect("joined"), Err(VaultError::RefusedElsewhere));
+        assert_eq!(first.refuse(), Refusal::Here);
+        let refused = second.await.expect("joined");
+        assert_eq!(refused, Err(VaultError::Refused(Refusal::Elsewhere)));
         assert_eq!(secrets.asked().len(), 1);
     }
 
     #[tokio::test]
-    async fn an_accepted_password_is_free_for_all() {
+    async fn an_accepted_password_is_free_where_it_was_accepted() {
         let (_, vault) = vault();
-        vault.lease(&request()).await.expect("a lease").accept();
-        let (a, b) = (vault.lease(&request()).await, vault.lease(&request()).await);
-        assert_eq!(a.expect("free").secret().expose_secret(), "pw");
-        assert!(b.is_ok());
+        vault.lease(&request(), "a").await.expect("a lease").accept();
+        let (one, two) = (vault.lease(&request(), "a").await, vault.lease(&request(), "a").await);
+        assert_eq!(one.expect("free").secret().expose_secret(), "pw");
+        assert!(two.is_ok_and(|l| l.is_proven()));
     }
 
     #[tokio::test]
     async fn a_host_that_never_asked_leaves_it_unproven() {
         let (_, vault) = vault();
-        drop(vault.lease(&request()).await.expect("a lease"));
-        assert!(vault.lease(&request()).await.is_ok_and(|l| l.first.is_some()));
+        drop(vault.lease(&request(), "a").await.expect("a lease"));
+        assert!(vault.lease(&request(), "b").await.is_ok_and(|l| !l.is_proven()));
+    }
+
+    #[tokio::test]
+    async fn a_code_is_asked_for_each_time_and_a_passphrase_once() {
+        let (secrets, vault) = vault();
+        for _ in 0..2 {
+            assert!(vault.answer_of_now(&request()).await.is_ok());
+        }
+        assert_eq!(secrets.asked().len(), 2);
+        for _ in 0..2 {
+            assert!(vault.answer(&request()).await.is_ok());
+        }
+        assert_eq!(secrets.asked().len(), 3);
     }
 }

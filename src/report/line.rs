@@ -249,6 +249,23 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_says_who_or_what_asked_for_it() {
+        let stop = |why: Option<&str>| {
+            let mut event = fixtures::step_failed().remove(0);
+            event.kind = crate::event::EventKind::StopRequested {
+                why: why.map(str::to_owned),
+            };
+            told(&[event], false)
+        };
+        assert!(stop(None).contains("a person asked to stop"));
+        let told = stop(Some("the lock is gone"));
+        assert!(
+            told.contains("the lock is gone") && !told.contains("a person"),
+            "{told}"
+        );
+    }
+
+    #[test]
     fn verbose_adds_lines_and_nothing_moves_the_cursor() {
         let quiet = told(&fixtures::gate_failed(), false);
         let loud = told(&fixtures::gate_failed(), true);

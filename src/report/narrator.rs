@@ -15,6 +15,9 @@ use super::text::{clean, clean_line, count, took};
 /// Lines of a failed step's output that are shown.
 const OUTPUT_LINES: usize = 20;
 
+/// A stop without another reason.
+const ASKED: &str = "a person asked to stop: steps in flight are finished, no other is started";
+
 /// One thing that happened, ready to be printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fact {
@@ -66,11 +69,7 @@ impl Narrator {
             EventKind::PhaseFinished { phase, elapsed } => {
                 Some(fact("finished", Tone::Plain, format!("{phase} ({})", took(*elapsed))))
             }
-            EventKind::StopRequested => Some(fact(
-                "STOPPING",
-                Tone::Warn,
-                "a person asked to stop: steps in flight are finished, no other is started",
-            )),
+            EventKind::StopRequested { why } => Some(fact("STOPPING", Tone::Warn, why.as_deref().unwrap_or(ASKED))),
             EventKind::RunFinished {
                 end, tally, elapsed, ..
             } => Some(run_finished(*end, *tally, *elapsed)),

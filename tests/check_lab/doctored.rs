@@ -1,6 +1,6 @@
 //! A fleet in which every host has another trouble: the verdict on each row, what the diagnosis says of it, and the cure.
 
-use certfleet::check::{Findings, Subject, Verdict};
+use certfleet::check::{Findings, Level, Subject, Verdict};
 use certfleet::lab::{CalicoTrouble, Lab, LabConfig, Scenario};
 use certfleet::model::HostName;
 
@@ -229,6 +229,23 @@ async fn every_trouble_has_its_row_its_sentence_and_its_cure() {
     let lab = Lab::new(config()).expect("a fleet");
     damage(&lab);
     expect(&super::check(&lab).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_run_has_left_cordoned_is_named_with_the_run() {
+    let lab = Lab::scenario(Scenario::Healthy).expect("a fleet");
+    for (node, cordoned) in [("w1", true), ("w2", false)] {
+        lab.cordon(&node.into(), true);
+        lab.mark(&node.into(), "run-7");
+        lab.cordon(&node.into(), cordoned);
+    }
+    lab.cordon(&"w3".into(), true);
+    let findings = super::check(&lab).await;
+    is_said(&findings, "w1", "w1 is still cordoned by run run-7", "certfleet renew");
+    is_said(&findings, "w2", "still bears the mark of run run-7", "certfleet renew");
+    let of_w3 = findings.diagnoses.iter().filter(|d| d.hosts.contains(&"w3".into()));
+    assert_eq!(of_w3.count(), 0, "a person's cordon is theirs");
+    assert_eq!(findings.level, Level::Warning);
 }
 
 #[tokio::test(start_paused = true)]

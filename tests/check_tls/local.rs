@@ -112,6 +112,7 @@ pub(crate) async fn fleet(pki: &Pki, handshake: Handshake) -> FleetInspection {
         hosts: vec![inspection],
         requests: None,
         typha: Vec::new(),
+        marked: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `lab up` in one terminal, looking from another: nothing here changes a host.
 
-use crate::harness::{Background, Lab};
+use crate::harness::{Background, Ended, Lab, after};
 
 #[test]
 fn plain_openssh_finds_the_hosts_of_the_story() {
@@ -45,8 +45,11 @@ fn looking_and_planning_change_nothing() {
     };
     let before = serials();
 
-    let plan = lab.run(&["renew", "--dry-run", "--output", "json"]).expect(0);
+    let plan = lab
+        .run(&["renew", "--drain", "--dry-run", "--output", "json"])
+        .expect(0);
     let plan: serde_json::Value = serde_json::from_str(&plan.out).expect("one JSON object");
+    assert_eq!(plan["asked-with"], "certfleet renew --drain");
     assert_eq!(plan["cluster"], "lab");
     assert!(plan["phases"].as_array().is_some_and(|p| p.len() >= 7), "{plan}");
     let refused = lab.run(&["renew", "--output", "json"]).expect(2);
@@ -108,4 +111,24 @@ fn following_the_journals_ends_with_ctrl_c() {
     );
     follow.signal("INT");
     assert_eq!(follow.end().0, Some(0));
+}
+
+/// Twenty hosts, and a shell that allows fewer open files: what the system allows is taken, and where it allows no more, no host is blamed.
+#[test]
+fn a_fleet_may_have_more_hosts_than_the_shell_allows_files() {
+    let lab = Lab::up("healthy", 1, 20);
+    let exec = |limit: &str| -> Ended {
+        let command = lab.command(&["exec", "--", "true"]);
+        after(limit, &command).output().expect("it starts").into()
+    };
+    exec("ulimit -Sn 24").expect(0);
+    let full = exec("ulimit -n 24");
+    let told = format!("{}{}", full.out, full.err);
+    assert!(matches!(full.code, Some(3 | 5)), "{full:?}");
+    for words in ["this machine gives certfleet no more open files", "LimitNOFILE="] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    for words in ["Check that the host is up", "no such file"] {
+        assert!(!told.contains(words), "{words}: {told}");
+    }
 }

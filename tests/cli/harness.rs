@@ -39,12 +39,40 @@ impl Ended {
 
 /// certfleet in an environment that says nothing of the machine it runs on.
 pub(crate) fn certfleet(home: &Path) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("certfleet"));
+    let mut command = hearing_ctrl_c(assert_cmd::cargo::cargo_bin!("certfleet"));
     command.env_clear().stdin(Stdio::null());
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.env("HOME", home).env("LC_ALL", "C.UTF-8").env("TERM", "xterm");
     command.env("CERTFLEET_STATE_DIR", home.join("state"));
     command
+}
+
+/// Where these tests are a script's background job Ctrl-C is ignored, which a child inherits and certfleet respects.
+fn hearing_ctrl_c(program: &Path) -> Command {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|l| l.strip_prefix("SigIgn:"));
+    let ignored = mask.and_then(|m| u64::from_str_radix(m.trim(), 16).ok());
+    if ignored.is_none_or(|mask| mask & 0b10 == 0) {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(program);
+    command
+}
+
+/// The same command, started as `nohup` starts it: with this signal ignored.
+pub(crate) fn ignoring(signal: &str, command: &Command) -> Command {
+    after(&format!("trap '' {signal}"), command)
+}
+
+/// The same command, started by a shell that has done this first.
+pub(crate) fn after(first: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{first}; exec \"$@\""), "sh"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell.env_clear().stdin(Stdio::null());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell
 }
 
 /// Runs it to its end.

@@ -58,6 +58,9 @@ fn ctrl_c_at_the_password_gives_the_terminal_back() {
         terminal.type_in("\u{3}");
         let (code, screen) = terminal.end();
         assert_eq!(code, Some(expected), "{verb:?}: {screen}");
-        assert!(screen.contains(" echo ") && screen.contains(" -echonl"), "{verb:?}: {screen}");
+        assert!(
+            screen.contains(" echo ") && screen.contains(" -echonl"),
+            "{verb:?}: {screen}"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! A real renewal over real SSH: events, the lock, Ctrl-C, and going on afterwards.
 
-use crate::harness::Lab;
+use crate::harness::{Background, Lab, ignoring};
 
 /// The built-in playbook with the patience of a test.
 pub(crate) fn hurried() -> String {
@@ -30,7 +30,7 @@ fn a_run_is_locked_stopped_and_gone_on_with() {
     let file = lab.write("hurried.yaml", &hurried());
     let renew = renew(&file);
 
-    let first = crate::harness::Background::start(lab.command(&renew));
+    let first = Background::start(lab.command(&renew));
     let started = first.line();
     assert!(started.starts_with("{\"seq\":1,"), "{started}");
     let second = lab.run(&renew).expect(7);
@@ -71,6 +71,20 @@ fn a_run_is_locked_stopped_and_gone_on_with() {
     );
     assert!(lab.ssh("kubectl get nodes").expect(0).out.matches(" Ready").count() == 5);
     assert!(lab.ssh("kubectl get pods -A").expect(0).out.contains("calico-node"));
+}
+
+/// `nohup certfleet renew --yes &`, and the terminal is closed.
+#[test]
+fn a_run_that_ignores_the_end_of_its_terminal_goes_on() {
+    let lab = Lab::up("healthy", 1, 1);
+    let file = lab.write("hurried.yaml", &hurried());
+    let run = Background::start(ignoring("HUP", &lab.command(&renew(&file))));
+    run.line();
+    run.signal("HUP");
+    let (code, lines) = run.end();
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let last = lines.last().expect("events");
+    assert!(last.contains("\"end\":\"succeeded\""), "{last}");
 }
 
 /// Nothing runs on these hosts, and no kubelet can start: over real SSH, with the real scripts' names and arguments.

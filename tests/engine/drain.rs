@@ -1,6 +1,7 @@
 //! Nodes that are drained: what a run that ends early leaves behind, and who lets them back.
 
 use certfleet::config::load_playbook;
+use certfleet::engine::Cancel;
 use certfleet::event::EventKind;
 use certfleet::lab::{Fault, LabConfig, Scenario, Workload};
 use certfleet::model::exit::RunEnd;
@@ -42,7 +43,10 @@ fn draining(kind: &EventKind) -> bool {
 
 fn pressed_when(when: fn(&EventKind) -> bool) -> Wish {
     Wish {
-        press: Some(Press { when, twice: false }),
+        press: Some(Press {
+            when,
+            how: Cancel::request_stop,
+        }),
         ..Wish::default()
     }
 }
@@ -327,7 +331,7 @@ async fn what_somebody_else_has_uncordoned_is_not_our_doing() {
         Wish {
             press: Some(Press {
                 when: drained,
-                twice: false,
+                how: Cancel::request_stop,
             }),
             ..Wish::default()
         },

@@ -1,5 +1,6 @@
 //! How runs end: by a person, by a plan that must not run, without a host; and how they go on.
 
+use certfleet::engine::Cancel;
 use certfleet::event::EventKind;
 use certfleet::lab::{Fault, LabConfig, Scenario};
 use certfleet::model::RuntimeKind;
@@ -17,11 +18,11 @@ fn stops_the_kubelet(kind: &EventKind) -> bool {
     matches!(kind, EventKind::StepStarted { phase, .. } if phase == "stop-kubelet")
 }
 
-fn pressed(twice: bool) -> Wish {
+fn stopped(how: fn(&Cancel)) -> Wish {
     Wish {
         press: Some(Press {
             when: stops_the_kubelet,
-            twice,
+            how,
         }),
         ..Wish::default()
     }
@@ -30,7 +31,7 @@ fn pressed(twice: bool) -> Wish {
 #[tokio::test(start_paused = true)]
 async fn the_first_press_finishes_the_steps_in_flight_and_the_same_command_goes_on() {
     let story = Story::new(small());
-    let told = story.run_with(&renew(), pressed(false)).await;
+    let told = story.run_with(&renew(), stopped(Cancel::request_stop)).await;
     assert_eq!(told.end, RunEnd::Aborted, "{}", told.text());
     assert_eq!(ran(&story, "m1", "systemctl stop kubelet"), 1);
     assert_eq!(
@@ -47,9 +48,23 @@ async fn the_first_press_finishes_the_steps_in_flight_and_the_same_command_goes_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_that_nobody_pressed_for_tells_its_reason() {
+    let story = Story::new(small());
+    let wish = stopped(|cancel| cancel.request_stop_because("somebody freed its lock"));
+    let told = story.run_with(&renew(), wish).await;
+    assert_eq!(told.end, RunEnd::Aborted, "{}", told.text());
+    let why = |e: &certfleet::event::Event| match &e.kind {
+        EventKind::StopRequested { why } => why.clone(),
+        _ => None,
+    };
+    let told: Vec<String> = told.events.iter().filter_map(why).collect();
+    assert_eq!(told, ["somebody freed its lock"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_second_press_leaves_and_says_what_is_not_known() {
     let story = Story::new(small());
-    let told = story.run_with(&renew(), pressed(true)).await;
+    let told = story.run_with(&renew(), stopped(Cancel::request_leave)).await;
     assert_eq!(told.end, RunEnd::Stuck, "{}", told.text());
     assert!(told.next().contains("stop-kubelet/"), "{}", told.next());
 }
@@ -66,7 +81,7 @@ async fn goes_on_where_it_was_stopped(runtime: RuntimeKind) {
     let wish = Wish {
         press: Some(Press {
             when: |kind| matches!(kind, EventKind::GatePassed { phase, .. } if phase == "stop-runtime"),
-            twice: false,
+            how: Cancel::request_stop,
         }),
         ..Wish::default()
     };

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use certfleet::engine::ledger::LedgerFile;
-use certfleet::engine::{Lease, LeaseError, Ledger};
+use certfleet::engine::{LeaseError, Ledger};
 use certfleet::lab::{LabConfig, Scenario};
+use certfleet::model::HostName;
 use certfleet::model::exit::RunEnd;
-use certfleet::model::{HostName, RunId};
 use certfleet::remote::Transport;
 
 use crate::harness::{Story, Wish};
+use crate::lease::acquire;
 use crate::{ran, renew, small};
 
 /// A disk with room for so many more bytes.
@@ -62,16 +63,15 @@ async fn a_full_disk_stops_the_run_before_the_next_change() {
 async fn a_master_that_cannot_keep_the_lock_stops_the_run_before_it_begins() {
     let story = Story::new(LabConfig::new(Scenario::Seed).sized(3, 0));
     let transport: Arc<dyn Transport> = Arc::new(story.meddler().clone());
-    let inventory = story.lab.inventory();
     let full = HostName::new("m2");
     story.lab.fill_disk(&full, true);
-    let refused = Lease::acquire(&transport, &inventory, &RunId::new("r1"), "a@b").await;
+    let refused = acquire(&story.lab, &transport, "r1").await;
     let Err(LeaseError::NotKept { why }) = refused else {
         panic!("two of three are a majority, and yet m2 could keep no backup: {refused:?}");
     };
     assert!(why.starts_with("m2: cannot write"), "{why}");
     story.lab.fill_disk(&full, false);
     // What the others gave was given back.
-    let lease = Lease::acquire(&transport, &inventory, &RunId::new("r2"), "a@b").await;
-    assert!(lease.is_ok_and(|l| l.is_some_and(|l| l.unfinished.is_empty())));
+    let lease = acquire(&story.lab, &transport, "r2").await;
+    assert!(lease.is_ok_and(|l| l.unfinished.is_empty()));
 }

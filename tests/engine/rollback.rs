@@ -52,6 +52,23 @@ fn refusals(plan: &Plan) -> Vec<String> {
     plan.errors().map(|n| format!("{} {}", n.code, host(n))).collect()
 }
 
+/// The kubelets' own certificates had expired: what the run gave them stays.
+#[tokio::test(start_paused = true)]
+async fn a_kubelet_keeps_the_certificate_that_works() {
+    let story = Story::new(LabConfig::new(Scenario::KubeletExpired).sized(1, 1));
+    // A person has renewed the files, so that the backup is good for all but the kubelets.
+    story.on("m1", "kubeadm alpha certs renew all").await;
+    let told = story.run(&renew().forced()).await;
+    assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
+    let kubelet = serials(&story).await["kubelet-client"].clone();
+    let (facts, plan) = rollback(&story, &run_id(1)).await;
+    assert_eq!(refusals(&plan), [""; 0], "{:?}", plan.notes);
+    let told = story.execute(facts, plan, Wish::default()).await;
+    assert_eq!(told.end, RunEnd::Succeeded, "{}", told.text());
+    assert_eq!(serials(&story).await["kubelet-client"], kubelet);
+    story.assert_healthy();
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_put_back_is_what_is_served() {
     let story = Story::new(LabConfig::new(Scenario::Healthy).sized(1, 1));

@@ -109,20 +109,101 @@ fn the_second_run_is_told_who_holds_the_lock_and_a_mark_stays_until_a_run_ends_w
 }
 
 #[test]
+fn each_end_of_a_run_is_counted_on_its_host() {
+    for shell in shells() {
+        let tree = Tree::new();
+        let seen = |run: &str| lock(&tree, &shell, "show", run, "-").stdout_text().into_owned();
+        assert_eq!(seen("-"), "", "{shell:?}");
+        lock(&tree, &shell, "acquire", "r1", "a@b");
+        lock(&tree, &shell, "withdraw", "r1", "a@b");
+        assert_eq!(seen("-"), "", "{shell:?}: r1 never was");
+        lock(&tree, &shell, "acquire", "r2", "a@b");
+        assert!(lock(&tree, &shell, "release", "r2", "a@b").status.success());
+        assert_eq!(seen("-"), "last\t1\tr2\ta@b\nunfinished\tr2\n", "{shell:?}");
+        let again = lock(&tree, &shell, "acquire", "r2", "a@b").stdout_text().into_owned();
+        assert!(again.ends_with("\nlast\t1\tr2\ta@b\nmarked\n"), "{shell:?}: {again}");
+        lock(&tree, &shell, "finish", "r2", "a@b");
+        assert_eq!(seen("-"), "last\t2\tr2\ta@b\n", "{shell:?}");
+        lock(&tree, &shell, "acquire", "r3", "c d@e");
+        lock(&tree, &shell, "unlock", "-", "it is dead");
+        assert_eq!(seen("-"), "last\t3\tr3\tc d@e\nunfinished\tr3\n", "{shell:?}");
+        // A damaged count begins anew.
+        tree.write("/var/lib/certfleet/last", "");
+        assert!(lock(&tree, &shell, "finish", "r4", "a@b").status.success());
+        assert_eq!(
+            seen("-"),
+            "last\t1\tr4\ta@b\nunfinished\tr3\n",
+            "{shell:?}: without the lock, marks of others stay"
+        );
+    }
+}
+
+#[test]
+fn withdraw_makes_an_acquire_undone_and_no_more() {
+    for shell in shells() {
+        let tree = Tree::new();
+        let read =
+            |name: &str| fs::read_to_string(tree.path(&format!("/var/lib/certfleet/{name}"))).unwrap_or_default();
+        // Of another run's lock nothing goes.
+        lock(&tree, &shell, "acquire", "r1", "a@b");
+        lock(&tree, &shell, "withdraw", "r2", "a@b");
+        assert_eq!(
+            (read("lock/run"), read("unfinished")),
+            ("r1\n".into(), "r1\n".into()),
+            "{shell:?}"
+        );
+        // It died there and is taken up again: lock and mark were before.
+        lock(&tree, &shell, "acquire", "r1", "a@b");
+        lock(&tree, &shell, "withdraw", "r1", "a@b");
+        assert_eq!(
+            (read("lock/run"), read("unfinished")),
+            ("r1\n".into(), "r1\n".into()),
+            "{shell:?}"
+        );
+        // It gave its lock back: only the mark was before.
+        lock(&tree, &shell, "release", "r1", "a@b");
+        lock(&tree, &shell, "acquire", "r1", "a@b");
+        lock(&tree, &shell, "withdraw", "r1", "a@b");
+        assert_eq!(
+            (read("lock/run"), read("unfinished")),
+            (String::new(), "r1\n".into()),
+            "{shell:?}"
+        );
+        // The mark cannot be written: no lock stays of a run that never was.
+        fs::create_dir_all(tree.path("/var/lib/certfleet/unfinished.new/x")).unwrap();
+        let failed = lock(&tree, &shell, "acquire", "r2", "a@b");
+        assert_eq!(
+            failed.status.to_string(),
+            "exit status 1",
+            "{shell:?}: {}",
+            said(&failed)
+        );
+        assert!(!tree.path("/var/lib/certfleet/lock").exists(), "{shell:?}");
+    }
+}
+
+#[test]
 fn a_backup_is_put_back_and_a_damaged_one_is_refused_before_anything_is_touched() {
     for shell in shells() {
         let tree = Tree::new();
         tree.write("/etc/kubernetes/pki/ca.crt", "old ca");
         tree.write("/etc/kubernetes/admin.conf", "old admin");
+        tree.write("/etc/kubernetes/kubelet.conf", "old kubelet");
+        tree.write("/var/lib/kubelet/pki/kubelet-client-current.pem", "old client");
         let arguments = ["r1", "/var/lib/certfleet/backups", "/etc/kubernetes/pki"];
         assert!(tree.run(&shell, &scripts::BACKUP, &arguments).status.success());
         tree.write("/etc/kubernetes/admin.conf", "new admin");
         tree.write("/etc/kubernetes/extra", "stays");
+        tree.write("/etc/kubernetes/kubelet.conf", "new kubelet");
+        tree.write("/var/lib/kubelet/pki/kubelet-client-current.pem", "new client");
         let back = tree.run(&shell, &scripts::RESTORE, &arguments);
         assert!(back.status.success(), "{shell:?}: {}", said(&back));
         let read = |path: &str| fs::read_to_string(tree.path(path)).unwrap();
         assert_eq!(read("/etc/kubernetes/admin.conf"), "old admin", "{shell:?}");
         assert_eq!(read("/etc/kubernetes/extra"), "stays");
+        assert_eq!(read("/etc/kubernetes/kubelet.conf"), "new kubelet", "{shell:?}");
+        assert_eq!(read("/var/lib/kubelet/pki/kubelet-client-current.pem"), "new client");
+        assert!(back.stdout_text().ends_with("\t2\n"), "{}", said(&back));
         tree.write("/var/lib/certfleet/backups/r1/etc/kubernetes/admin.conf", "bent");
         tree.write("/etc/kubernetes/admin.conf", "new admin");
         let refused = tree.run(&shell, &scripts::RESTORE, &arguments);

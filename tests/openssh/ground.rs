@@ -221,7 +221,7 @@ pub(crate) fn secrets() -> FixedSecrets {
             user: user.clone(),
         };
         let answer = if user == "cf-wrong" { "not this" } else { PASSWORD };
-        secrets.with(sudo, answer).with(SecretRequest::Login { user }, PASSWORD)
+        secrets.with(sudo, answer).with(SecretRequest::login(&user), PASSWORD)
     })
 }
 

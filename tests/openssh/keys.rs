@@ -143,9 +143,7 @@ pub(crate) async fn a_wrong_login_password_is_sent_once(g: Arc<Ground>) {
     let mut host = g.host("cf-wrong");
     host.ssh.identity.clear();
     host.ssh.password = PasswordSource::Prompt;
-    let request = SecretRequest::Login {
-        user: "cf-wrong".to_owned(),
-    };
+    let request = SecretRequest::login("cf-wrong");
     let secrets = FixedSecrets::default().with(request, "surely not");
     let (hosts, names) = copies(&host, 3);
     let fleet = SshFleet::new(hosts, Arc::new(secrets), g.options());

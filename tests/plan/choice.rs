@@ -131,6 +131,15 @@ fn a_limit_that_leaves_masters_behind_is_a_warning_where_they_have_expired() {
     let served = healthy().with_live("m1", |l| l.in_use[0].served_until = Some(now() - 1.hours()));
     assert!(limited(served).contains(&left));
     assert!(!limited(healthy()).contains(&left));
+
+    // Workers alone: the masters decide all the same, and the workers would wait for them.
+    let workers = |fleet: &Fleet| notes(&fleet.plan(&renew, "workers"));
+    let waiting = || healthy().with_live("w1", |l| l.endpoint = Some(Health::Ill("refused".to_owned())));
+    let expired = waiting().with_certificate("m1", "apiserver", -1);
+    assert!(workers(&expired).contains(&left));
+    assert!(!workers(&waiting()).contains(&left));
+    assert_eq!(expired.choice_of("workers", None).strategy, Strategy::StopAll);
+    assert_eq!(healthy().choice_of("workers", None).strategy, Strategy::Rolling);
     let whole = healthy().with_certificate("m1", "apiserver", -1).plan(&renew, "all");
     assert!(!notes(&whole).contains(&left));
 }

@@ -212,7 +212,12 @@ impl Fleet {
     }
 
     pub(crate) fn choose(&self, asked: Option<Strategy>) -> Choice {
-        let limit = "all".parse().expect("a selector");
+        self.choice_of("all", asked)
+    }
+
+    /// With `--limit`.
+    pub(crate) fn choice_of(&self, limit: &str, asked: Option<Strategy>) -> Choice {
+        let limit = limit.parse().expect("a selector");
         choose(&self.inventory, &self.facts, &limit, now(), asked)
     }
 

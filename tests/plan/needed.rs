@@ -206,6 +206,27 @@ fn without_the_word_nothing_is_spared() {
     );
 }
 
+/// Nodes that an earlier run has left cordoned are seen by whatever proves them.
+#[test]
+fn what_restarts_something_asks_what_runs() {
+    for (name, asks) in [("renew", true), ("rolling", true), ("restart", true), ("check", false)] {
+        assert_eq!(built_in(name).asks_what_runs(), asks, "{name}");
+    }
+}
+
+/// What is done once for the cluster is done by a master of the call, whichever that is.
+#[test]
+fn without_the_first_master_the_next_one_speaks() {
+    let restart = |limit: &str| {
+        let plan = fresh().plan(&built_in("restart"), limit);
+        let by = plan.work().filter(|s| s.operation == "delete-pods");
+        by.map(|s| s.host.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(restart("all"), ["m1"]);
+    assert_eq!(restart("!m1"), ["m2"]);
+    assert_eq!(restart("m3,w1"), ["m3"]);
+}
+
 #[test]
 fn an_outage_is_forecast_only_for_what_stops() {
     let plan = |fleet: Fleet, limit: &str| fleet.plan(&built_in("renew"), limit).outage;

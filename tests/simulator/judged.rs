@@ -13,7 +13,7 @@ use crate::shapes;
 use crate::watch::Watch;
 use crate::world::{Part, World};
 
-fn paused<T>(what: impl Future<Output = T>) -> T {
+pub(crate) fn paused<T>(what: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)

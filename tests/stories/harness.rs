@@ -67,8 +67,8 @@ impl Default for Wish {
 #[derive(Debug)]
 pub struct Press {
     pub when: fn(&EventKind) -> bool,
-    /// The second press too, at once.
-    pub twice: bool,
+    /// The first press, the second, or another way to stop.
+    pub how: fn(&Cancel),
 }
 
 impl Press {
@@ -78,10 +78,7 @@ impl Press {
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
                 if (self.when)(&event.kind) {
-                    cancel.request_stop();
-                    if self.twice {
-                        cancel.request_leave();
-                    }
+                    (self.how)(&cancel);
                 }
             }
         });

@@ -10,7 +10,8 @@ use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::signals::{Ear, NOTHING_CHANGED, unless_told_to_stop};
 use crate::cli::terminal::{Terminal, print, print_err};
-use crate::model::Selector;
+use crate::engine::Seen;
+use crate::model::{RunId, Selector};
 use crate::plan::{Drift, SavedPlan, drift};
 use crate::report;
 
@@ -30,8 +31,8 @@ pub(crate) async fn run(args: &ApplyArgs, global: &Global, terminal: Terminal) -
     let id = new_run_id(&saved.plan.playbook);
     let _lock = lock(global, &session.inventory.cluster, &id)?;
     let mut ear = Ear::new();
-    let prepared = prepare(args, &saved, &session, terminal);
-    let facts = unless_told_to_stop(ear.as_mut(), terminal, NOTHING_CHANGED, prepared).await?;
+    let prepared = prepare(args, &saved, (&session, &id), terminal);
+    let (seen, facts) = unless_told_to_stop(ear.as_mut(), terminal, NOTHING_CHANGED, prepared).await?;
     let launch = Launch {
         session: &session,
         plan: &saved.plan,
@@ -40,6 +41,7 @@ pub(crate) async fn run(args: &ApplyArgs, global: &Global, terminal: Terminal) -
         global,
         terminal,
         ear,
+        seen,
     };
     launch.fresh(id, facts).await
 }
@@ -48,9 +50,10 @@ pub(crate) async fn run(args: &ApplyArgs, global: &Global, terminal: Terminal) -
 async fn prepare(
     args: &ApplyArgs,
     saved: &SavedPlan,
-    session: &Session,
+    (session, id): (&Session, &RunId),
     terminal: Terminal,
-) -> Result<Arc<Facts>, CliError> {
+) -> Result<(Seen, Arc<Facts>), CliError> {
+    let seen = session.look_at_locks(id).await?;
     let facts = Arc::new(session.gather().await);
     let plan = &saved.plan;
     if plan.errors().next().is_some() {
@@ -62,7 +65,7 @@ async fn prepare(
         Output::Json => print_err(&report::plan_text(plan, &terminal.err_style())),
     }
     confirm(plan, args.yes, terminal).await?;
-    Ok(facts)
+    Ok((seen, facts))
 }
 
 /// Prints every difference.

@@ -17,7 +17,7 @@ use crate::cli::screen::Screen;
 use crate::cli::session::{Session, state_directory};
 use crate::cli::signals::{self, Ear};
 use crate::cli::terminal::{Terminal, print, print_err};
-use crate::engine::{self, Cancel, ClusterLock, Lease, Ledger, Recorder, Run, RunRecord};
+use crate::engine::{self, Cancel, Claim, ClusterLock, Lease, Ledger, Recorder, Run, RunRecord, Seen};
 use crate::model::exit::RunEnd;
 use crate::model::{HostFacts, HostName, RunId};
 use crate::plan::Plan;
@@ -42,6 +42,8 @@ pub(super) struct Launch<'a> {
     pub(super) terminal: Terminal,
     /// Hears from before the lock on the masters is taken.
     pub(super) ear: Option<Ear>,
+    /// What the masters told before the facts were gathered.
+    pub(super) seen: Seen,
 }
 
 impl Launch<'_> {
@@ -55,7 +57,8 @@ impl Launch<'_> {
         let inventory = std::path::absolute(self.inventory).unwrap_or_else(|_| self.inventory.to_owned());
         ledger.keep(INVENTORY_FILE, inventory.to_string_lossy().as_bytes())?;
         let directory = ledger.directory().to_owned();
-        let lease = match self.lease(&id).await {
+        let cancel = Cancel::new();
+        let lease = match self.lease((&id, false), &cancel).await {
             Ok(lease) => lease,
             Err(error) => {
                 // Nothing was begun: a run without a single event would only be in the way.
@@ -65,31 +68,40 @@ impl Launch<'_> {
         };
         let mut screen = Screen::start(self.output, self.global.verbose, self.terminal);
         let recorder = Recorder::new(Some(ledger), screen.observers(), Arc::new(Timestamp::now));
-        let run = self.engine_run(id, facts, recorder);
+        let run = self.engine_run((id, cancel), facts, recorder);
         let ended = engine::execute(&run, self.plan, &operator()).await;
         self.end(run, ended, (screen, lease, directory)).await
     }
 
     /// A run that goes on, or begins: one that was agreed to and died before its first line. Its facts are fresh.
     pub(super) async fn again(mut self, record: &RunRecord, facts: Arc<Facts>) -> Result<Exit, CliError> {
-        let lease = self.lease(&record.id).await?;
         let (ledger, events) = Ledger::reopen(&record.directory)?;
+        let cancel = Cancel::new();
+        // Its mark on the masters is older than its first event.
+        let begun = !events.is_empty();
+        let lease = self.lease((&record.id, begun), &cancel).await?;
         let mut screen = Screen::start(self.output, self.global.verbose, self.terminal);
         let clock = Arc::new(Timestamp::now);
         let recorder = Recorder::resumed(Some(ledger), &events, screen.observers(), clock);
-        let run = self.engine_run(record.id.clone(), facts, recorder);
-        let ended = if events.is_empty() {
-            engine::execute(&run, self.plan, &operator()).await
-        } else {
+        let run = self.engine_run((record.id.clone(), cancel), facts, recorder);
+        let ended = if begun {
             engine::resume(&run, self.plan, &operator()).await
+        } else {
+            engine::execute(&run, self.plan, &operator()).await
         };
         self.end(run, ended, (screen, lease, record.directory.clone())).await
     }
 
-    /// The lock on the masters.
-    async fn lease(&self, id: &RunId) -> Result<Option<Lease>, CliError> {
+    /// The lock on the masters, for a run that had it before or not.
+    async fn lease(&self, (run, begun): (&RunId, bool), cancel: &Cancel) -> Result<Option<Lease>, CliError> {
         let (transport, inventory) = (&self.session.transport, &self.session.inventory);
-        let lease = Lease::acquire(transport, inventory, id, &operator().who).await?;
+        let claim = Claim {
+            run,
+            who: &operator().who,
+            seen: &self.seen,
+            begun,
+        };
+        let lease = Lease::acquire(transport, inventory, &claim, cancel).await?;
         for other in lease.iter().flat_map(|l| &l.unfinished) {
             print_err(&format!(
                 "note: run {other} on this cluster did not end well. `certfleet report {other}` tells where it stopped.\n"
@@ -98,8 +110,7 @@ impl Launch<'_> {
         Ok(lease)
     }
 
-    fn engine_run(&mut self, id: RunId, facts: Arc<Facts>, recorder: Recorder) -> Run {
-        let cancel = Cancel::new();
+    fn engine_run(&mut self, (id, cancel): (RunId, Cancel), facts: Arc<Facts>, recorder: Recorder) -> Run {
         signals::listen(self.ear.take(), &cancel, &id);
         let recorder = recorder.concealing(&self.session.transport);
         Run {
@@ -121,19 +132,21 @@ impl Launch<'_> {
         let end = ended.as_ref().ok().copied();
         let well = matches!(end, Some(RunEnd::Succeeded | RunEnd::NothingToDo));
         let left = run.cancel.leaving();
-        let final_state = run.recorder.state();
+        let (id, final_state) = (run.id.clone(), run.recorder.state());
         drop(run);
         screen.finish().await;
         if !left {
             self.keep_facts(&directory).await;
         }
-        if let Some(lease) = lease {
-            let _ = timeout(AFTERWARDS, lease.release(well)).await;
-        }
+        let under_way = (left || end == Some(RunEnd::Stuck)) && final_state.unsettled().next().is_some();
+        let stays = give_back(lease, well, under_way).await;
         let end = ended?;
         if self.output == Output::Text {
             let style = self.terminal.out_style();
             print(&report::summary(&final_state, self.plan, Some(&directory), &style));
+        }
+        if stays {
+            print_err(&lock_stays(&id));
         }
         Ok(Exit::from(end))
     }
@@ -147,6 +160,26 @@ impl Launch<'_> {
             let _ = engine::ledger::keep_file(directory, engine::runs::AFTER_FILE, &bytes);
         }
     }
+}
+
+/// Frees the masters, unless commands of the run may still go on at its hosts: nobody else is to work there meanwhile. Gives whether
+/// the lock stays.
+async fn give_back(lease: Option<Lease>, well: bool, under_way: bool) -> bool {
+    match lease {
+        Some(lease) if under_way => lease.leave(),
+        Some(lease) => {
+            let _ = timeout(AFTERWARDS, lease.release(well)).await;
+        }
+        None => return false,
+    }
+    under_way
+}
+
+fn lock_stays(id: &RunId) -> String {
+    format!(
+        "The lock on the masters stays: commands of this run may still go on. `certfleet resume {id}` takes it again; \
+         `certfleet unlock --reason TEXT` frees it for another run.\n"
+    )
 }
 
 /// `20201122T191500Z-renew-4f2a`: sortable, readable, unique enough for one machine (the directory must be new).

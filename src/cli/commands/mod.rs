@@ -1,5 +1,6 @@
 //! One verb, one file.
 
+mod again;
 mod check;
 mod completions;
 mod demo;
@@ -31,18 +32,24 @@ use way::{Tuning, Way};
 pub(crate) async fn dispatch(mut cli: Cli, terminal: Terminal) -> Result<Exit, CliError> {
     let global = &cli.global;
     failed::resolve(&mut cli.command, global)?;
+    let asked_with = again::words(&cli.command);
     match cli.command {
         Commands::Renew(args) => {
             let way = Way::of_renewal(&args)?;
             let tuning = Tuning {
                 drain: args.drain,
+                asked_with,
                 ..Tuning::of(&args.options, args.force)
             };
             run::run(&way, &tuning, &args.options, global, terminal).await
         }
         Commands::Restart(args) => {
             let way = Way::named(args.playbook.as_deref().unwrap_or("restart"))?;
-            run::run(&way, &Tuning::of(&args.options, false), &args.options, global, terminal).await
+            let tuning = Tuning {
+                asked_with,
+                ..Tuning::of(&args.options, false)
+            };
+            run::run(&way, &tuning, &args.options, global, terminal).await
         }
         Commands::Apply(args) => apply::run(&args, global, terminal).await,
         Commands::Resume(args) => resume::run(&args, global, terminal).await,
@@ -52,7 +59,10 @@ pub(crate) async fn dispatch(mut cli: Cli, terminal: Terminal) -> Result<Exit, C
         Commands::Unlock(args) => unlock::run(&args, terminal).await,
         Commands::Run(args) => {
             let way = Way::named(&args.playbook)?;
-            let tuning = Tuning::of(&args.options, args.force);
+            let tuning = Tuning {
+                asked_with,
+                ..Tuning::of(&args.options, args.force)
+            };
             run::run(&way, &tuning, &args.options, global, terminal).await
         }
         Commands::Check(args) => check::run(&args, terminal).await,

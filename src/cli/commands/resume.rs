@@ -12,7 +12,7 @@ use crate::cli::session::{Session, state_directory};
 use crate::cli::signals::{Ear, unless_told_to_stop};
 use crate::cli::terminal::{Terminal, print_err};
 use crate::engine::runs::find;
-use crate::engine::{self, RunRecord};
+use crate::engine::{self, RunRecord, Seen};
 use crate::model::Selector;
 use crate::model::exit::RunEnd;
 use crate::plan::{Plan, drift, misfit};
@@ -37,7 +37,7 @@ pub(crate) async fn run(args: &ResumeArgs, global: &Global, terminal: Terminal) 
     let _lock = lock(global, &session.inventory.cluster, &record.id)?;
     let mut ear = Ear::new();
     let fresh = fresh_facts(&record, &plan, &session);
-    let facts = unless_told_to_stop(
+    let (seen, facts) = unless_told_to_stop(
         ear.as_mut(),
         terminal,
         "stopped before anything more was changed",
@@ -52,6 +52,7 @@ pub(crate) async fn run(args: &ResumeArgs, global: &Global, terminal: Terminal) 
         global,
         terminal,
         ear,
+        seen,
     };
     launch.again(&record, Arc::new(facts)).await
 }
@@ -73,13 +74,14 @@ fn begun(record: &RunRecord) -> bool {
     record.events.as_ref().is_ok_and(|events| !events.is_empty())
 }
 
-async fn fresh_facts(record: &RunRecord, plan: &Plan, session: &Session) -> Result<Facts, CliError> {
+async fn fresh_facts(record: &RunRecord, plan: &Plan, session: &Session) -> Result<(Seen, Facts), CliError> {
+    let seen = session.look_at_locks(&record.id).await?;
     if !begun(record) {
-        return facts_to_begin_with(record, plan, session).await;
+        return Ok((seen, facts_to_begin_with(record, plan, session).await?));
     }
     let facts = engine::carried_over(session.gather().await, &record.facts().unwrap_or_default());
     refuse_drift(&misfit(plan, &session.inventory, &facts))?;
-    Ok(facts)
+    Ok((seen, facts))
 }
 
 /// What was agreed to is done only on hosts that are as they were then: the rule of `apply`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::launch::{Facts, Launch, lock, new_run_id};
-use super::run::{plan_with, refusal, show_plan};
+use super::run::{plan_with, refusal, seen_before, show_plan};
 use super::way::Tuning;
 use crate::cli::args::{Global, RollbackArgs};
 use crate::cli::confirm::confirm;
@@ -13,8 +13,8 @@ use crate::cli::session::{Session, state_directory};
 use crate::cli::signals::{Ear, NOTHING_CHANGED, unless_told_to_stop};
 use crate::cli::terminal::Terminal;
 use crate::config::load_playbook;
-use crate::engine::backups;
 use crate::engine::runs::find;
+use crate::engine::{Seen, backups};
 use crate::model::RunId;
 use crate::plan::{Plan, PlanInput, with_restore};
 
@@ -24,8 +24,8 @@ pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal
     let id = new_run_id("rollback");
     let _lock = lock(global, &session.inventory.cluster, &id)?;
     let mut ear = Ear::new();
-    let prepared = prepare(args, global, &session, terminal);
-    let (plan, facts) = unless_told_to_stop(ear.as_mut(), terminal, NOTHING_CHANGED, prepared).await?;
+    let prepared = prepare(args, global, (&session, &id), terminal);
+    let (seen, plan, facts) = unless_told_to_stop(ear.as_mut(), terminal, NOTHING_CHANGED, prepared).await?;
     if args.options.dry_run {
         return Ok(Exit::Done);
     }
@@ -37,6 +37,7 @@ pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal
         global,
         terminal,
         ear,
+        seen,
     };
     launch.fresh(id, facts).await
 }
@@ -45,9 +46,10 @@ pub(crate) async fn run(args: &RollbackArgs, global: &Global, terminal: Terminal
 async fn prepare(
     args: &RollbackArgs,
     global: &Global,
-    session: &Session,
+    (session, id): (&Session, &RunId),
     terminal: Terminal,
-) -> Result<(Plan, Arc<Facts>), CliError> {
+) -> Result<(Seen, Plan, Arc<Facts>), CliError> {
+    let seen = seen_before(session, id, args.options.dry_run).await?;
     // What runs is looked at for nodes that a run has left cordoned.
     let facts = Arc::new(session.gather_alive().await);
     let playbook = Tuning::of(&args.options, false).apply(load_playbook("restart")?);
@@ -72,7 +74,7 @@ async fn prepare(
     if !args.options.dry_run {
         confirm(&plan, args.options.yes, terminal).await?;
     }
-    Ok((plan, facts))
+    Ok((seen, plan, facts))
 }
 
 /// The beginning or the end of an id is enough for a run of this machine; any other machine's is written whole.

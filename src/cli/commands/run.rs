@@ -14,8 +14,8 @@ use crate::cli::exit::Exit;
 use crate::cli::session::Session;
 use crate::cli::signals::{Ear, NOTHING_CHANGED, unless_told_to_stop};
 use crate::cli::terminal::{Terminal, print, print_err};
-use crate::engine;
-use crate::model::Playbook;
+use crate::engine::{self, Seen};
+use crate::model::{Playbook, RunId};
 use crate::plan::{Plan, PlanInput, SavedPlan, plan};
 use crate::report;
 
@@ -47,8 +47,8 @@ pub(crate) async fn run_on(
         Some(lock(global, &session.inventory.cluster, &id)?)
     };
     let mut ear = Ear::new();
-    let prepared = prepare(session, way, options, terminal);
-    let (plan, facts) = unless_told_to_stop(ear.as_mut(), terminal, NOTHING_CHANGED, prepared).await?;
+    let prepared = prepare((session, &id), way, options, terminal);
+    let (seen, plan, facts) = unless_told_to_stop(ear.as_mut(), terminal, NOTHING_CHANGED, prepared).await?;
     if options.dry_run {
         if let Some(file) = &options.out {
             save(file, &plan, &facts)?;
@@ -67,17 +67,19 @@ pub(crate) async fn run_on(
         global,
         terminal,
         ear,
+        seen,
     };
     launch.fresh(id, facts).await
 }
 
 /// Everything before the first change: facts, plan, and a person's yes.
 async fn prepare(
-    session: &Session,
+    (session, id): (&Session, &RunId),
     (way, tuning): (&Way, &Tuning),
     options: &RunOptions,
     terminal: Terminal,
-) -> Result<(Plan, Arc<Facts>), CliError> {
+) -> Result<(Seen, Plan, Arc<Facts>), CliError> {
+    let seen = seen_before(session, id, options.dry_run).await?;
     let facts = if way.asks_what_runs() || tuning.drain {
         session.gather_alive().await
     } else {
@@ -92,7 +94,15 @@ async fn prepare(
         }
         confirm(&plan, options.yes, terminal).await?;
     }
-    Ok((plan, facts))
+    Ok((seen, plan, facts))
+}
+
+/// The masters are looked at first; a dry run takes no lock, and has nothing to compare with later.
+pub(super) async fn seen_before(session: &Session, id: &RunId, dry_run: bool) -> Result<Seen, CliError> {
+    if dry_run {
+        return Ok(Seen::default());
+    }
+    session.look_at_locks(id).await
 }
 
 /// Keeps the plan for `apply`, readable for its owner alone.

@@ -21,7 +21,7 @@ pub(crate) enum Way {
 }
 
 /// What options change in a playbook.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tuning {
     /// At most this quiet period, for every gate.
     pub quiet: Option<Duration>,
@@ -33,6 +33,8 @@ pub(crate) struct Tuning {
     pub force: bool,
     /// Drain workers wherever something is stopped on them.
     pub drain: bool,
+    /// The words that say all of this again.
+    pub asked_with: Option<String>,
 }
 
 impl Way {
@@ -85,14 +87,18 @@ impl Way {
             limit: &session.limit,
             now,
         };
-        match self {
-            Self::Playbook(playbook) => Ok(plan(&input(&tuned(playbook.clone())))),
+        let plan = match self {
+            Self::Playbook(playbook) => plan(&input(&tuned(playbook.clone()))),
             Self::Strategy(asked) => {
                 let choice = choose(&session.inventory, facts, &session.limit, now, *asked);
                 let playbook = tuned(playbook_of(&choice)?);
-                Ok(plan_chosen(&input(&playbook), choice))
+                plan_chosen(&input(&playbook), choice)
             }
-        }
+        };
+        Ok(Plan {
+            asked_with: tuning.asked_with.clone(),
+            ..plan
+        })
     }
 }
 
@@ -115,6 +121,7 @@ impl Tuning {
             grace: options.grace,
             force,
             drain: false,
+            asked_with: None,
         }
     }
 

@@ -19,20 +19,25 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
         "acquire" => acquire(context, (run, holder), (held, mine), stale),
         "refresh" if mine => beat(context),
         "refresh" => context.fail(6, "the lock is not held by this run any more"),
-        "release" | "finish" | "withdraw" => {
+        "release" | "finish" => {
+            count_end(context, run, holder);
+            if verb == "finish" {
+                let stay = if mine { Vec::new() } else { others(context, run) };
+                write(context, "unfinished", &stay.join("\n"));
+            }
             if mine {
                 drop_lock(context);
             }
-            match verb.as_str() {
-                "finish" => write(context, "unfinished", ""),
-                "withdraw" => write(context, "unfinished", &others(context, run).join("\n")),
-                _ => {}
-            }
             FINE
         }
+        "withdraw" if mine => withdraw(context, run),
+        "withdraw" => FINE,
         "unlock" => {
             if held {
                 show(context, "unlocked", stale);
+                let field = |name: &str| read(context, name).unwrap_or_default();
+                let (run, holder) = (field("lock/run"), field("lock/holder"));
+                count_end(context, &run, &holder);
                 drop_lock(context);
             }
             FINE
@@ -41,7 +46,8 @@ pub(super) fn run(context: &mut Context, arguments: &[String]) -> ExitStatus {
             if held {
                 show(context, "held", stale);
             }
-            marked(context, run);
+            ended(context);
+            tell_others(context, run);
             FINE
         }
         other => context.fail(2, format!("no such verb: {other}")),
@@ -56,7 +62,9 @@ fn acquire(context: &mut Context, (run, holder): (&str, &str), (held, mine): (bo
     if context.node(|n| n.disk_full) {
         return context.fail(1, "cannot write to /var/lib/certfleet/lock");
     }
-    if !held {
+    if held {
+        write(context, "lock/again", "");
+    } else {
         let since = context
             .change(|n, m| n.wall(m))
             .strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -67,11 +75,40 @@ fn acquire(context: &mut Context, (run, holder): (&str, &str), (held, mine): (bo
     }
     beat(context);
     show(context, "acquired", stale);
-    marked(context, run);
-    let mut marks = others(context, run);
-    marks.push(run.to_owned());
-    write(context, "unfinished", &marks.join("\n"));
+    ended(context);
+    tell_others(context, run);
+    let mut marks = marks(context);
+    if marks.iter().any(|m| m == run) {
+        context.out("marked\n");
+        write(context, "lock/marked", "");
+    } else {
+        marks.push(run.to_owned());
+        write(context, "unfinished", &marks.join("\n"));
+    }
     FINE
+}
+
+/// What the `acquire` before it found stays.
+fn withdraw(context: &mut Context, run: &str) -> ExitStatus {
+    if read(context, "lock/marked").is_none() {
+        write(context, "unfinished", &others(context, run).join("\n"));
+    }
+    if read(context, "lock/again").is_none() {
+        drop_lock(context);
+    }
+    FINE
+}
+
+fn ended(context: &mut Context) {
+    if let Some(last) = read(context, "last") {
+        context.out(format!("last\t{last}\n"));
+    }
+}
+
+fn count_end(context: &Context, run: &str, holder: &str) {
+    let last = read(context, "last").unwrap_or_default();
+    let number: u64 = last.split('\t').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+    write(context, "last", &format!("{}\t{run}\t{holder}", number + 1));
 }
 
 fn beat(context: &mut Context) -> ExitStatus {
@@ -97,19 +134,21 @@ fn show(context: &mut Context, word: &str, stale: i64) {
     context.out(line);
 }
 
-fn marked(context: &mut Context, run: &str) {
+fn tell_others(context: &mut Context, run: &str) {
     for other in others(context, run) {
         context.out(format!("unfinished\t{other}\n"));
     }
 }
 
 fn others(context: &Context, run: &str) -> Vec<String> {
-    let marks = read(context, "unfinished").unwrap_or_default();
+    let mut marks = marks(context);
+    marks.retain(|m| m != run);
     marks
-        .lines()
-        .filter(|m| !m.is_empty() && *m != run)
-        .map(str::to_owned)
-        .collect()
+}
+
+fn marks(context: &Context) -> Vec<String> {
+    let marks = read(context, "unfinished").unwrap_or_default();
+    marks.lines().filter(|m| !m.is_empty()).map(str::to_owned).collect()
 }
 
 fn read(context: &Context, name: &str) -> Option<String> {
@@ -131,7 +170,7 @@ fn write(context: &Context, name: &str, text: &str) {
 
 fn drop_lock(context: &Context) {
     context.change(|n, _| {
-        for name in ["run", "holder", "since", "beat"] {
+        for name in ["run", "holder", "since", "beat", "again", "marked"] {
             n.files.remove(&format!("{BASE}/lock/{name}"));
         }
     });

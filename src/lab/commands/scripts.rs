@@ -111,18 +111,24 @@ async fn restore(context: &mut Context, arguments: &[String]) -> ExitStatus {
     }
     context.pause(COPY).await;
     context.record(format!("certfleet:restore {run}"));
-    let (files, _) = context.node(|n| measure(n, &source));
-    context.change(|n, _| {
-        let kept = |path: &str| !path.ends_with("/kubeadm-config.yaml");
+    let files = context.change(|n, _| {
+        let kept = |path: &str| !(path.ends_with("/kubeadm-config.yaml") || of_the_kubelet(path));
         let saved = n.files.below(&source).filter(|(p, _)| kept(p));
         let saved: Vec<(String, File)> = saved.map(|(p, f)| (p.clone(), f.clone())).collect();
+        let files = saved.len();
         for (path, file) in saved {
             let target = path.trim_start_matches(source.as_str()).to_owned();
             n.files.insert(target, file);
         }
+        files
     });
     context.out(format!("restored\t{source}\t{files}\n"));
     ExitStatus::Code(0)
+}
+
+/// Its own certificates are not put back.
+fn of_the_kubelet(path: &str) -> bool {
+    path.contains("/var/lib/kubelet/") || path.ends_with("/etc/kubernetes/kubelet.conf")
 }
 
 /// Files and bytes of a backup, links not counted.

@@ -1,5 +1,6 @@
 # certfleet:restore RUN DIRECTORY CERT_DIR: puts the copy that certfleet:backup made of RUN back in place.
-# The sums are verified first; files that the backup does not have are left alone; each file is replaced in one step.
+# The sums are verified first; files that the backup does not have are left alone; each file is replaced in one step. The kubelet's own
+# certificates stay as they are: a run replaces them only where they do not work any more, and a kubelet with the old ones does not start.
 set -u
 umask 077
 R=${CERTFLEET_ROOT:-}
@@ -18,9 +19,14 @@ case $run in '' | . | .. | */*) die 2 "not a run: $run" ;; esac
 cd "$source" || die 1 "cannot enter $directory/$run"
 sha256sum -c SHA256SUMS >/dev/null 2>&1 || die 4 "$directory/$run does not match its SHA256SUMS; nothing was changed"
 
-# Copies every file and link below $1 of the backup to the same path below $2 of the host.
+# Files and links below $1 of the backup that are put back.
+files_of() {
+	find "$1" \( -type f -o -type l \) ! -path ./SHA256SUMS ! -path ./etc/kubernetes/kubelet.conf ! -path './var/lib/kubelet/*'
+}
+
+# Copies each of them to the same path below $2 of the host.
 put() {
-	find "$1" \( -type f -o -type l \) ! -path ./SHA256SUMS | while IFS= read -r file; do
+	files_of "$1" | while IFS= read -r file; do
 		target=$2/${file#"$1"/}
 		mkdir -p "${target%/*}" || exit 1
 		cp -Pp "$file" "$target.certfleet-new" || exit 1
@@ -36,5 +42,5 @@ if [ -d ./cert-dir ]; then
 	put ./cert-dir "$real"
 fi
 sync
-printf 'restored\t%s\t%s\n' "$directory/$run" "$(($(wc -l <SHA256SUMS)))"
+printf 'restored\t%s\t%s\n' "$directory/$run" "$(($({ files_of ./etc; files_of ./var; files_of ./cert-dir; } 2>/dev/null | wc -l)))"
 exit 0

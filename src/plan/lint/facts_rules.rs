@@ -5,6 +5,7 @@ use crate::model::playbook::Operation;
 use crate::model::{CertificateFact, Host, HostFacts, Role};
 use crate::operations::external_ca;
 
+use super::super::leftovers::is_idle;
 use super::super::planner::PlanInput;
 use super::super::types::{Note, Plan};
 
@@ -241,7 +242,7 @@ fn skew_note(host: &Host, clock: Clock) -> Note {
 
 /// A full disk would be found in the middle of a backup.
 pub(super) fn disk_space(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> {
-    let busy = |h: &&Host| plan.work().any(|s| s.host == h.name);
+    let busy = |h: &&Host| plan.work().any(|s| s.host == h.name && !is_idle(s));
     let full = input.reachable().filter(busy).filter_map(|h| {
         input
             .facts_of(h)

@@ -3,6 +3,7 @@
 use crate::model::certificate::RENEWABLE;
 use crate::model::{Host, Role};
 
+use super::super::leftovers::is_idle;
 use super::super::planner::PlanInput;
 use super::super::strategy::{Choice, Strategy};
 use super::super::types::{Note, Plan};
@@ -34,25 +35,40 @@ pub(super) fn masters_left_out(input: &PlanInput<'_>, plan: &Plan) -> Vec<Note> 
         .filter(|h| counts(h) && !input.limit.matches(h))
         .map(|h| h.name.as_str())
         .collect();
-    let busy = |h: &Host| plan.work().any(|s| s.host == h.name);
-    let expired = input
-        .reachable()
-        .filter(|h| h.role != Role::Worker && busy(h))
-        .find(|h| has_expired(input, h));
-    let Some(host) = expired.filter(|_| !left.is_empty()) else {
+    let busy = |h: &&Host| plan.work().any(|s| s.host == h.name && !is_idle(s));
+    let core = |h: &&Host| h.role != Role::Worker;
+    if !input.members().any(|h| core(&h)) {
+        return workers_alone(input, input.members().find(busy));
+    }
+    let mut of_the_call = input.reachable().filter(|h| core(h) && busy(h));
+    let Some(host) = of_the_call.find(|h| has_expired(input, h)).filter(|_| !left.is_empty()) else {
         return Vec::new();
     };
-    vec![Note::warning(
-        "masters-left-out",
-        None,
-        format!(
-            "certificates of {} have expired, and `--limit` leaves out {}, which will then be as expired: a renewed etcd \
-             member finds no quorum among them, and the gate waits in vain",
-            host.name,
-            left.join(", ")
-        ),
-        "Leave `--limit` away: all masters are renewed and started together.",
-    )]
+    let message = format!(
+        "certificates of {} have expired, and `--limit` leaves out {}, which will then be as expired: a renewed etcd \
+         member finds no quorum among them, and the gate waits in vain",
+        host.name,
+        left.join(", ")
+    );
+    vec![left_out(message)]
+}
+
+/// Workers come back to an API server that answers, or not at all.
+fn workers_alone(input: &PlanInput<'_>, worker: Option<&Host>) -> Vec<Note> {
+    let mut masters = input.inventory.hosts.iter().filter(|h| h.role != Role::Worker);
+    let expired = worker.and_then(|w| Some((w, masters.find(|h| has_expired(input, h))?)));
+    let note = |(worker, host): (&Host, &Host)| {
+        left_out(format!(
+            "certificates of {} have expired, and `--limit` takes no master: {} finds no API server to come back to, and the gate waits in vain",
+            host.name, worker.name
+        ))
+    };
+    expired.map(note).into_iter().collect()
+}
+
+fn left_out(message: String) -> Note {
+    let remedy = "Leave `--limit` away: all masters are renewed and started together.";
+    Note::warning("masters-left-out", None, message, remedy)
 }
 
 fn has_expired(input: &PlanInput<'_>, host: &Host) -> bool {

@@ -1,6 +1,7 @@
 //! Private key files: read once for the fleet, their passphrase asked once, and only when the key is really needed.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,7 +34,7 @@ type Unlocked = Arc<OnceCell<Result<Arc<PrivateKey>, RemoteError>>>;
 pub(super) struct KeyStore {
     vault: Arc<Vault>,
     home: PathBuf,
-    read: Mutex<HashMap<PathBuf, Option<KeyFile>>>,
+    read: Mutex<HashMap<PathBuf, KeyFile>>,
     unlocked: Mutex<HashMap<PathBuf, Unlocked>>,
 }
 
@@ -53,10 +54,15 @@ impl KeyStore {
         names.filter(|p| p.exists()).collect()
     }
 
-    /// Reads a file; `None` when there is neither the key nor its public half.
-    pub(super) fn file(&self, path: &Path) -> Option<KeyFile> {
+    /// Reads a file, once it can be read; or why there is neither the key nor its public half.
+    pub(super) fn file(&self, path: &Path) -> Result<KeyFile, String> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.entry(path.to_owned()).or_insert_with(|| read_key(path)).clone()
+        if let Some(file) = read.get(path) {
+            return Ok(file.clone());
+        }
+        let file = read_key(path)?;
+        read.insert(path.to_owned(), file.clone());
+        Ok(file)
     }
 
     /// The private key, decrypted; every host gets the same answer to the one question.
@@ -95,8 +101,10 @@ impl KeyStore {
     }
 }
 
-fn read_key(path: &Path) -> Option<KeyFile> {
-    let text = std::fs::read_to_string(path).ok();
+fn read_key(path: &Path) -> Result<KeyFile, String> {
+    let read = std::fs::read_to_string(path);
+    let missing = read.as_ref().err().map(unreadable);
+    let text = read.ok();
     let private = text.as_deref().and_then(|t| keys::decode_secret_key(t, None).ok());
     let in_clear = text.as_deref().and_then(|t| PrivateKey::from_openssh(t).ok());
     let public = private
@@ -105,13 +113,13 @@ fn read_key(path: &Path) -> Option<KeyFile> {
         .or_else(|| in_clear.map(|k| k.public_key().clone()))
         .or_else(|| keys::load_public_key(with_suffix(path, ".pub")).ok())
         .or_else(|| text.as_deref().and_then(|t| PublicKey::from_openssh(t.trim()).ok()));
-    if text.is_none() && public.is_none() {
-        return None;
+    if let (Some(why), None) = (missing, &public) {
+        return Err(why);
     }
     let is_key = text
         .as_deref()
         .is_some_and(|t| t.contains("PRIVATE KEY") || t.starts_with("PuTTY"));
-    Some(KeyFile {
+    Ok(KeyFile {
         path: path.to_owned(),
         public,
         encrypted: is_key && private.is_none(),
@@ -120,8 +128,35 @@ fn read_key(path: &Path) -> Option<KeyFile> {
     })
 }
 
+fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file".to_owned(),
+        _ => format!("it cannot be read: {error}"),
+    }
+}
+
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::secrets::NoSecrets;
+
+    #[test]
+    fn a_key_that_cannot_be_read_now_is_no_missing_one() {
+        let home = tempfile::tempdir().expect("a folder");
+        let store = KeyStore::new(Arc::new(Vault::new(Arc::new(NoSecrets))), home.path().to_owned());
+        let path = home.path().join("id");
+        assert_eq!(store.file(&path).expect_err("missing"), "no such file");
+        std::fs::create_dir(&path).expect("a folder");
+        let why = store.file(&path).expect_err("a folder");
+        assert!(why.starts_with("it cannot be read: "), "{why}");
+        std::fs::remove_dir(&path).expect("removed");
+        std::fs::write(&path, "-----BEGIN OPENSSH PRIVATE KEY-----").expect("written");
+        assert!(store.file(&path).is_ok(), "a failure is not kept");
+    }
 }

@@ -4,6 +4,7 @@
 //! inventory allows asking. Few keys are offered: sshd counts each (`MaxAuthTries` 6), and newer ones punish a spray.
 
 mod agent;
+mod interactive;
 mod keys;
 mod offer;
 mod password;
@@ -49,6 +50,14 @@ impl Attempt {
         self.remaining.as_ref().is_none_or(|set| set.contains(&method))
     }
 
+    /// The same, with one more word for a message.
+    fn and(&self, what: String) -> Self {
+        Self {
+            tried: self.tried.iter().cloned().chain([what]).collect(),
+            remaining: self.remaining.clone(),
+        }
+    }
+
     /// Notes an answer; `true` when we are in.
     fn note(&mut self, what: String, result: AuthResult) -> bool {
         match result {
@@ -82,7 +91,7 @@ impl Authenticator {
     /// Logs in on a connection whose host key has been checked.
     ///
     /// # Errors
-    /// `AuthRefused` (never to be retried), `ConnectTimeout`, `Config` for a wrong passphrase.
+    /// `AuthRefused` (never to be retried), `CodeRefused`, `ConnectTimeout`, `Config` for a wrong passphrase.
     pub async fn log_in<H: Handler>(&self, handle: &mut Handle<H>, target: &Target) -> Result<(), RemoteError> {
         let offers = self.offers(target).await;
         let mut attempt = Attempt {

@@ -44,13 +44,13 @@ impl Authenticator {
         let mut files: Vec<KeyFile> = Vec::new();
         for path in &target.identities {
             match self.keys.file(path) {
-                Some(file) => files.push(file),
-                None => offers.notes.push(format!("{} (no such file)", path.display())),
+                Ok(file) => files.push(file),
+                Err(why) => offers.notes.push(format!("{} ({why})", path.display())),
             }
         }
         if target.identities.is_empty() && !target.identities_only {
             offers.list.extend(held.iter().map(&agent));
-            let usual = self.keys.usual().into_iter().filter_map(|p| self.keys.file(&p));
+            let usual = self.keys.usual().into_iter().filter_map(|p| self.keys.file(&p).ok());
             files.extend(usual.filter(|f| !held.iter().any(|i| same(f, i))));
         }
         for mut file in files {

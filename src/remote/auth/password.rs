@@ -1,13 +1,13 @@
-//! Password and keyboard-interactive. One host proves a password before any other may try it.
+//! A password, plain. Few hosts at a time prove it; see [`crate::remote::vault`].
 
 use russh::MethodKind;
-use russh::client::{AuthResult, Handle, Handler, KeyboardInteractiveAuthResponse as Response, Prompt};
+use russh::client::{AuthResult, Handle, Handler};
 use secrecy::ExposeSecret;
 
 use crate::remote::error::RemoteError;
 use crate::remote::secrets::SecretRequest;
 use crate::remote::ssh::Target;
-use crate::remote::vault::{Lease, VaultError};
+use crate::remote::vault::{Lease, Refusal, VaultError};
 
 use super::{Attempt, Authenticator, exchange, refused, still_there};
 
@@ -37,14 +37,12 @@ impl Authenticator {
         let lease = self.lease(target, attempt).await?;
         still_there(handle)?;
         let password = lease.secret().expose_secret().to_owned();
-        let result = exchange(target, handle.authenticate_password(&target.user, password)).await?;
+        let result = match exchange(target, handle.authenticate_password(&target.user, password)).await {
+            Ok(result) => result,
+            Err(error) => return Err(cut_off(handle, target, attempt, lease, error)),
+        };
         let accepted = accepted(&result);
-        if accepted {
-            lease.accept();
-        } else {
-            lease.refuse();
-        }
-        if attempt.note("password".to_owned(), result) {
+        if attempt.note(outcome("password", lease, accepted), result) {
             return Ok(true);
         }
         if accepted && attempt.allows(MethodKind::KeyboardInteractive) {
@@ -53,84 +51,60 @@ impl Authenticator {
         Ok(false)
     }
 
-    async fn interactive<H: Handler>(
-        &self,
-        handle: &mut Handle<H>,
-        target: &Target,
-        attempt: &mut Attempt,
-    ) -> Result<bool, RemoteError> {
-        let mut lease = None;
-        let start = handle.authenticate_keyboard_interactive_start(&target.user, None::<String>);
-        let mut response = exchange(target, start).await?;
-        while let Response::InfoRequest { prompts, .. } = response {
-            let mut answers = Vec::with_capacity(prompts.len());
-            for prompt in prompts {
-                answers.push(self.reply(target, attempt, &prompt, &mut lease).await?);
-            }
-            still_there(handle)?;
-            response = exchange(target, handle.authenticate_keyboard_interactive_respond(answers)).await?;
-        }
-        let success = matches!(response, Response::Success);
-        match lease {
-            Some(lease) if success => lease.accept(),
-            Some(lease) => lease.refuse(),
-            None => {}
-        }
-        if !success {
-            attempt.tried.push("keyboard-interactive".to_owned());
-        }
-        Ok(success)
-    }
-
-    async fn reply(
-        &self,
-        target: &Target,
-        attempt: &Attempt,
-        prompt: &Prompt,
-        lease: &mut Option<Lease>,
-    ) -> Result<String, RemoteError> {
-        if !prompt.echo && prompt.prompt.to_ascii_lowercase().contains("password") && lease.is_none() {
-            let granted = self.lease(target, attempt).await?;
-            let password = granted.secret().expose_secret().to_owned();
-            *lease = Some(granted);
-            return Ok(password);
-        }
-        let request = SecretRequest::Question {
-            host: target.alias.clone(),
-            text: prompt.prompt.clone(),
-            echo: prompt.echo,
-        };
-        let answer = self.vault.answer(&request).await;
-        answer
-            .map(|a| a.expose_secret().to_owned())
-            .map_err(|_| refused(target, attempt))
-    }
-
-    async fn lease(&self, target: &Target, attempt: &Attempt) -> Result<Lease, RemoteError> {
+    /// The right to try the password of this host, which for a jump host is one of its own.
+    pub(super) async fn lease(&self, target: &Target, attempt: &Attempt) -> Result<Lease, RemoteError> {
         let request = SecretRequest::Login {
             user: target.user.clone(),
+            jump_host: target.is_jump_host.then(|| target.name.clone()),
         };
-        self.vault.lease(&request).await.map_err(|error| {
-            let why = match error {
-                VaultError::NoAnswer(error) => format!("password ({error})"),
-                VaultError::RefusedElsewhere => {
-                    "password (another host refused it, so it was not sent here)".to_owned()
-                }
-            };
-            let tried = attempt
-                .tried
-                .iter()
-                .cloned()
-                .chain([why])
-                .collect::<Vec<_>>()
-                .join(", ");
-            RemoteError::AuthRefused {
-                address: target.address(),
-                user: target.user.clone(),
-                tried,
-            }
-        })
+        let lease = self.vault.lease(&request, &target.name).await;
+        lease.map_err(|error| refused(target, &attempt.and(not_sent(&error))))
     }
+}
+
+fn not_sent(error: &VaultError) -> String {
+    let why = match error {
+        VaultError::NoAnswer(error) => return format!("password ({error})"),
+        VaultError::Refused(Refusal::Here) => "it refused it before, so it was not sent again",
+        VaultError::Refused(Refusal::HereAlone) => {
+            "it refused the one that other hosts accepted, so it was not sent again"
+        }
+        VaultError::Refused(Refusal::Elsewhere) => "another host refused it, so it was not sent here",
+        VaultError::Refused(Refusal::InARow) => {
+            "some hosts accepted it, then two refused it one after the other, so it was not sent here"
+        }
+    };
+    format!("password ({why})")
+}
+
+/// Tells the vault what became of the password, and returns how to name the attempt.
+pub(super) fn outcome(method: &str, lease: Lease, accepted: bool) -> String {
+    if accepted {
+        lease.accept();
+        return method.to_owned();
+    }
+    match lease.refuse() {
+        Refusal::HereAlone => format!("{method} (other hosts accepted this password, this one has another)"),
+        _ => method.to_owned(),
+    }
+}
+
+/// A server that hangs up on a password has refused it (`MaxAuthTries`); where it was right before, the connection broke.
+pub(super) fn cut_off<H: Handler>(
+    handle: &Handle<H>,
+    target: &Target,
+    attempt: &Attempt,
+    lease: Lease,
+    error: RemoteError,
+) -> RemoteError {
+    if !handle.is_closed() || lease.is_proven() {
+        return error;
+    }
+    lease.refuse();
+    refused(
+        target,
+        &attempt.and("password, upon which the server closed the connection".to_owned()),
+    )
 }
 
 /// Accepted, or accepted as the first of two factors.

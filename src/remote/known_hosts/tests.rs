@@ -276,3 +276,19 @@ fn rubbish_never_panics() {
         assert!(HostsFile::parse(Path::new("f"), line).entries.is_empty(), "{line}");
     }
 }
+
+#[test]
+fn a_file_that_is_there_and_cannot_be_read_says_nothing_good_of_a_key() {
+    let mut case = case("");
+    let shown = key(Algorithm::Ed25519);
+    let folder = tempfile::tempdir().expect("a folder");
+    // A directory can be opened by everybody and read by nobody, root included.
+    case.host.files.push(folder.path().to_owned());
+    case.host.policy = HostKeyPolicy::AcceptNew;
+    let refused = check(&case.host, &shown).expect_err("refused");
+    assert!(
+        matches!(&refused, RemoteError::Config { what, .. } if what.contains("cannot be read")),
+        "{refused:?}"
+    );
+    assert!(!case.host.files[0].exists(), "nothing was recorded");
+}

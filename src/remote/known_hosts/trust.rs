@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -53,7 +54,8 @@ impl KnownHosts {
     /// The host-key algorithms to offer, those of known keys first, as OpenSSH orders them; the second list holds
     /// those for which a certificate is asked, when an authority is known for the host.
     pub fn preferred(&self, host: &HostId, all: &[Algorithm]) -> (Vec<Algorithm>, Vec<Algorithm>) {
-        let entries = self.about(host);
+        // Without them the usual order; that they cannot be read is said when the key is checked.
+        let entries = self.about(host).unwrap_or_default();
         let known = |a: &Algorithm| {
             let kind = type_name(a);
             let mut plain = entries.iter().filter(|e| e.marker == Marker::None);
@@ -69,9 +71,10 @@ impl KnownHosts {
     /// Whether the host may be trusted; records its key when the policy says so.
     ///
     /// # Errors
-    /// One of the `HostKey…` or `HostCertificate` variants, with file and line where there is one.
+    /// One of the `HostKey…` or `HostCertificate` variants, with file and line where there is one; `Config` for a file that is
+    /// there and cannot be read: it may say that the key has changed, or was revoked.
     pub fn check(&self, host: &HostId, shown: &PublicKeyOrCertificate) -> Result<(), RemoteError> {
-        let entries = self.about(host);
+        let entries = self.about(host)?;
         if let Some(certificate) = shown.certificate() {
             return self.check_certificate(host, &entries, certificate);
         }
@@ -99,7 +102,7 @@ impl KnownHosts {
     fn check_key(&self, host: &HostId, entries: &[Entry], key: &PublicKey) -> Result<(), RemoteError> {
         refuse_revoked(host, entries, key)?;
         let plain: Vec<&Entry> = entries.iter().filter(|e| e.marker == Marker::None).collect();
-        if plain.iter().any(|e| e.holds(key)) || self.known_without_port(host, key) {
+        if plain.iter().any(|e| e.holds(key)) || self.known_without_port(host, key)? {
             return Ok(());
         }
         let other = plain.iter().find(|e| e.same_type(key)).or_else(|| plain.first());
@@ -115,14 +118,14 @@ impl KnownHosts {
     }
 
     /// OpenSSH also accepts a key that is listed for the host without the port.
-    fn known_without_port(&self, host: &HostId, key: &PublicKey) -> bool {
+    fn known_without_port(&self, host: &HostId, key: &PublicKey) -> Result<bool, RemoteError> {
         if host.is_alias || host.port == 22 {
-            return false;
+            return Ok(false);
         }
         let name = host.name.to_ascii_lowercase();
-        let entries = self.matching(&host.files, &name);
+        let entries = self.matching(&host.files, &name)?;
         let revoked = entries.iter().any(|e| e.marker == Marker::Revoked && e.holds(key));
-        !revoked && entries.iter().any(|e| e.marker == Marker::None && e.holds(key))
+        Ok(!revoked && entries.iter().any(|e| e.marker == Marker::None && e.holds(key)))
     }
 
     fn accept(&self, host: &HostId, key: &PublicKey) -> Result<(), RemoteError> {
@@ -140,29 +143,40 @@ impl KnownHosts {
         Ok(())
     }
 
-    fn about(&self, host: &HostId) -> Vec<Entry> {
+    fn about(&self, host: &HostId) -> Result<Vec<Entry>, RemoteError> {
         self.matching(&host.files, &host.lookup())
     }
 
-    fn matching(&self, files: &[PathBuf], name: &str) -> Vec<Entry> {
-        let read: Vec<Arc<HostsFile>> = files.iter().map(|f| self.file(f)).collect();
+    fn matching(&self, files: &[PathBuf], name: &str) -> Result<Vec<Entry>, RemoteError> {
+        let read: Vec<Arc<HostsFile>> = files.iter().map(|f| self.file(f)).collect::<Result<_, _>>()?;
         let entries = read.iter().flat_map(|f| f.entries.iter());
-        entries.filter(|e| e.is_about(name)).cloned().collect()
+        Ok(entries.filter(|e| e.is_about(name)).cloned().collect())
     }
 
     /// A file that is not there has no lines.
-    fn file(&self, path: &Path) -> Arc<HostsFile> {
+    fn file(&self, path: &Path) -> Result<Arc<HostsFile>, RemoteError> {
         if let Some(file) = self.lock().get(path) {
-            return Arc::clone(file);
+            return Ok(Arc::clone(file));
         }
-        let text = fs::read(path).unwrap_or_default();
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(unreadable(path, &error)),
+        };
         let file = Arc::new(HostsFile::parse(path, &String::from_utf8_lossy(&text)));
         self.lock().insert(path.to_owned(), Arc::clone(&file));
-        file
+        Ok(file)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, Arc<HostsFile>>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> RemoteError {
+    RemoteError::Config {
+        what: format!("{} cannot be read: {error}", path.display()),
+        remedy: "Make it readable, or set `known-hosts:` in the inventory.".to_owned(),
     }
 }
 

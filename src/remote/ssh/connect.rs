@@ -1,11 +1,9 @@
 //! Opening one connection: stream, key exchange, host key, login; retried only while no credential was sent.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::client::{self, Handle};
 use russh::{ChannelOpenFailure, Limits};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::remote::error::{RemoteError, TunnelRefusal};
@@ -19,10 +17,11 @@ use super::jump::Bastion;
 use super::overhear::{Heard, overhear};
 use super::proxy_command;
 use super::target::Target;
+use super::tcp::tcp;
 
 /// How often a failure may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Again {
+pub(super) enum Again {
     Never,
     /// Nothing listens: a few times.
     Refused,
@@ -32,7 +31,7 @@ enum Again {
     Penalised,
 }
 
-type Failure = (RemoteError, Again);
+pub(super) type Failure = (RemoteError, Again);
 
 /// Intervals without an answer after which russh gives up, less the one it waits before it counts: 3 × 15 s = 45 s.
 const KEEPALIVES: usize = 2;
@@ -205,7 +204,7 @@ fn no_common(target: &Target, kind: &str, theirs: &str) -> RemoteError {
     }
 }
 
-fn unreachable(target: &Target, reason: &str) -> RemoteError {
+pub(super) fn unreachable(target: &Target, reason: &str) -> RemoteError {
     RemoteError::Unreachable {
         address: target.address(),
         reason: reason.to_owned(),
@@ -256,46 +255,4 @@ async fn tunnel(target: &Target, hop: &Connection) -> Result<Box<dyn Duplex>, Fa
             Err((unreachable(target, &reason), Again::Dropped))
         }
     }
-}
-
-async fn tcp(target: &Target) -> Result<Box<dyn Duplex>, Failure> {
-    let addresses = resolve(target)
-        .await
-        .map_err(|reason| (unreachable(target, &reason), Again::Never))?;
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // Nagle costs 40 ms per exchange; a socket that refuses the option still works.
-                let _ = stream.set_nodelay(true);
-                return Ok(Box::new(stream));
-            }
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(tcp_failure(target, last))
-}
-
-fn tcp_failure(target: &Target, last: Option<std::io::Error>) -> Failure {
-    use std::io::ErrorKind;
-    let Some(error) = last else {
-        return (
-            unreachable(target, "the name has no address of the wanted family"),
-            Again::Never,
-        );
-    };
-    let again = match error.kind() {
-        ErrorKind::ConnectionRefused => Again::Refused,
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::TimedOut => Again::Dropped,
-        _ => Again::Never,
-    };
-    (unreachable(target, &error.to_string()), again)
-}
-
-async fn resolve(target: &Target) -> Result<Vec<SocketAddr>, String> {
-    let found = tokio::net::lookup_host((target.host_name.as_str(), target.port)).await;
-    let found = found.map_err(|error| format!("its name cannot be resolved ({error})"))?;
-    Ok(found
-        .filter(|a| target.only_v6.is_none_or(|v6| a.is_ipv6() == v6))
-        .collect())
 }

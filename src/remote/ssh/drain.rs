@@ -153,10 +153,7 @@ impl Session {
             }
             Act::Fail(error) => {
                 self.abandon().await;
-                if let Some(lease) = talk.lease.take() {
-                    lease.refuse();
-                }
-                Err(RemoteError::Become(error))
+                Err(refused_root(error, talk))
             }
         }
     }
@@ -214,10 +211,15 @@ fn end(status: Option<ExitStatus>, talk: &mut Talk) -> Result<ExitStatus, Remote
         return Err(refused("the command", &reason));
     }
     let error = talk.dialogue.verdict(talk.program, &status);
-    if let (BecomeError::WrongPassword, Some(lease)) = (&error, talk.lease.take()) {
-        lease.refuse();
-    }
-    Err(RemoteError::Become(error))
+    Err(refused_root(error, talk))
+}
+
+/// Tells the vault of a wrong password; it knows whether it is wrong on this host alone.
+fn refused_root(error: BecomeError, talk: &mut Talk) -> RemoteError {
+    RemoteError::Become(match (error, talk.lease.take()) {
+        (BecomeError::WrongPassword, Some(lease)) => BecomeError::password(lease.refuse()),
+        (error, _) => error,
+    })
 }
 
 /// A host that says no allows fewer sessions than we thought: then ours wait for each other. The last one is tried a

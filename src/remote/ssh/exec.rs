@@ -107,7 +107,7 @@ impl Slot {
         limit: Limit,
     ) -> Result<(Session, Talk), RemoteError> {
         self.check_password_allowed(&raise)?;
-        let lease = lease(shared, &raise).await?;
+        let lease = self.lease(shared, &raise).await?;
         let mark = token();
         let line = shell::line(&command.words, &raise.elevation, &mark, raise.way.terminal);
         let session = Session::open(connection, limit.duration()).await?;
@@ -123,15 +123,15 @@ impl Slot {
         session.exec(line, &talk).await?;
         Ok((session, talk))
     }
-}
 
-async fn lease(shared: &Shared, raise: &Raise) -> Result<Option<Lease>, RemoteError> {
-    let Some(request) = &raise.secret else { return Ok(None) };
-    match shared.vault.lease(request).await {
-        Ok(lease) => Ok(Some(lease)),
-        Err(VaultError::RefusedElsewhere) => Err(RemoteError::Become(BecomeError::WrongPassword)),
-        Err(VaultError::NoAnswer(error)) => Err(RemoteError::Become(BecomeError::Other(format!(
-            "a password is required and {error}"
-        )))),
+    async fn lease(&self, shared: &Shared, raise: &Raise) -> Result<Option<Lease>, RemoteError> {
+        let Some(request) = &raise.secret else { return Ok(None) };
+        let lease = shared.vault.lease(request, self.host.name.as_str()).await;
+        let error = match lease {
+            Ok(lease) => return Ok(Some(lease)),
+            Err(VaultError::Refused(why)) => BecomeError::password(why),
+            Err(VaultError::NoAnswer(error)) => BecomeError::Other(format!("a password is required and {error}")),
+        };
+        Err(RemoteError::Become(error))
     }
 }

@@ -61,7 +61,8 @@ impl Shared {
                 user: settings.user.clone().or_else(|| self.person.user.clone()),
                 ..self.person.clone()
             };
-            let target = Target::resolve(&alias, &hop, &self.config, &person).await?;
+            let mut target = Target::resolve(&alias, &hop, &self.config, &person).await?;
+            target.is_jump_host = true;
             if index == 0 && !target.jump.is_empty() {
                 via = Box::pin(self.hops(&target.jump, &hop, left - 1)).await?;
             }

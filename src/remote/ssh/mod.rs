@@ -16,6 +16,7 @@ mod proxy_command;
 mod retry;
 mod slot;
 mod target;
+mod tcp;
 #[cfg(test)]
 mod tests;
 

@@ -11,6 +11,7 @@ use crate::remote::error::RemoteError;
 use crate::remote::transport::Duplex;
 
 use super::target::Target;
+use super::tcp::no_files_left;
 
 /// The program's streams; it ends with the connection.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) fn spawn(command: &str, target: &Target) -> Result<Box<dyn Duplex>, R
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| problem(command, &error.to_string()))?;
+        .map_err(|error| no_files_left(target, &error).unwrap_or_else(|| problem(command, &error.to_string())))?;
     match (child.stdin.take(), child.stdout.take()) {
         (Some(input), Some(output)) => Ok(Box::new(Proxy {
             _child: child,

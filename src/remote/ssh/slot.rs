@@ -62,7 +62,8 @@ impl Slot {
     async fn open(&self, shared: &Shared) -> Result<Connection, RemoteError> {
         let settings = &self.host.ssh;
         let resolve = async || {
-            let target = Target::resolve(&self.host.address, settings, &shared.config, &shared.person).await?;
+            let mut target = Target::resolve(&self.host.address, settings, &shared.config, &shared.person).await?;
+            target.name = self.host.name.to_string();
             let bastion = shared.bastion(&target, settings).await?;
             Ok::<_, RemoteError>((target, bastion))
         };

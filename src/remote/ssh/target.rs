@@ -13,6 +13,10 @@ use crate::remote::ssh_config::{ConfigSource, HostOptions, SshConfig};
 pub struct Target {
     /// As the inventory names its address (or the jump host).
     pub alias: String,
+    /// What messages and the vault call it: its name in the inventory, or the jump host as it is written.
+    pub name: String,
+    /// A jump host, whose password is its own.
+    pub is_jump_host: bool,
     /// What TCP connects to.
     pub host_name: String,
     pub port: u16,
@@ -73,6 +77,8 @@ impl Target {
         let port = settings.port.or(options.port).unwrap_or(22);
         Ok(Self {
             alias: alias.to_owned(),
+            name: alias.to_owned(),
+            is_jump_host: false,
             id: host_id(&host_name, port, settings, &options, person),
             host_name,
             port,

@@ -1,5 +1,6 @@
 //! The fleet against an SSH server in this process: what needs no real sshd.
 
+mod passwords;
 mod server;
 
 use std::path::PathBuf;
@@ -46,7 +47,7 @@ impl Bench {
             method: "sudo",
             user: "ops".to_owned(),
         };
-        let login = SecretRequest::Login { user: "ops".to_owned() };
+        let login = SecretRequest::login("ops");
         self.secrets = Arc::new(FixedSecrets::default().with(sudo, password).with(login, password));
         self
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey};
-use russh::server::{self, Auth, ChannelOpenHandle, Msg, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, ChannelMsg, ChannelOpenFailure, ChannelWriteHalf, Preferred};
+use russh::server::{self, Auth, ChannelOpenHandle, Msg, Response, Session, VerifiedPublicKey};
+use russh::{Channel, ChannelId, ChannelMsg, ChannelOpenFailure, ChannelWriteHalf, MethodKind, MethodSet, Preferred};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
@@ -28,6 +28,8 @@ pub(super) struct Behaviour {
     pub old: bool,
     pub password: Option<&'static str>,
     pub sudo_password: Option<&'static str>,
+    /// Asks for a code instead of a password; whether each in turn is right.
+    pub codes: Option<&'static [bool]>,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +38,7 @@ pub(super) struct State {
     pub sessions: AtomicUsize,
     pub most_sessions: AtomicUsize,
     pub passwords: AtomicUsize,
+    pub codes: AtomicUsize,
     pub closed: Notify,
 }
 
@@ -60,7 +63,12 @@ impl Server {
         if behaviour.old {
             preferred.key = Cow::Borrowed(&[Algorithm::Ed25519]);
         }
+        let methods = match behaviour.codes {
+            Some(_) => MethodSet::from(&[MethodKind::PublicKey, MethodKind::KeyboardInteractive][..]),
+            None => MethodSet::server_supported(),
+        };
         let config = Arc::new(server::Config {
+            methods,
             preferred,
             keys: vec![host],
             nodelay: true,
@@ -119,6 +127,27 @@ impl server::Handler for Login {
     async fn auth_password(&mut self, _: &str, password: &str) -> Result<Auth, russh::Error> {
         self.state.passwords.fetch_add(1, Ordering::SeqCst);
         let good = self.behaviour.password == Some(password);
+        Ok(if good { Auth::Accept } else { Auth::reject() })
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        _: &str,
+        _: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, russh::Error> {
+        let Some(verdicts) = self.behaviour.codes else {
+            return Ok(Auth::reject());
+        };
+        if response.is_none() {
+            return Ok(Auth::Partial {
+                name: "".into(),
+                instructions: "".into(),
+                prompts: vec![("Verification code: ".into(), false)].into(),
+            });
+        }
+        let number = self.state.codes.fetch_add(1, Ordering::SeqCst);
+        let good = verdicts.get(number) == Some(&true);
         Ok(if good { Auth::Accept } else { Auth::reject() })
     }
 

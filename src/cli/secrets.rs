@@ -12,6 +12,7 @@ use secrecy::SecretString;
 
 use super::terminal::print_err;
 use crate::remote::{SecretError, SecretRequest, Secrets};
+use crate::report::clean;
 
 /// The terminal as a source of passwords.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +27,8 @@ impl Secrets for TerminalSecrets {
             if !self.interactive {
                 return Err(SecretError::NoTerminal);
             }
-            let prompt = format!("{request}: ");
+            // A question of the server's own may end with its colon.
+            let prompt = format!("{}: ", clean(&request.to_string()).trim_end_matches([':', ' ']));
             // On a thread of its own, so that Ctrl-C is heard meanwhile; `unless_told_to_stop` brings the echo back then.
             let asked = tokio::task::spawn_blocking(move || ask(&prompt)).await;
             match asked {

@@ -83,7 +83,8 @@ fn damaged(record: &RunRecord, cluster: &str, why: &LedgerError) -> CliError {
     CliError::usage(
         format!("run {id} may be the last one of cluster {cluster}, and its ledger cannot be read: {why}"),
         format!(
-            "`certfleet runs` lists the runs: `--limit @failed:RUN` takes one whose ledger is whole, `--limit HOST,HOST` takes hosts.              Or move the directory of {id} away."
+            "`certfleet runs` lists the runs: `--limit @failed:RUN` takes one whose ledger is whole, `--limit HOST,HOST` takes hosts. \
+             Or move the directory of {id} away."
         ),
     )
 }

@@ -24,6 +24,9 @@ use error::CliError;
 use exit::Exit;
 use terminal::{Terminal, print_err};
 
+use crate::config::ErrorStyle;
+use crate::report;
+
 /// Everything from the process's arguments to its exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -46,7 +49,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
-            show_error(&error, terminal);
+            print_err(&error_text(&error, terminal.err_style().colour));
             if check {
                 Exit::CheckUnknown.into()
             } else {
@@ -71,23 +74,17 @@ fn usage_exit(error: &clap::Error) -> ExitCode {
     }
 }
 
-fn show_error(error: &CliError, terminal: Terminal) {
-    let style = terminal.err_style();
-    let text = match error {
-        CliError::Config(errors) => {
-            let drawn = if style.colour {
-                crate::config::ErrorStyle::Coloured
-            } else {
-                crate::config::ErrorStyle::Plain
-            };
-            errors.render(drawn)
-        }
-        other => format!("error: {other}"),
+/// What happened and what to do. Most of it was said by hosts, which may lie: nothing of that moves the cursor.
+fn error_text(error: &CliError, coloured: bool) -> String {
+    let what = match error {
+        CliError::Config(errors) if coloured => errors.render(ErrorStyle::Coloured),
+        CliError::Config(errors) => errors.render(ErrorStyle::Plain),
+        other => report::clean(&format!("error: {other}")),
     };
-    print_err(&format!("{}\n", text.trim_end()));
-    if let Some(hint) = error.hint() {
-        print_err(&format!("  what to do: {hint}\n"));
-    }
+    let hint = error
+        .hint()
+        .map(|hint| format!("  what to do: {}\n", report::clean(&hint)));
+    format!("{}\n{}", what.trim_end(), hint.unwrap_or_default())
 }
 
 /// Diagnostics of libraries, for bug reports: never on by default, since russh's debug log can hold agent payloads.
@@ -108,4 +105,22 @@ fn start_log(verbose: u8) {
 /// The grammar, for completions and the manual page.
 pub fn grammar() -> clap::Command {
     Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::LeaseError;
+
+    #[test]
+    fn what_a_lying_host_says_does_not_move_the_cursor() {
+        let error = CliError::Lease(LeaseError::Overtaken {
+            run: "r1\u{1b}[2J\u{1b}[1;31m".to_owned(),
+            who: "root\r@prod".to_owned(),
+            master: "m1".into(),
+        });
+        let text = error_text(&error, true);
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+        assert!(text.contains("run r1") && text.ends_with("Plan again.\n"), "{text}");
+    }
 }

@@ -98,7 +98,8 @@ pub(crate) async fn unless_told_to_stop<T>(
     }
 }
 
-async fn told_to_stop(ear: Option<&mut Ear>) {
+/// Resolves at the first Ctrl-C, SIGTERM or SIGHUP.
+pub(crate) async fn told_to_stop(ear: Option<&mut Ear>) {
     match ear {
         Some(ear) => {
             ear.next().await;

@@ -12,7 +12,7 @@ use crate::cli::args::{CheckArgs, CheckBy, CheckOnly, CheckOutput};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
-use crate::cli::signals::{Ear, unless_told_to_stop};
+use crate::cli::signals::{Ear, told_to_stop, unless_told_to_stop};
 use crate::cli::terminal::{Terminal, print};
 use crate::engine;
 use crate::report::{self, CheckView, GroupBy};
@@ -34,9 +34,10 @@ pub(crate) async fn run(args: &CheckArgs, terminal: Terminal) -> Result<Exit, Cl
         )
         .await;
     };
+    let mut ear = Ear::new();
     tokio::select! {
         ended = watch(args, &session, terminal, pause) => ended,
-        _ = tokio::signal::ctrl_c() => {
+        () = told_to_stop(ear.as_mut()) => {
             terminal.restore();
             Ok(Exit::Done)
         }

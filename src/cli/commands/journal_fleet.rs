@@ -9,12 +9,12 @@ use crate::cli::args::{JournalArgs, JournalOutput, Target};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::session::Session;
-use crate::cli::signals::{Ear, unless_told_to_stop};
+use crate::cli::signals::{Ear, told_to_stop, unless_told_to_stop};
 use crate::cli::terminal::{Terminal, print, print_err};
 use crate::model::{Command, Host, HostName, mask};
 use crate::probes::kubelet_journal::{Kind, Record, Verdict, classify_record, parse_line};
 use crate::remote::Line;
-use crate::report::{JournalLine, Style, journal_line, journal_row};
+use crate::report::{JournalLine, Style, clean, journal_line, journal_row};
 
 /// Reading ten minutes of a noisy kubelet's journal from a slow disk.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -93,11 +93,11 @@ async fn read(session: &Session, hosts: &[Host], args: &JournalArgs, style: &Sty
             ),
             Ok(output) => {
                 silent += 1;
-                print_err(&format!("{}: {}: {}\n", host.name, output.status, output.last_line()));
+                complain(&format!("{}: {}: {}", host.name, output.status, output.last_line()));
             }
             Err(error) => {
                 silent += 1;
-                print_err(&format!("{}: {error}. {}\n", host.name, error.remedy()));
+                complain(&format!("{}: {error}. {}", host.name, error.remedy()));
             }
         }
     }
@@ -123,17 +123,18 @@ async fn follow(session: &Session, hosts: &[Host], args: &JournalArgs, style: &S
     }
     drop(sender);
     // Made once: a listener of each turn's own would miss what comes while a line is printed.
-    let mut interrupted = Box::pin(tokio::signal::ctrl_c());
+    let mut ear = Ear::new();
+    let mut told = Box::pin(told_to_stop(ear.as_mut()));
     loop {
         let item = tokio::select! {
             biased;
-            _ = &mut interrupted => return Ok(Exit::Done),
+            () = &mut told => return Ok(Exit::Done),
             item = lines.recv() => item,
         };
         match item {
             Some(Ok(entry)) if wanted(&entry, args) => print(&render(&entry, args, style)),
             Some(Ok(_)) => {}
-            Some(Err(trouble)) => print_err(&format!("{trouble}\n")),
+            Some(Err(trouble)) => complain(&trouble),
             None => return Ok(Exit::Unreachable),
         }
     }
@@ -152,7 +153,7 @@ async fn follow_one(session: &Session, host: &Host, command: &Command, sender: &
     while let Some(item) = stream.next().await {
         let message = match item {
             Ok(Line::Out(line)) => entry(&host.name, &line).map(Ok),
-            Ok(Line::Err(line)) => Some(Err(format!("{}: {}", host.name, mask(&String::from_utf8_lossy(&line))))),
+            Ok(Line::Err(line)) => Some(Err(format!("{}: {}", host.name, String::from_utf8_lossy(&line)))),
             Err(error) => Some(Err(format!("{}: {error}", host.name))),
         };
         if let Some(message) = message
@@ -161,6 +162,11 @@ async fn follow_one(session: &Session, host: &Host, command: &Command, sender: &
             return;
         }
     }
+}
+
+/// What a host has said may hold anything.
+fn complain(text: &str) {
+    print_err(&format!("{}\n", clean(&mask(text))));
 }
 
 fn entry(host: &HostName, line: &[u8]) -> Option<Entry> {

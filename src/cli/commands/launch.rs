@@ -103,6 +103,7 @@ impl Launch<'_> {
         };
         let lease = Lease::acquire(transport, inventory, &claim, cancel).await?;
         for other in lease.iter().flat_map(|l| &l.unfinished) {
+            let other = report::clean(other);
             print_err(&format!(
                 "note: run {other} on this cluster did not end well. `certfleet report {other}` tells where it stopped.\n"
             ));

@@ -40,7 +40,7 @@ pub(crate) async fn run_on(
     terminal: Terminal,
 ) -> Result<Exit, CliError> {
     let id = new_run_id(way.0.name());
-    // Held from before the facts are gathered, so that no other run makes them old.
+    // Held from before the facts are gathered, so that no other run of this machine makes them old.
     let _lock = if options.dry_run {
         None
     } else {

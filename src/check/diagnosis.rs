@@ -89,14 +89,8 @@ fn sentence(group: &Group, now: Timestamp) -> String {
         ),
         Kind::ClockWrong => format!("the clock of {hosts} is {}", group.detail),
         Kind::ServesExpired => serves_expired(group, now),
-        Kind::Mismatch | Kind::Missing => trouble(
-            group,
-            if group.kind == Kind::Missing {
-                "is missing"
-            } else {
-                "does not belong there"
-            },
-        ),
+        Kind::Mismatch => trouble(group, "does not belong there"),
+        Kind::Missing => trouble(group, "is missing"),
         Kind::Expired => format!("{who} on {hosts} expired {}", ago(now, &group.when)),
         Kind::NotYetValid => format!(
             "{who} on {hosts} {} valid only {}: the clock is behind",
@@ -111,21 +105,13 @@ fn sentence(group: &Group, now: Timestamp) -> String {
         }
         Kind::Typha => format!(
             "{who} of calico {}: calico-node and typha do not trust each other without it",
-            if group.when.iter().all(|end| *end < now) {
-                format!("expired {}", ago(now, &group.when))
-            } else {
-                format!("{} {}", verb("expires", "expire"), ahead(now, &group.when))
-            }
+            end(group, now)
         ),
         Kind::TokenExpired => format!(
             "{who} on {hosts} expired {}: no pod can be created or deleted there",
             ago(now, &group.when)
         ),
-        Kind::ExpiringCritical | Kind::Expiring => format!(
-            "{who} on {hosts} {} {}",
-            verb("expires", "expire"),
-            ahead(now, &group.when)
-        ),
+        Kind::ExpiringCritical | Kind::Expiring => format!("{who} on {hosts} {}", to_come(group, now)),
         Kind::NotInUse => not_in_use(group),
         Kind::AuthorityEndsFirst => format!(
             "{who} on {hosts} expires {}, before certificates that it signed",
@@ -139,9 +125,9 @@ fn sentence(group: &Group, now: Timestamp) -> String {
             group.detail
         ),
         Kind::Requests => format!("the kubelet on {hosts} waits for the approval of its serving certificate"),
-        Kind::Cordoned => format!("{hosts} is still cordoned by run {}", group.detail),
+        Kind::Cordoned => format!("run {} has left {hosts} cordoned", group.detail),
         Kind::Marked => format!(
-            "{hosts} takes pods and still bears the mark of run {}: the next cordon of a person would look like certfleet's",
+            "the mark of run {} is still on {hosts}, open since: the next cordon of a person would look like certfleet's",
             group.detail
         ),
         Kind::RotationOff => format!("the kubelet on {hosts} does not rotate its client certificate"),
@@ -151,6 +137,20 @@ fn sentence(group: &Group, now: Timestamp) -> String {
         Kind::Unseen => trouble(group, "could not be seen"),
         Kind::Unreachable => format!("{hosts} could not be asked: {}", group.detail),
     }
+}
+
+/// `expired 2 h ago`, or what is to come.
+fn end(group: &Group, now: Timestamp) -> String {
+    if group.when.iter().all(|end| *end < now) {
+        format!("expired {}", ago(now, &group.when))
+    } else {
+        to_come(group, now)
+    }
+}
+
+fn to_come(group: &Group, now: Timestamp) -> String {
+    let verb = if group.subjects.len() > 1 { "expire" } else { "expires" };
+    format!("{verb} {}", ahead(now, &group.when))
 }
 
 fn trouble(group: &Group, what: &str) -> String {

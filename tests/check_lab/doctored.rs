@@ -241,8 +241,13 @@ async fn what_a_run_has_left_cordoned_is_named_with_the_run() {
     }
     lab.cordon(&"w3".into(), true);
     let findings = super::check(&lab).await;
-    is_said(&findings, "w1", "w1 is still cordoned by run run-7", "certfleet renew");
-    is_said(&findings, "w2", "still bears the mark of run run-7", "certfleet renew");
+    is_said(&findings, "w1", "run run-7 has left w1 cordoned", "certfleet renew");
+    is_said(
+        &findings,
+        "w2",
+        "the mark of run run-7 is still on w2",
+        "certfleet renew",
+    );
     let of_w3 = findings.diagnoses.iter().filter(|d| d.hosts.contains(&"w3".into()));
     assert_eq!(of_w3.count(), 0, "a person's cordon is theirs");
     assert_eq!(findings.level, Level::Warning);

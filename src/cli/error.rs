@@ -74,7 +74,7 @@ impl CliError {
             }
             Self::Lease(LeaseError::Held(holder)) => Some(format!(
                 "If that run is alive, wait for it. If it is dead, `certfleet resume {}` where it was started goes on with it; \
-                 `certfleet unlock --reason TEXT` frees the lock.",
+                 `certfleet unlock -i INVENTORY --reason TEXT` frees the lock.",
                 holder.run
             )),
             Self::Lease(LeaseError::Overtaken { .. }) => Some("Nothing was changed. Plan again.".to_owned()),

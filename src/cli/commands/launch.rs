@@ -179,7 +179,7 @@ async fn give_back(lease: Option<Lease>, well: bool, under_way: bool) -> bool {
 fn lock_stays(id: &RunId) -> String {
     format!(
         "The lock on the masters stays: commands of this run may still go on. `certfleet resume {id}` takes it again; \
-         `certfleet unlock --reason TEXT` frees it for another run.\n"
+         `certfleet unlock -i INVENTORY --reason TEXT` frees it for another run.\n"
     )
 }
 
